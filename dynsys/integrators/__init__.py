@@ -1,0 +1,4 @@
+"""Stepping in time. The only place that knows diffrax."""
+
+from dynsys.integrators.rodas5p import Rodas5P as Rodas5P
+from dynsys.integrators.simulate import simulate as simulate

@@ -1,0 +1,60 @@
+"""Which solver a problem gets, and what a step of a solver costs."""
+
+from typing import Any, NamedTuple
+
+import diffrax
+from jaxtyping import Array, Int
+
+from dynsys.integrators.rodas5p import STAGES, Rodas5P
+from dynsys.objectives.objective import is_known_smooth
+from dynsys.systems.system import AbstractSystem
+
+SMALL = 128
+"""Up to this many coordinates of the state the dense linear algebra of a step costs
+less than what an explicit method loses on a stiff problem."""
+
+
+class Choice(NamedTuple):
+    """A solver and the reason for it."""
+
+    solver: diffrax.AbstractSolver
+    reason: str
+
+
+class Cost(NamedTuple):
+    """What a run cost; `None` where the solver iterates."""
+
+    gradient_evaluations: Int[Array, ""] | None
+    hessians: Int[Array, ""] | None
+
+
+def choose_solver(system: AbstractSystem, size: int) -> Choice:
+    """Pick a solver by what is known before the run: smoothness and dimension."""
+    if is_known_smooth(system.objective) is False:
+        return Choice(
+            diffrax.Tsit5(), "the objective is not smooth, so steps are kept explicit"
+        )
+    if size <= SMALL:
+        return Choice(
+            Rodas5P(),
+            f"small ({size} coordinates) and taken for smooth, so stiffness costs nothing",
+        )
+    return Choice(
+        diffrax.Tsit5(),
+        f"large ({size} coordinates), so one gradient an evaluation and no matrices",
+    )
+
+
+def cost(solver: Any, attempts: Int[Array, ""]) -> Cost:
+    """Gradients and Hessians of a run of so many attempted steps.
+
+    Two evaluations choose the first step, one starts a method that reuses its last
+    stage, and one starts the outputs.
+    """
+    if isinstance(solver, Rodas5P):
+        return Cost(3 + STAGES * attempts, attempts)
+    if isinstance(solver, diffrax.AbstractERK):
+        tableau = solver.tableau
+        reused = int(bool(tableau.fsal))
+        return Cost(3 + reused + (tableau.num_stages - reused) * attempts, 0 * attempts)
+    return Cost(None, None)

@@ -1,0 +1,118 @@
+"""A look, on the host, at the place where a run failed."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from dynsys.result import Result, Status
+from dynsys.schedules import evaluate
+from dynsys.systems.damped_newton import DENSE_LIMIT, AbstractDampedNewton
+from dynsys.systems.system import AbstractSystem, State
+from dynsys.trees import Position, combine, dimension, norm
+
+POWER_ITERATIONS = 30
+"""Enough to know the largest rate of change to a few tens of percent."""
+
+STABILITY = 1.0
+"""Explicit methods of order 2 to 8 are stable for step times rate up to 2 to 7; beyond
+one it is stability that sets the step."""
+
+JUMP = 0.1
+"""A gradient whose change over a shrinking distance stays above this part of its size
+jumps there."""
+
+
+def advise(system: AbstractSystem, state: State, result: Result) -> str:
+    """What can be said of a failed run, from the state where it failed."""
+    status = Status(int(result.code))
+    if status in (Status.NOT_POSITIVE_DEFINITE, Status.STEP_UNDERFLOW) and isinstance(
+        system, AbstractDampedNewton
+    ):
+        return _hessian_advice(system, state, result)
+    if status is Status.COEFFICIENT_OUT_OF_RANGE:
+        return _coefficient_advice(system, result)
+    if status not in (Status.MAX_STEPS, Status.STEP_UNDERFLOW):
+        return ""
+    if _gradient_jumps(system, state, result):
+        return (
+            "The problem looks non-smooth there: the gradient jumps. A solver for smooth "
+            "problems crawls at a kink; loosen the tolerances, or smooth the objective."
+        )
+    rate = _fastest_rate(system, state, result)
+    if float(result.step) * rate > STABILITY and status is Status.MAX_STEPS:
+        return (
+            f"The problem looks stiff there: step size times fastest rate is "
+            f"{float(result.step) * rate:.3g}. Use the default solver or "
+            f"`dynsys.integrators.Rodas5P()`."
+        )
+    return ""
+
+
+def _coefficient_advice(system: AbstractSystem, result: Result) -> str:
+    t = jnp.asarray(result.t)
+    for constraint in system.constraints:
+        value = float(evaluate(constraint.value, t))
+        fine = {"positive": value > 0, "at least 0": value >= 0, "finite": True}
+        if not (math.isfinite(value) and fine[constraint.kind]):
+            return (
+                f"There `{constraint.name}`, which must be {constraint.kind}, has value "
+                f"{value:.6g}."
+            )
+    return ""
+
+
+def _hessian_advice(system: AbstractDampedNewton, state: State, result: Result) -> str:
+    x = system.position(state)
+    if dimension(x) > DENSE_LIMIT:
+        return ""
+    flat, unravel = ravel_pytree(x)
+    hessian = jax.hessian(lambda vector: system.objective(unravel(vector)))(flat)
+    smallest = float(jnp.linalg.eigvalsh(hessian)[0])
+    shift = float(system.shift(jnp.asarray(result.t)))
+    needed = -float(system.beta) * smallest
+    if shift > needed:
+        return ""
+    return (
+        f"The Hessian of the objective is not positive definite at x = {x}: its "
+        f"smallest eigenvalue is {smallest:.6g}, so the viscous damping or the "
+        f"regularization must exceed {needed:.6g} there."
+    )
+
+
+def _gradient_jumps(system: AbstractSystem, state: State, result: Result) -> bool:
+    """Whether the gradient changes by a fixed amount over ever shorter distances."""
+    x = system.position(state)
+    v = system.velocity(jnp.asarray(result.t), state)
+    step = float(result.step)
+    changes = [_gradient_change(system, x, v, reach * step) for reach in (20.0, 2.0)]
+    size = float(norm(system.gradient(x)))
+    if not all(map(math.isfinite, (*changes, size))):
+        return False
+    shrinks = changes[1] < 0.5 * changes[0]
+    return changes[1] > JUMP * size and not shrinks
+
+
+def _gradient_change(
+    system: AbstractSystem, x: Position, v: Position, reach: float
+) -> float:
+    ahead = system.gradient(combine((1.0, x), (reach, v)))
+    behind = system.gradient(combine((1.0, x), (-reach, v)))
+    return float(norm(combine((1.0, ahead), (-1.0, behind))))
+
+
+def _fastest_rate(system: AbstractSystem, state: State, result: Result) -> float:
+    """Modulus of the largest eigenvalue of the field, by power iteration."""
+    t = jnp.asarray(result.t)
+    _, linear = jax.linearize(lambda s: system.vector_field(t, s), state)
+    vector: Any = jax.tree.map(jnp.ones_like, state)
+    size = 0.0
+    for _ in range(POWER_ITERATIONS):
+        vector = combine((1.0 / float(norm(vector)), vector))
+        vector = linear(vector)
+        size = float(norm(vector))
+        if not (0 < size < float("inf")):
+            return 0.0
+    return size

@@ -1,0 +1,302 @@
+"""From a system and a point to a trajectory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dynsys.checks import is_concrete
+from dynsys.integrators.default_solver import cost
+from dynsys.integrators.dense import SeriesThenDense, series_state
+from dynsys.integrators.diagnosis import advise
+from dynsys.integrators.request import (
+    Inputs,
+    Options,
+    check_counts,
+    check_memory,
+    check_objective,
+    check_system,
+    read_inclusion,
+    read_interval,
+    read_solver,
+    read_start,
+    read_stop,
+    read_times,
+    read_tolerances,
+    state_dtype,
+)
+from dynsys.integrators.segment import Carry, Method, Problem
+from dynsys.integrators.solve import Output, solve
+from dynsys.integrators.start import (
+    Start,
+    Tolerances,
+    check_start,
+    start_from_rest_at_zero,
+)
+from dynsys.integrators.stop import stops_at_start
+from dynsys.result import Result, Status
+from dynsys.systems.system import AbstractSystem, State
+from dynsys.systems.vanishing_damping import AbstractVanishingDamping
+from dynsys.trajectory import KinkEvents, Stats, Trajectory, reconcile
+from dynsys.trees import Position, dimension
+
+Time = Float[Array, ""]
+
+
+def simulate(
+    system: AbstractSystem,
+    x0: Any,
+    v0: Any = None,
+    *,
+    t1: Any,
+    t0: Any = 0.0,
+    times: Any = 200,
+    rtol: Any = None,
+    atol: Any = None,
+    solver: diffrax.AbstractSolver | None = None,
+    inclusion: str = "clarke",
+    max_steps: int = 65_536,
+    max_events: int = 256,
+    dense: bool = False,
+    stop: float | Callable[..., Any] | None = None,
+    adjoint: diffrax.AbstractAdjoint | None = None,
+    progress: bool = False,
+    throw: bool = True,
+) -> Trajectory:
+    r"""Simulate a system from a point.
+
+    Works under `jax.jit`, `jax.vmap` and `jax.grad`. Calls that differ in numbers only
+    (parameters, points, times, tolerances) share one compiled program.
+
+    Args:
+        system: The system, for example `dynsys.DIN(f, alpha=3.0, beta=0.1)`.
+        x0: Position to start from: a number, an array or any pytree of arrays; a list
+            of numbers becomes an array. Or a state, from `system.state(...)` or
+            `trajectory.final_state`.
+        v0: Velocity to start with, in the form of `x0`; left out, the system is
+            released at rest. Systems of first order have none.
+        t1: End of the time interval.
+        t0: Its start. Systems with damping alpha / t leave t = 0 from rest, along the
+            series of their solution.
+        times: Number of evenly spaced outputs, both ends included, or an increasing
+            array of times.
+        rtol: Relative tolerance of a step; 1e-6, for float32 1e-4.
+        atol: Absolute tolerance of a step; 1e-9, for float32 1e-6.
+        solver: Any adaptive diffrax solver. Left out, it is picked by the problem;
+            `trajectory.stats` says which and why.
+        inclusion: Which gradients are admitted where the objective has a kink:
+            `"clarke"`, `"d_operator"` or `"autodiff"` (what JAX returns). They differ at
+            kinks only. An objective that says it is not smooth is integrated with
+            `"autodiff"` only, in this version.
+        max_steps: Largest number of steps, accepted or not.
+        max_events: Length of the ledger of kink events.
+        dense: Keep the solution at any time, for `trajectory(t)` and
+            `trajectory.velocity(t)`.
+        stop: End early: a bound on the norm of the gradient, or a callable
+            `stop(t, x, v)` that returns a boolean (ends after the first step where it is
+            true) or a real number (ends where it first falls to 0).
+        adjoint: A diffrax adjoint, for example `diffrax.ForwardMode()` for forward-mode
+            derivatives. Left out, reverse mode works.
+        progress: Show how far the run is, on standard error.
+        throw: Raise if the run fails. Otherwise, and for batches, look at
+            `trajectory.result`.
+
+    Returns:
+        The trajectory.
+
+    Raises:
+        TypeError: An argument has the wrong type, or the objective cannot be traced.
+        ValueError: An argument is out of range, shapes do not fit, the objective does
+            not return a finite scalar at the start, or a coefficient leaves its range.
+        SimulationError: The run did not reach its end.
+
+    Example:
+        >>> import dynsys as ds
+        >>> f = lambda x: 0.5 * (x[0] ** 2 + 10 * x[1] ** 2)
+        >>> trajectory = ds.simulate(ds.DIN(f, alpha=1.0, beta=0.1), [1.0, 1.0], t1=20.0)
+        >>> trajectory.x.shape
+        (200, 2)
+        >>> bool(trajectory.objective[-1] < 1e-6)
+        True
+    """
+    check_system(system)
+    check_counts(max_steps, max_events)
+    position, velocity, state = read_start(system, x0, v0)
+    x = position if state is None else system.position(state)
+    size = dimension(x) * len(system.state_type._fields)
+    dtype = state_dtype(x)
+    moving = velocity is not None or state is not None
+    start, end, from_series = read_interval(system, t0, t1, moving, dtype)
+    output_times, count = read_times(times, start, end, dtype)
+    tolerances = read_tolerances(rtol, atol, dtype)
+    kind = read_inclusion(system, inclusion)
+    method, reason = read_solver(solver, system, size)
+    check_memory(size, count, int(max_steps), dense)
+    stop_norm, condition = read_stop(stop)
+    inputs = Inputs(
+        system,
+        position,
+        velocity,
+        state,
+        start,
+        end,
+        output_times,
+        *tolerances,
+        stop_norm,
+    )
+    options = Options(
+        method,
+        reason,
+        count,
+        from_series,
+        kind,
+        int(max_steps),
+        int(max_events),
+        dense,
+        condition,
+        adjoint,
+        progress,
+    )
+    trajectory = _run(inputs, options)
+    return _look(trajectory, throw)
+
+
+def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
+    """On the host: say why a run failed, and raise it if asked to."""
+    result = trajectory.result
+    if not is_concrete(result) or bool(result.ok):
+        return trajectory
+    advice = advise(trajectory.system, trajectory.final_state, result)
+    result = Result(result.code, result.t, result.step, advice)
+    if throw:
+        result.raise_if_failed()
+    return eqx.tree_at(lambda tree: tree.result, trajectory, result)
+
+
+@eqx.filter_jit
+def _run(inputs: Inputs, options: Options) -> Trajectory:
+    check_objective(inputs.system, _initial_position(inputs))
+    tolerances = Tolerances(inputs.rtol, inputs.atol)
+    times = inputs.times
+    if times is None:
+        fraction = jnp.linspace(0, 1, options.count, dtype=inputs.t0.dtype)
+        times = inputs.t0 + (inputs.t1 - inputs.t0) * fraction
+        times = times.at[-1].set(inputs.t1)
+    start = _start(inputs, options, tolerances)
+    code, where = check_start(
+        inputs.system, start, inputs.t0, inputs.t1, times, tolerances
+    )
+    problem = Problem(
+        inputs.system,
+        start.state,
+        start.t,
+        jnp.maximum(inputs.t1, start.t),
+        jnp.clip(times, start.t, jnp.maximum(inputs.t1, start.t)),
+        *tolerances,
+        code,
+        inputs.stop_norm,
+    )
+    method = Method(options.solver, options.stop, options.max_steps, options.progress)
+    at_start = (code == Status.SUCCESS) & stops_at_start(problem, method)
+    code = jnp.where(at_start, int(Status.STOPPED), code)
+    problem = eqx.tree_at(lambda tree: tree.code, problem, code)
+    output = solve(problem, method, dense=options.dense, adjoint=options.adjoint)
+    result = _result(output.last, code, where)
+    return _trajectory(inputs, options, times, start, output, result)
+
+
+def _initial_position(inputs: Inputs) -> Position:
+    return inputs.x0 if inputs.state is None else inputs.system.position(inputs.state)
+
+
+def _start(inputs: Inputs, options: Options, tolerances: Tolerances) -> Start:
+    system = inputs.system
+    if inputs.state is not None:
+        return Start(inputs.t0, inputs.state, None)
+    if options.from_series and isinstance(system, AbstractVanishingDamping):
+        return start_from_rest_at_zero(system, inputs.x0, inputs.t1, tolerances)
+    state = system.initial_state(inputs.t0, inputs.x0, inputs.v0)
+    return Start(inputs.t0, state, None)
+
+
+def _result(last: Carry, code: Array, where: Time) -> Result:
+    ended_at_start = code != Status.SUCCESS
+    t = jnp.where(ended_at_start, where, last.t)
+    return Result(last.code, t, last.controller.step)
+
+
+def _trajectory(
+    inputs: Inputs,
+    options: Options,
+    times: Float[Array, " times"],
+    start: Start,
+    output: Output,
+    result: Result,
+) -> Trajectory:
+    system = inputs.system
+    states, x, v = _outputs(inputs, times, start, output)
+    known = result.ok | (times <= result.t) & (result.code <= Status.STEP_UNDERFLOW)
+    hide = lambda leaf: jnp.where(
+        known.reshape(known.shape + (1,) * (leaf.ndim - 1)), leaf, jnp.nan
+    )
+    states, x, v = jax.tree.map(hide, (states, x, v))
+    dense = output.dense
+    if dense is not None and start.series is not None:
+        dense = SeriesThenDense(
+            inputs.t0, dense.t1, start.t, system, start.series, dense
+        )
+    last = output.last
+    attempts = last.accepted + last.rejected
+    spent = cost(options.solver, attempts)
+    stats = Stats(
+        last.accepted,
+        last.rejected,
+        spent.gradient_evaluations,
+        spent.hessians,
+        None if start.series is None else start.t,
+        type(options.solver).__name__,
+        options.reason,
+    )
+    return Trajectory(
+        t=jnp.where(result.stopped, jnp.minimum(times, result.t), times),
+        x=x,
+        v=v,
+        state=states,
+        final_state=last.state,
+        system=system,
+        events=KinkEvents.none(options.max_events, times.dtype),
+        unique=jnp.asarray(True),
+        stats=stats,
+        result=result,
+        rtol=inputs.rtol,
+        atol=inputs.atol,
+        dense=dense,
+        inclusion=options.inclusion,
+    )
+
+
+def _outputs(
+    inputs: Inputs, times: Float[Array, " times"], start: Start, output: Output
+) -> tuple[State, Position, Position]:
+    """States, positions and velocities at the output times."""
+    system, series = inputs.system, start.series
+    states, slopes = output.states, output.slopes
+    if slopes is None:
+        v = jax.vmap(system.velocity)(times, states)
+    else:
+        chosen = lambda t, s, d: reconcile(system, t, s, d, inputs.rtol, inputs.atol)
+        v = jax.vmap(chosen)(times, states, slopes)
+    if series is not None:
+        early = times < start.t
+        choose = lambda a, b: jnp.where(
+            early.reshape(early.shape + (1,) * (a.ndim - 1)), a, b
+        )
+        soon = jnp.minimum(times, start.t)
+        state_at = lambda t: series_state(system, series, t)
+        states = jax.tree.map(choose, jax.vmap(state_at)(soon), states)
+        v = jax.tree.map(choose, jax.vmap(series.velocity)(soon), v)
+    return states, jax.vmap(system.position)(states), v

@@ -1,0 +1,76 @@
+"""The quadratic function, on which every system has a closed form."""
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dynsys.checks import is_concrete
+from dynsys.objectives.objective import AbstractObjective, Facts
+
+
+class Quadratic(AbstractObjective):
+    r"""A quadratic function $f(x) = \frac12\langle Ax, x\rangle + \langle c, x\rangle$.
+
+    Its minimiser is $-A^{-1}c$, its constants $\mu$ and $L$ are the extreme eigenvalues
+    of $A$; all of them are known where $A$ is positive definite.
+
+    Args:
+        matrix: Symmetric matrix $A$ of shape `(dim, dim)`.
+        linear: Vector $c$ of shape `(dim,)`; zero if left out.
+
+    Raises:
+        ValueError: `matrix` is not square and symmetric, or `linear` does not fit.
+
+    Example:
+        >>> float(Quadratic([[1.0, 0.0], [0.0, 10.0]])(jnp.array([1.0, 1.0])))
+        5.5
+
+    Source:
+        Elementary.
+    """
+
+    matrix: Float[Array, "dim dim"]
+    linear: Float[Array, " dim"]
+    smooth: ClassVar[bool] = True
+
+    def __init__(self, matrix: Any, linear: Any = None):
+        matrix = jnp.asarray(matrix) * 1.0
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise ValueError(
+                f"`matrix` must be square, of shape (dim, dim), but has shape "
+                f"{matrix.shape}."
+            )
+        if is_concrete(matrix) and not bool(jnp.allclose(matrix, matrix.T)):
+            raise ValueError(
+                "`matrix` must be symmetric, but is not. For the same function pass "
+                "(matrix + matrix.T) / 2."
+            )
+        linear = (
+            jnp.zeros_like(matrix[0]) if linear is None else jnp.asarray(linear) * 1.0
+        )
+        if linear.shape != matrix[0].shape:
+            raise ValueError(
+                f"`linear` must have shape {matrix[0].shape} to fit the matrix, but has "
+                f"shape {linear.shape}."
+            )
+        self.matrix = matrix
+        self.linear = linear
+
+    def __call__(self, x: Float[Array, " dim"]) -> Float[Array, ""]:
+        matrix, linear = self.matrix.astype(x.dtype), self.linear.astype(x.dtype)
+        return 0.5 * jnp.dot(x, matrix @ x) + jnp.dot(linear, x)
+
+    @property
+    def facts(self) -> Facts:
+        eigenvalues = jnp.linalg.eigvalsh(self.matrix)
+        if not is_concrete(eigenvalues) or float(eigenvalues[0]) <= 0:
+            return Facts(L=jnp.max(jnp.abs(eigenvalues)))
+        minimiser = -jnp.linalg.solve(self.matrix, self.linear)
+        return Facts(
+            minimisers=minimiser[None],
+            minimum=0.5 * jnp.dot(self.linear, minimiser),
+            mu=eigenvalues[0],
+            L=eigenvalues[-1],
+            saddles=jnp.zeros((0, *self.linear.shape)),
+        )

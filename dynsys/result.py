@@ -1,0 +1,156 @@
+"""How a run ended, in a code that compiled programs carry and a sentence to read."""
+
+import enum
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+
+class Status(enum.IntEnum):
+    """How a run ended."""
+
+    SUCCESS = 0
+    STOPPED = 1
+    MAX_STEPS = 2
+    STEP_UNDERFLOW = 3
+    NOT_FINITE_AT_START = 4
+    NOT_POSITIVE_DEFINITE = 5
+    COEFFICIENT_OUT_OF_RANGE = 6
+    BAD_TIMES = 7
+    BAD_TOLERANCES = 8
+    SOLVER_FAILED = 9
+
+
+SENTENCES = {
+    Status.SUCCESS: "The run reached t = {t:.6g}.",
+    Status.STOPPED: "The run stopped at t = {t:.6g}, where the condition `stop` held.",
+    Status.MAX_STEPS: (
+        "`max_steps` was reached at t = {t:.6g}, where the step size was {step:.3g}. "
+        "Raise `max_steps`, or loosen `rtol` and `atol`."
+    ),
+    Status.STEP_UNDERFLOW: (
+        "The step size became too small to go on at t = {t:.6g}, where it was "
+        "{step:.3g}: the solution or the gradient leaves the range of finite numbers "
+        "there, or jumps."
+    ),
+    Status.NOT_FINITE_AT_START: (
+        "The objective, its gradient or the vector field is not finite at the initial "
+        "state, t = {t:.6g}. Start elsewhere, or rewrite the loss: the gradient of a "
+        "norm or of a square root is NaN at 0."
+    ),
+    Status.NOT_POSITIVE_DEFINITE: (
+        "The matrix of the Newton system is not positive definite at t = {t:.6g}, so "
+        "there is no Newton direction. Use `LevenbergMarquardt` with a large enough "
+        "`alpha`, `ContinuousNewton(..., regularization=...)`, or another start."
+    ),
+    Status.COEFFICIENT_OUT_OF_RANGE: (
+        "A coefficient of the system leaves its range at t = {t:.6g}: `epsilon` "
+        "must stay positive and `alpha` and `beta` at least 0 on the whole interval. "
+        "Choose a schedule that does, or end the run earlier."
+    ),
+    Status.BAD_TIMES: (
+        "`t1` must be larger than `t0`, and `times` must increase from at least `t0` to "
+        "at most `t1`. This was seen while tracing, so no values are shown."
+    ),
+    Status.BAD_TOLERANCES: (
+        "`rtol` and `atol` must be positive and finite. This was seen while tracing, so "
+        "no values are shown."
+    ),
+    Status.SOLVER_FAILED: (
+        "The solver failed at t = {t:.6g}, where the step size was {step:.3g}: its "
+        "implicit equations were not solved. Loosen the tolerances or use the default "
+        "solver."
+    ),
+}
+
+
+class SimulationError(RuntimeError):
+    """A run did not reach its end. The message says where, why and what to do."""
+
+
+class Result(eqx.Module):
+    """How a run ended.
+
+    Args:
+        code: A `Status`; an array of them after `jax.vmap`.
+        t: Time that was reached.
+        step: Size of the last step that was tried.
+        advice: What a look at the place of failure showed, on the host.
+    """
+
+    code: Int[Array, "..."]
+    t: Float[Array, "..."]
+    step: Float[Array, "..."]
+    advice: str = eqx.field(default="", static=True)
+
+    @property
+    def ok(self) -> Any:
+        """Whether the run reached its end or was stopped by its condition."""
+        return self.code <= Status.STOPPED
+
+    @property
+    def stopped(self) -> Any:
+        """Whether the condition `stop` ended the run."""
+        return self.code == Status.STOPPED
+
+    @property
+    def message(self) -> str:
+        """One sentence a run, for a batch one for each member that failed."""
+        codes = np.atleast_1d(np.asarray(self.code))
+        times, steps = np.broadcast_arrays(
+            np.atleast_1d(np.asarray(self.t)), np.atleast_1d(np.asarray(self.step))
+        )
+        if np.ndim(self.code) == 0:
+            sentence = _sentence(codes[0], times[0], steps[0])
+            return f"{sentence} {self.advice}".rstrip()
+        failed = np.argwhere(codes > Status.STOPPED)
+        lines = [
+            f"member {', '.join(map(str, index))}: "
+            + _sentence(codes[tuple(index)], times[tuple(index)], steps[tuple(index)])
+            for index in failed
+        ]
+        return "\n".join([f"{len(failed)} of {codes.size} runs failed.", *lines])
+
+    def raise_if_failed(self) -> None:
+        """Raise what happened, once the values are known.
+
+        Raises:
+            ValueError: The input was at fault.
+            SimulationError: The run did not reach its end.
+        """
+        failed = np.asarray(self.code) > Status.STOPPED
+        if not failed.any():
+            return
+        first = Status(
+            int(np.atleast_1d(np.asarray(self.code))[np.atleast_1d(failed)][0])
+        )
+        if first in INPUT_AT_FAULT:
+            raise ValueError(self.message)
+        raise SimulationError(self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+INPUT_AT_FAULT = {
+    Status.NOT_FINITE_AT_START,
+    Status.NOT_POSITIVE_DEFINITE,
+    Status.COEFFICIENT_OUT_OF_RANGE,
+    Status.BAD_TIMES,
+    Status.BAD_TOLERANCES,
+}
+
+
+def _sentence(code: Any, t: Any, step: Any) -> str:
+    return SENTENCES[Status(int(code))].format(t=float(t), step=float(step))
+
+
+def select(*cases: tuple[Any, Status]) -> Int[Array, ""]:
+    """The status of the first case whose condition holds, success if none does."""
+    code = jnp.asarray(int(Status.SUCCESS))
+    for condition, status in reversed(cases):
+        code = jnp.where(condition, int(status), code)
+    return code

@@ -1,0 +1,19 @@
+"""How the point moves: the systems of the talk and of its references."""
+
+from dynsys.systems.avd import AVD as AVD
+from dynsys.systems.continuous_newton import ContinuousNewton as ContinuousNewton
+from dynsys.systems.din import DIN as DIN
+from dynsys.systems.din_avd import DINAVD as DINAVD
+from dynsys.systems.gdin import GDIN as GDIN
+from dynsys.systems.gdin import GDINState as GDINState
+from dynsys.systems.gradient_flow import GradientFlow as GradientFlow
+from dynsys.systems.gradient_flow import PositionState as PositionState
+from dynsys.systems.heavy_ball import HeavyBall as HeavyBall
+from dynsys.systems.inertial_newton import InertialNewton as InertialNewton
+from dynsys.systems.inertial_newton import MomentumState as MomentumState
+from dynsys.systems.inertial_newton import VelocityState as VelocityState
+from dynsys.systems.levenberg_marquardt import (
+    LevenbergMarquardt as LevenbergMarquardt,
+)
+from dynsys.systems.system import AbstractSystem as AbstractSystem
+from dynsys.systems.vm_din_avd import VMDINAVD as VMDINAVD

@@ -1,0 +1,104 @@
+"""Flows along a (damped) Newton direction, and the linear system that gives it."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Float
+
+from dynsys.systems.gradient_flow import PositionState
+from dynsys.systems.system import AbstractSystem
+from dynsys.trees import Position, combine, dimension, norm, time_dtype
+
+Time = Float[Array, ""]
+
+DENSE_LIMIT = 256
+"""Up to this dimension the Hessian is formed and factorised by Cholesky; a matrix of
+256 x 256 takes half a megabyte and one factorisation costs less than 256 products."""
+
+
+class AbstractDampedNewton(AbstractSystem):
+    r"""Base of the systems $(c(t) I + \beta\nabla^2 f(x))\,\dot x + \nabla f(x) = 0$.
+
+    Where the matrix is not positive definite there is no velocity: it is not a number
+    there, and `simulate` stops with a message that names the Hessian.
+    """
+
+    beta: eqx.AbstractVar[Float[Array, ""]]
+    order: ClassVar[int] = 1
+
+    @abc.abstractmethod
+    def shift(self, t: Time) -> Time:
+        """The factor $c(t)$ of the identity."""
+
+    @property
+    def state_type(self) -> type:
+        return PositionState
+
+    def initial_state(self, t: Time, x: Position, v: Position | None) -> PositionState:
+        del t, v
+        return PositionState(x)
+
+    def vector_field(self, t: Time, state: PositionState) -> PositionState:
+        return PositionState(self.velocity(t, state))
+
+    def position(self, state: PositionState) -> Position:
+        return state.x
+
+    def velocity(self, t: Time, state: PositionState) -> Position:
+        gradient, hessian = jax.linearize(self.gradient, state.x)
+        right_side = combine((-1.0, gradient))
+        return solve_shifted(hessian, self.shift(t), self.beta, right_side)
+
+
+def solve_shifted(
+    hessian: Callable[[Position], Position], shift: Any, beta: Any, right_side: Position
+) -> Position:
+    r"""Solve $(c I + \beta H)u = r$, by Cholesky when small, else conjugate gradients.
+
+    Args:
+        hessian: The product $v \mapsto Hv$.
+        shift: The scalar $c$.
+        beta: The scalar $\beta$.
+        right_side: The vector $r$.
+
+    Returns:
+        The vector $u$; not a number where the matrix is not positive definite.
+    """
+    matrix = lambda v: combine((shift, v), (beta, hessian(v)))
+    # The rule of implicit differentiation, which never looks into the solver.
+    return jax.lax.custom_linear_solve(matrix, right_side, _solve, symmetric=True)
+
+
+def _solve(matrix: Callable[[Position], Position], right_side: Position) -> Position:
+    operator = lx.FunctionLinearOperator(
+        matrix, jax.eval_shape(lambda: right_side), tags=lx.positive_semidefinite_tag
+    )
+    if dimension(right_side) > DENSE_LIMIT:
+        return _conjugate_gradients(operator, right_side)
+    return lx.linear_solve(operator, right_side, lx.Cholesky(), throw=False).value
+
+
+def _conjugate_gradients(
+    operator: lx.AbstractLinearOperator, right_side: Position
+) -> Position:
+    """Solve for a right side of norm 1, so that the tolerance is relative to it."""
+    size = norm(right_side)
+    scale = jnp.where(size > 0, size, 1)
+    tolerance = 1e-12 if jnp.finfo(time_dtype(right_side)).bits == 64 else 1e-6
+    solver = lx.CG(rtol=tolerance, atol=tolerance, max_steps=10 * dimension(right_side))
+    unit = combine((1 / scale, right_side))
+    solution = lx.linear_solve(operator, unit, solver, throw=False)
+    curvature = _dot(solution.value, operator.mv(solution.value))
+    sound = (solution.result == lx.RESULTS.successful) & ((curvature > 0) | (size == 0))
+    return combine((jnp.where(sound, scale, jnp.nan), solution.value))
+
+
+def _dot(u: Position, v: Position) -> Float[Array, ""]:
+    products = jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), u, v))
+    dtype = jnp.result_type(*products)
+    return sum((product.astype(dtype) for product in products), jnp.zeros((), dtype))

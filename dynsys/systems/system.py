@@ -1,0 +1,100 @@
+"""What a system is: a state, a vector field, and the position and velocity in it."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+from dynsys.trees import Position, as_position
+
+State = Any
+"""A `NamedTuple` of pytrees that have the structure of the position."""
+
+
+class Constraint(NamedTuple):
+    """A condition on a coefficient that must hold on the whole time interval.
+
+    Args:
+        name: Name of the coefficient in messages.
+        value: The coefficient as a function of time.
+        kind: What it must be.
+    """
+
+    name: str
+    value: Callable[[Float[Array, ""]], Float[Array, ""]]
+    kind: Literal["positive", "at least 0", "finite"]
+
+
+class AbstractSystem(eqx.Module):
+    """A dynamical system of optimisation, as a first-order system in its own state.
+
+    To add one, write a final subclass in a file of its own, export it, and add a line
+    to the table in `tests/systems/catalogue.py`.
+    """
+
+    objective: eqx.AbstractVar[Callable[[Any], Any]]
+    order: eqx.AbstractClassVar[int]
+    """Order in time, 1 or 2. A system of order 1 has no initial velocity."""
+
+    @property
+    @abc.abstractmethod
+    def state_type(self) -> type:
+        """The `NamedTuple` that holds a state."""
+
+    @property
+    @abc.abstractmethod
+    def constraints(self) -> tuple[Constraint, ...]:
+        """What must hold of the coefficients while the system runs."""
+
+    @abc.abstractmethod
+    def initial_state(
+        self, t: Float[Array, ""], x: Position, v: Position | None
+    ) -> State:
+        """The state at time `t` with position `x` and velocity `v` (`None`: at rest)."""
+
+    @abc.abstractmethod
+    def vector_field(self, t: Float[Array, ""], state: State) -> State:
+        """Time derivative of the state."""
+
+    @abc.abstractmethod
+    def position(self, state: State) -> Position:
+        """The position in a state."""
+
+    @abc.abstractmethod
+    def velocity(self, t: Float[Array, ""], state: State) -> Position:
+        """The time derivative of the position, as the equation gives it at a state."""
+
+    def gradient(self, x: Position) -> Position:
+        """Gradient of the objective; where it has a kink, what JAX returns there."""
+        return jax.grad(self.objective)(x)
+
+    def state(self, *components: Any) -> State:
+        """A state from its components, to start from any of them.
+
+        Args:
+            *components: One position-like pytree for each field of `state_type`.
+
+        Raises:
+            TypeError: The number of components is wrong.
+            ValueError: The components differ in structure or shapes.
+        """
+        names = self.state_type._fields
+        if len(components) != len(names):
+            raise TypeError(
+                f"A state of {type(self).__name__} has the components {names}, but "
+                f"{len(components)} were passed."
+            )
+        trees = [
+            as_position(name, value)
+            for name, value in zip(names, components, strict=True)
+        ]
+        shapes = [jax.tree.map(lambda leaf: leaf.shape, tree) for tree in trees]
+        if any(shape != shapes[0] for shape in shapes):
+            raise ValueError(
+                f"The components {names} of a state must have the same structure and "
+                f"shapes, but have {shapes}."
+            )
+        return self.state_type(*trees)

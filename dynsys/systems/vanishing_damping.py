@@ -1,0 +1,81 @@
+r"""Damping $\alpha/t$, singular at $t = 0$, and the series that starts it there."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dynsys.systems.inertial_newton import AbstractInertialNewton
+from dynsys.systems.system import Constraint
+from dynsys.trees import Position, combine, dimension
+
+Time = Float[Array, ""]
+
+
+class StartSeries(eqx.Module):
+    r"""The solution from rest at $t = 0$, to fourth order.
+
+    $$x(t) = x_0 + a_2 t^2 + a_3 t^3 + a_4 t^4 + O(t^5)$$
+
+    with $a_2 = -\frac{g}{2(\alpha+1)}$, $a_3 = -\frac{2\beta H a_2}{3(\alpha+2)}$ and
+    $a_4 = -\frac{3\beta H a_3 + H a_2}{4(\alpha+3)}$, where $g$ and $H$ are the gradient
+    and the Hessian at $x_0$.
+
+    Source:
+        Derived by inserting the series into the equation and comparing powers of t.
+    """
+
+    x0: Position
+    a2: Position
+    a3: Position
+    a4: Position
+
+    def __init__(self, objective: Any, alpha: Any, beta: Any, x0: Position):
+        gradient, hessian = jax.linearize(jax.grad(objective), x0)
+        self.x0 = x0
+        self.a2 = combine((-1 / (2 * (alpha + 1)), gradient))
+        hessian_a2 = hessian(self.a2)
+        self.a3 = combine((-2 * beta / (3 * (alpha + 2)), hessian_a2))
+        self.a4 = combine(
+            (-3 * beta / (4 * (alpha + 3)), hessian(self.a3)),
+            (-1 / (4 * (alpha + 3)), hessian_a2),
+        )
+
+    def position(self, t: Time) -> Position:
+        return combine(
+            (1.0, self.x0), (t**2, self.a2), (t**3, self.a3), (t**4, self.a4)
+        )
+
+    def velocity(self, t: Time) -> Position:
+        return combine((2 * t, self.a2), (3 * t**2, self.a3), (4 * t**3, self.a4))
+
+    def trusted_until(self, rtol: Time, atol: Time) -> Time:
+        """The time up to which the last term of the velocity is below the tolerance."""
+
+        def squares(a4: Array, x0: Array) -> Array:
+            scale = jnp.asarray(atol, x0.dtype) + jnp.asarray(rtol, x0.dtype) * abs(x0)
+            return jnp.sum((4 * a4 / scale) ** 2).astype(rtol.dtype)
+
+        total = sum(jax.tree.leaves(jax.tree.map(squares, self.a4, self.x0)))
+        size = jnp.sqrt(total / dimension(self.x0))
+        return jnp.maximum(size, jnp.finfo(size.dtype).tiny) ** (-1 / 3)
+
+
+class AbstractVanishingDamping(AbstractInertialNewton):
+    r"""Base of the systems with damping $\alpha/t$ (asymptotically vanishing damping)."""
+
+    alpha: eqx.AbstractVar[Float[Array, ""]]
+    beta: eqx.AbstractVar[Float[Array, ""]]
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        return (
+            Constraint("alpha", lambda _: self.alpha, "at least 0"),
+            Constraint("beta", lambda _: self.beta, "at least 0"),
+        )
+
+    def start_series(self, x0: Position) -> StartSeries:
+        """The solution from rest at $t = 0$ as a series."""
+        return StartSeries(self.objective, self.alpha, self.beta, x0)

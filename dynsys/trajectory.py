@@ -1,0 +1,245 @@
+"""What a simulation returns."""
+
+import abc
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from dynsys.checks import is_concrete
+from dynsys.result import Result
+from dynsys.systems.system import AbstractSystem, State
+from dynsys.trees import Position, combine, norm
+
+if TYPE_CHECKING:
+    import xarray
+
+Time = Float[Array, ""]
+
+
+class AbstractDenseOutput(eqx.Module):
+    """A solution that can be evaluated at any time of its interval."""
+
+    t0: eqx.AbstractVar[Time]
+    t1: eqx.AbstractVar[Time]
+
+    @abc.abstractmethod
+    def state(self, t: Time) -> State:
+        """The state at time `t`."""
+
+    @abc.abstractmethod
+    def slope(self, t: Time) -> State:
+        """The time derivative of `state` at time `t`."""
+
+
+class KinkEvents(eqx.Module):
+    """What happened at each kink of the objective that the trajectory met.
+
+    Args:
+        count: Number of events; the rest of each array is padding.
+        t: Time of each event, `inf` in the padding.
+        kink: Which kink, -1 in the padding.
+        kind: 0 for `cross`, 1 for `slide`, 2 for `leave`, -1 in the padding.
+    """
+
+    count: Int[Array, "..."]
+    t: Float[Array, "... events"]
+    kink: Int[Array, "... events"]
+    kind: Int[Array, "... events"]
+
+    @classmethod
+    def none(cls, length: int, dtype: Any) -> "KinkEvents":
+        """The ledger of a trajectory that met no kink."""
+        padding = jnp.full(length, -1)
+        return cls(jnp.asarray(0), jnp.full(length, jnp.inf, dtype), padding, padding)
+
+
+class Stats(eqx.Module):
+    """What a run cost, and with what it was solved.
+
+    Args:
+        steps: Number of accepted steps.
+        rejected: Number of rejected steps.
+        gradient_evaluations: Number of gradients; `None` where the solver iterates.
+        hessians: Number of Hessians that were formed.
+        first_time: Where the solver took over from the series at $t = 0$; `None` if
+            there was no series.
+        solver: Name of the solver.
+        reason: Why this solver.
+    """
+
+    steps: Int[Array, "..."]
+    rejected: Int[Array, "..."]
+    gradient_evaluations: Int[Array, "..."] | None
+    hessians: Int[Array, "..."] | None
+    first_time: Float[Array, "..."] | None
+    solver: str = eqx.field(static=True)
+    reason: str = eqx.field(static=True)
+
+
+class Trajectory(eqx.Module):
+    """A solution of a system at the requested times. A pytree.
+
+    Args:
+        t: Times, of shape `(times,)`. After a `stop`, the time of the stop.
+        x: Positions: each leaf has a leading axis of length `times`.
+        v: Velocities, in the same form. After a failure positions and velocities are
+            not a number, and `result` says why.
+        state: States of the system, in the same form.
+        final_state: The last state, to continue from, with its time in `result.t`.
+        system: The system that moved.
+        events: What happened at each kink.
+        unique: Whether the solution is the only one; `False` where it branched.
+        stats: What the run cost, and with what it was solved.
+        result: How the run ended.
+        rtol: Relative tolerance of the run.
+        atol: Absolute tolerance of the run.
+        dense: The solution at any time, if it was asked for.
+        inclusion: Which elements of the set-valued gradient were admitted at kinks.
+    """
+
+    t: Float[Array, "... times"]
+    x: Position
+    v: Position
+    state: State
+    final_state: State
+    system: AbstractSystem
+    events: KinkEvents
+    unique: Bool[Array, "..."]
+    stats: Stats
+    result: Result
+    rtol: Float[Array, "..."]
+    atol: Float[Array, "..."]
+    dense: AbstractDenseOutput | None
+    inclusion: str = eqx.field(static=True)
+
+    @property
+    def objective(self) -> Float[Array, "... times"]:
+        """Value of the objective along the path, of shape `(times,)`."""
+        value = self.system.objective
+        for _ in range(self.t.ndim):
+            value = jax.vmap(value)
+        return value(self.x)
+
+    def __call__(self, t: Any) -> Position:
+        """Position at any time, a number or an array of times.
+
+        Raises:
+            ValueError: The trajectory has no dense output, or `t` is outside of it.
+        """
+        return self._at(lambda dense, time: self.system.position(dense.state(time)), t)
+
+    def velocity(self, t: Any) -> Position:
+        """Velocity at any time, a number or an array of times.
+
+        Raises:
+            ValueError: The trajectory has no dense output, or `t` is outside of it.
+        """
+
+        def velocity(dense: AbstractDenseOutput, time: Time) -> Position:
+            state, slope = dense.state(time), dense.slope(time)
+            return reconcile(self.system, time, state, slope, self.rtol, self.atol)
+
+        return self._at(velocity, t)
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """The trajectory as an `xarray.Dataset` with the coordinate `t`.
+
+        An array-valued position gives the variables `x` and `v`, a pytree one variable
+        a leaf, named by its path.
+
+        Raises:
+            ImportError: xarray is not installed.
+            ValueError: The trajectory is a batch.
+        """
+        try:
+            import xarray
+        except ImportError as error:
+            raise ImportError(
+                "`to_xarray` needs xarray: install `dynsys[xarray]`."
+            ) from error
+        if self.t.ndim != 1:
+            raise ValueError(
+                f"`to_xarray` takes one trajectory, but this is a batch of shape "
+                f"{self.t.shape[:-1]}. Pick a member with `jax.tree.map`."
+            )
+        variables = {"objective": ("t", np.asarray(self.objective))}
+        for name, tree in (("x", self.x), ("v", self.v)):
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+                key = name + jax.tree_util.keystr(path)
+                axes = [f"{key}_axis{i}" for i in range(leaf.ndim - 1)]
+                variables[key] = (("t", *axes), np.asarray(leaf))
+        return xarray.Dataset(
+            variables,
+            coords={"t": np.asarray(self.t)},
+            attrs={
+                "system": type(self.system).__name__,
+                "solver": self.stats.solver,
+                "result": self.result.message,
+            },
+        )
+
+    def _at(self, function: Any, t: Any) -> Any:
+        if self.dense is None:
+            raise ValueError(
+                "This trajectory is known at its `times` only. Pass `dense=True` to "
+                "`simulate` to evaluate it anywhere."
+            )
+        dense = self.dense
+        times = jnp.asarray(t).astype(self.t.dtype)
+        if is_concrete((times, dense.t0, dense.t1)):
+            outside = (times < dense.t0) | (times > dense.t1)
+            if bool(jnp.any(outside)):
+                raise ValueError(
+                    f"`t` must lie between {dense.t0} and {dense.t1}, where the "
+                    f"trajectory was computed, but is {t}."
+                )
+        evaluate = lambda time: function(dense, time)
+        for _ in range(times.ndim):
+            evaluate = jax.vmap(evaluate)
+        return evaluate(times)
+
+
+def reconcile(
+    system: AbstractSystem,
+    t: Time,
+    state: State,
+    slope: State,
+    rtol: Float[Array, ""],
+    atol: Float[Array, ""],
+) -> Position:
+    r"""The more trustworthy of two velocities.
+
+    One is what the equation gives at the computed state. It multiplies the error of
+    the position by $\rho$, its derivative in the direction in question, which is
+    $\beta L/\varepsilon$ for the momentum form and without bound as $\varepsilon \to 0$.
+    The other is the derivative of the dense output. It carries the error of the
+    interpolation, which no tolerance controls, but does not depend on $\varepsilon$.
+    The equation is trusted unless ten times its amplified tolerance explains the
+    difference between the two.
+
+    Args:
+        system: The system.
+        t: Time.
+        state: State at time `t`.
+        slope: Time derivative of the state, from the dense output.
+        rtol: Relative tolerance of the run.
+        atol: Absolute tolerance of the run.
+    """
+    x = system.position(state)
+    from_equation = system.velocity(t, state)
+    from_output = system.position(slope)
+    difference = combine((1.0, from_equation), (-1.0, from_output))
+    size = norm(difference)
+    direction = combine((1 / jnp.where(size > 0, size, 1), difference))
+    zero = jax.tree.map(jnp.zeros_like, state)
+    tangent = eqx.tree_at(system.position, zero, direction)
+    _, amplified = jax.jvp(lambda s: system.velocity(t, s), (state,), (tangent,))
+    tolerance = atol + rtol * norm(x)
+    trusted = size > 10 * norm(amplified) * tolerance
+    return jax.tree.map(
+        lambda a, b: jnp.where(trusted, a, b), from_equation, from_output
+    )

@@ -1,0 +1,110 @@
+"""Arithmetic on positions, which are numbers, arrays or pytrees of arrays."""
+
+import numbers
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from dynsys.checks import default_float
+
+Position = PyTree[Float[Array, "..."]]
+
+
+def combine(*terms: tuple[Any, Position]) -> Position:
+    """The linear combination $\\sum_i c_i x_i$, each leaf in its own dtype.
+
+    Args:
+        *terms: Pairs of a scalar $c_i$ and a pytree $x_i$, all of one structure.
+
+    Example:
+        >>> float(combine((2.0, jnp.array(1.0)), (-1.0, jnp.array(0.5))))
+        1.5
+    """
+    scalars, trees = zip(*terms, strict=True)
+
+    def combine_leaves(*leaves: Array) -> Array:
+        total = jnp.asarray(scalars[0], leaves[0].dtype) * leaves[0]
+        for scalar, leaf in zip(scalars[1:], leaves[1:], strict=True):
+            total = total + jnp.asarray(scalar, leaf.dtype) * leaf
+        return total
+
+    return jax.tree.map(combine_leaves, *trees)
+
+
+def zeros_like(tree: Position) -> Position:
+    """The zero of the space that `tree` lies in."""
+    return jax.tree.map(jnp.zeros_like, tree)
+
+
+def dimension(tree: Position) -> int:
+    """Number of real coordinates of `tree`."""
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def norm(tree: Position) -> Float[Array, ""]:
+    """Euclidean norm over all leaves, with a derivative of 0 at 0."""
+    squares = [jnp.sum(leaf * leaf) for leaf in jax.tree.leaves(tree)]
+    dtype = jnp.result_type(*squares)
+    total = sum((square.astype(dtype) for square in squares), jnp.zeros((), dtype))
+    positive = total > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, total, 1)), 0)
+
+
+def time_dtype(tree: Position) -> jnp.dtype:
+    """The float type that times must have so that every leaf keeps its own."""
+    dtypes = [leaf.dtype for leaf in jax.tree.leaves(tree)]
+    return min(dtypes, key=lambda dtype: jnp.finfo(dtype).bits)
+
+
+def as_position(name: str, value: Any) -> Position:
+    """Turn what a user passes as a point into a pytree of float arrays.
+
+    A number becomes a scalar array, a list or tuple of plain numbers (nested, too)
+    one array, any other pytree keeps its structure; integers become floats.
+
+    Raises:
+        TypeError: A leaf is not a real number or array, or has fewer than 32 bits.
+        ValueError: There is no leaf, a list is ragged, or a value is not finite.
+
+    Example:
+        >>> as_position("x0", [1, 2]).shape
+        (2,)
+    """
+    leaves = jax.tree.leaves(value)
+    if not leaves:
+        raise ValueError(
+            f"`{name}` has no entries: {value!r}. Pass at least one number."
+        )
+    if isinstance(value, list | tuple) and all(map(_is_number, leaves)):
+        return _as_leaf(name, value)
+    return jax.tree.map(lambda leaf: _as_leaf(name, leaf), value)
+
+
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, numbers.Real) and not isinstance(leaf, bool)
+
+
+def _as_leaf(name: str, value: Any) -> Float[Array, "..."]:
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"`{name}` must hold real numbers or arrays of one shape, but {value!r} of "
+            f"type {type(value).__name__} cannot become an array: {error}"
+        ) from error
+    if jnp.issubdtype(array.dtype, jnp.integer):
+        array = array.astype(default_float())
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(
+            f"`{name}` must hold real numbers, but a leaf has dtype {array.dtype}."
+        )
+    if jnp.finfo(array.dtype).bits < 32:
+        raise TypeError(
+            f"`{name}` has dtype {array.dtype}, in which no error can be controlled. "
+            f"Cast it to float32: `jax.tree.map(lambda a: a.astype('float32'), x0)`."
+        )
+    if not isinstance(array, jax.core.Tracer) and not bool(jnp.isfinite(array).all()):
+        raise ValueError(f"`{name}` must be finite, but has value {array}.")
+    return array
