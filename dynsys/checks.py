@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -55,17 +56,13 @@ def as_parameter(name: str, value: Any) -> Float[Array, ""]:
 def require_positive(name: str, value: Float[Array, ""], why: str = "") -> None:
     """Refuse a number that is zero or negative; a traced one passes."""
     if is_concrete(value) and not float(value) > 0:
-        raise ValueError(
-            f"`{name}` must be positive, but has value {value}.{_and(why)}"
-        )
+        raise ValueError(f"`{name}` must be positive, but has value {value}.{_and(why)}")
 
 
 def require_nonnegative(name: str, value: Float[Array, ""], why: str = "") -> None:
     """Refuse a negative number; a traced one passes."""
     if is_concrete(value) and not float(value) >= 0:
-        raise ValueError(
-            f"`{name}` must be at least 0, but has value {value}.{_and(why)}"
-        )
+        raise ValueError(f"`{name}` must be at least 0, but has value {value}.{_and(why)}")
 
 
 def _and(why: str) -> str:

@@ -124,9 +124,7 @@ class Result(eqx.Module):
         failed = np.asarray(self.code) > Status.STOPPED
         if not failed.any():
             return
-        first = Status(
-            int(np.atleast_1d(np.asarray(self.code))[np.atleast_1d(failed)][0])
-        )
+        first = Status(int(np.atleast_1d(np.asarray(self.code))[np.atleast_1d(failed)][0]))
         if first in INPUT_AT_FAULT:
             raise ValueError(self.message)
         raise SimulationError(self.message)

@@ -166,7 +166,7 @@ class Trajectory(eqx.Module):
                 f"`to_xarray` takes one trajectory, but this is a batch of shape "
                 f"{self.t.shape[:-1]}. Pick a member with `jax.tree.map`."
             )
-        variables = {"objective": ("t", np.asarray(self.objective))}
+        variables: dict[str, Any] = {"objective": ("t", np.asarray(self.objective))}
         for name, tree in (("x", self.x), ("v", self.v)):
             for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
                 key = name + jax.tree_util.keystr(path)
@@ -215,8 +215,8 @@ def reconcile(
 
     One is what the equation gives at the computed state. It multiplies the error of
     the position by $\rho$, its derivative in the direction in question, which is
-    $\beta L/\varepsilon$ for the momentum form and without bound as $\varepsilon \to 0$.
-    The other is the derivative of the dense output. It carries the error of the
+    $\beta L/\varepsilon$ for the momentum form and unbounded as $\varepsilon \to 0$. The
+    other is the derivative of the dense output. It carries the error of the
     interpolation, which no tolerance controls, but does not depend on $\varepsilon$.
     The equation is trusted unless ten times its amplified tolerance explains the
     difference between the two.
@@ -240,6 +240,4 @@ def reconcile(
     _, amplified = jax.jvp(lambda s: system.velocity(t, s), (state,), (tangent,))
     tolerance = atol + rtol * norm(x)
     trusted = size > 10 * norm(amplified) * tolerance
-    return jax.tree.map(
-        lambda a, b: jnp.where(trusted, a, b), from_equation, from_output
-    )
+    return jax.tree.map(lambda a, b: jnp.where(trusted, a, b), from_equation, from_output)

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from dynsys.checks import default_float
+from dynsys.checks import default_float, is_concrete
 
 Position = PyTree[Float[Array, "..."]]
 
 
 def combine(*terms: tuple[Any, Position]) -> Position:
-    """The linear combination $\\sum_i c_i x_i$, each leaf in its own dtype.
+    r"""The linear combination $\sum_i c_i x_i$, each leaf in its own dtype.
 
     Args:
         *terms: Pairs of a scalar $c_i$ and a pytree $x_i$, all of one structure.
@@ -74,9 +74,7 @@ def as_position(name: str, value: Any) -> Position:
     """
     leaves = jax.tree.leaves(value)
     if not leaves:
-        raise ValueError(
-            f"`{name}` has no entries: {value!r}. Pass at least one number."
-        )
+        raise ValueError(f"`{name}` has no entries: {value!r}. Pass at least one number.")
     if isinstance(value, list | tuple) and all(map(_is_number, leaves)):
         return _as_leaf(name, value)
     return jax.tree.map(lambda leaf: _as_leaf(name, leaf), value)
@@ -105,6 +103,6 @@ def _as_leaf(name: str, value: Any) -> Float[Array, "..."]:
             f"`{name}` has dtype {array.dtype}, in which no error can be controlled. "
             f"Cast it to float32: `jax.tree.map(lambda a: a.astype('float32'), x0)`."
         )
-    if not isinstance(array, jax.core.Tracer) and not bool(jnp.isfinite(array).all()):
+    if is_concrete(array) and not bool(jnp.isfinite(array).all()):
         raise ValueError(f"`{name}` must be finite, but has value {array}.")
     return array

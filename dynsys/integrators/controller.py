@@ -73,5 +73,5 @@ class ResumedController(diffrax.AbstractAdaptiveStepSizeController):
         smallest = 4 * jnp.finfo(t0.dtype).eps * jnp.abs(start)
         vanished = ~keep & (end - start <= smallest)
         result = diffrax.RESULTS.where(vanished, diffrax.RESULTS.dt_min_reached, result)
-        state = ControllerState(inner, end, t1 - t0)
+        state = ControllerState(inner, jnp.asarray(end), jnp.asarray(t1 - t0))
         return keep, start, end, jump, state, result

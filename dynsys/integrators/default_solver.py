@@ -54,7 +54,7 @@ def cost(solver: Any, attempts: Int[Array, ""]) -> Cost:
     if isinstance(solver, Rodas5P):
         return Cost(3 + STAGES * attempts, attempts)
     if isinstance(solver, diffrax.AbstractERK):
-        tableau = solver.tableau
+        tableau: Any = solver.tableau
         reused = int(bool(tableau.fsal))
         return Cost(3 + reused + (tableau.num_stages - reused) * attempts, 0 * attempts)
     return Cost(None, None)

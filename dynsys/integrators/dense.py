@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsys.integrators.start import Departure
 from dynsys.systems.system import State
-from dynsys.systems.vanishing_damping import AbstractVanishingDamping, StartSeries
 from dynsys.trajectory import AbstractDenseOutput
 
 Time = Float[Array, ""]
@@ -28,37 +28,24 @@ class DenseOutput(AbstractDenseOutput):
         return self.interpolation.derivative(t)
 
 
-class SeriesThenDense(AbstractDenseOutput):
-    """A series at $t = 0$, and the polynomials of the solver from `switch` on."""
+class DepartureThenDense(AbstractDenseOutput):
+    """A series at $t = 0$, and the polynomials of the solver after it."""
 
     t0: Time
     t1: Time
-    switch: Time
-    system: AbstractVanishingDamping
-    series: StartSeries
+    departure: Departure
     rest: DenseOutput
 
     def state(self, t: Time) -> State:
-        return self._choose(t, self._series_state, self.rest.state)
+        return self._choose(t, self.departure.state, self.rest.state)
 
     def slope(self, t: Time) -> State:
         derivative = lambda time: jax.jvp(
-            self._series_state, (time,), (jnp.ones_like(time),)
+            self.departure.state, (time,), (jnp.ones_like(time),)
         )[1]
         return self._choose(t, derivative, self.rest.slope)
 
-    def _series_state(self, t: Time) -> State:
-        return series_state(self.system, self.series, t)
-
     def _choose(self, t: Time, early: Any, late: Any) -> State:
-        is_early = t < self.switch
-        first = early(jnp.minimum(t, self.switch))
-        second = late(jnp.maximum(t, self.switch))
-        return jax.tree.map(lambda a, b: jnp.where(is_early, a, b), first, second)
-
-
-def series_state(
-    system: AbstractVanishingDamping, series: StartSeries, t: Time
-) -> State:
-    """The state that the series of the start gives at time `t`."""
-    return system.initial_state(t, series.position(t), series.velocity(t))
+        switch = self.departure.until
+        first, second = early(jnp.minimum(t, switch)), late(jnp.maximum(t, switch))
+        return jax.tree.map(lambda a, b: jnp.where(t < switch, a, b), first, second)

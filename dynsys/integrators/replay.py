@@ -14,7 +14,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dynsys.integrators.segment import Method, Problem, vector_field
-
 from dynsys.integrators.stop import locates_stop, stop_value
 from dynsys.systems.system import State
 
@@ -25,13 +24,13 @@ class Record(NamedTuple):
     """What is kept of a solve.
 
     Args:
-        count: Number of pieces.
+        pieces: Number of pieces.
         starts: State at the start of each piece.
         steps: Ends of the steps of each piece; constant after its last step.
         end: Where the solve ended, which is inside the last step if it was stopped.
     """
 
-    count: Int[Array, ""]
+    pieces: Int[Array, ""]
     starts: State
     steps: Float[Array, "pieces ends"]
     end: Time
@@ -48,11 +47,11 @@ class Record(NamedTuple):
         """The record with one more piece, from its first state and ends of steps."""
         known = jnp.isfinite(ends)
         last = jnp.max(jnp.where(known, ends, -jnp.inf))
-        put = lambda room, leaf: room.at[self.count].set(leaf)
+        put = lambda room, leaf: room.at[self.pieces].set(leaf)
         return Record(
-            self.count + 1,
+            self.pieces + 1,
             jax.tree.map(put, self.starts, state),
-            self.steps.at[self.count].set(jnp.where(known, ends, last)),
+            self.steps.at[self.pieces].set(jnp.where(known, ends, last)),
             t,
         )
 
@@ -97,7 +96,7 @@ def pull_back(
     (gradient,) = pull_first(_mask(early, (states, slopes)))
 
     def piece(i: Any, loop: tuple[Any, Any]) -> tuple[Any, Any]:
-        index = record.count - 1 - i
+        index = record.pieces - 1 - i
         gradient, rate = loop
         is_last = i == 0
         steps = record.steps[index]
@@ -113,7 +112,7 @@ def pull_back(
         change, rate = pull(Replayed(rate, jnp.where(is_last, final_t, 0), *outputs))
         return jax.tree.map(jnp.add, gradient, change), rate
 
-    gradient, rate = jax.lax.fori_loop(0, record.count, piece, (gradient, final))
+    gradient, rate = jax.lax.fori_loop(0, record.pieces, piece, (gradient, final))
     add_start = jax.tree.map(jnp.add, gradient.state, rate)
     return eqx.tree_at(lambda tree: tree.state, gradient, add_start)
 
@@ -176,15 +175,11 @@ def _take_steps(
         active = b > a
         b = jnp.where(active, b, a + spare)
         state, hidden = carry
-        new, _, info, new_hidden, _ = solver.step(
-            term, a, b, state, system, hidden, False
-        )
+        new, _, info, new_hidden, _ = solver.step(term, a, b, state, system, hidden, False)
         keep = lambda x, y: jnp.where(active, x, y)
         return jax.tree.map(keep, (new, new_hidden), carry), info
 
-    (last, _), infos = jax.lax.scan(
-        step, (state, solver_state), (steps[:-1], steps[1:])
-    )
+    (last, _), infos = jax.lax.scan(step, (state, solver_state), (steps[:-1], steps[1:]))
     return last, infos
 
 

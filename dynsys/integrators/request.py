@@ -47,7 +47,7 @@ class Options(NamedTuple):
 
     solver: diffrax.AbstractSolver
     reason: str
-    count: int
+    outputs: int
     from_series: bool
     inclusion: str
     max_steps: int
@@ -229,9 +229,7 @@ def read_tolerances(rtol: Any, atol: Any, dtype: Any) -> tuple[Any, Any]:
 def read_inclusion(system: AbstractSystem, inclusion: str) -> str:
     """The named set of gradients at kinks."""
     if inclusion not in INCLUSIONS:
-        raise ValueError(
-            f"`inclusion` must be one of {INCLUSIONS}, but is {inclusion!r}."
-        )
+        raise ValueError(f"`inclusion` must be one of {INCLUSIONS}, but is {inclusion!r}.")
     if is_known_smooth(system.objective) is False and inclusion != "autodiff":
         raise ValueError(
             f"{type(system.objective).__name__} is not smooth, and this version does not "

@@ -1,79 +1,20 @@
 """Rodas5P, a Rosenbrock-Wanner method of order 5 for stiff systems."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
+
+from dynsys.integrators.rodas5p_tableau import GAMMA, A, C, D, G, H
 
 State = PyTree[Float[Array, "..."]]
 Vector = Float[Array, " dim"]
 
-GAMMA = 0.21193756319429014
-C = np.array(
-    [0.0, 0.6358126895828704, 0.4095798393397535, 0.9769306725060716]
-    + [0.4288403609558664, 1.0, 1.0, 1.0]
-)
-D = np.array(
-    [GAMMA, -0.42387512638858027, -0.3384627126235924, 1.8046452872882734]
-    + [2.325825639765069, 0.0, 0.0, 0.0]
-)
-LAST = [-7.502846399306121, 2.561846144803919, -11.627539656261098]
-LAST += [-0.18268767659942256, 0.030198172008377946]
-A = (
-    np.array([]),
-    np.array([3.0]),
-    np.array([2.849394379747939, 0.45842242204463923]),
-    np.array([-6.954028509809101, 2.489845061869568, -10.358996098473584]),
-    np.array(
-        [2.8029986275628964, 0.5072464736228206, -0.3988312541770524]
-        + [-0.04721187230404641]
-    ),
-    np.array(LAST),
-    np.array([*LAST, 1.0]),
-    np.array([*LAST, 1.0, 1.0]),
-)
-G = (
-    np.array([]),
-    np.array([-14.155112264123755]),
-    np.array([-17.97296035885952, -2.859693295451294]),
-    np.array([147.12150275711716, -1.41221402718213, 71.68940251302358]),
-    np.array(
-        [165.43517024871676, -0.4592823456491126, 42.90938336958603]
-        + [-5.961986721573306]
-    ),
-    np.array(
-        [24.854864614690072, -3.0009227002832186, 47.4931110020768]
-        + [5.5814197821558125, -0.6610691825249471]
-    ),
-    np.array(
-        [30.91273214028599, -3.1208243349937974, 77.79954646070892]
-        + [34.28646028294783, -19.097331116725623, -28.087943162872662]
-    ),
-    np.array(
-        [37.80277123390563, -3.2571969029072276, 112.26918849496327]
-        + [66.9347231244047, -40.06618937091002, -54.66780262877968]
-        + [-9.48861652309627]
-    ),
-)
-H = np.array(
-    [
-        [25.948786856663858, -2.5579724845846235, 10.433815404888879]
-        + [-2.3679251022685204, 0.524948541321073, 1.1241088310450404]
-        + [0.4272876194431874, -0.17202221070155493],
-        [-9.91568850695171, -0.9689944594115154, 3.0438037242978453]
-        + [-24.495224566215796, 20.176138334709044, 15.98066361424651]
-        + [-6.789040303419874, -6.710236069923372],
-        [11.419903575922262, 2.8879645146136994, 72.92137995996029]
-        + [80.12511834622643, -52.072871366152654, -59.78993625266729]
-        + [-0.15582684282751913, 4.883087185713722],
-    ]
-)
-STAGES = 8
+STAGES = len(C)
 
 
 class Rodas5PInterpolation(diffrax.AbstractLocalInterpolation):
@@ -83,8 +24,8 @@ class Rodas5PInterpolation(diffrax.AbstractLocalInterpolation):
     + \theta k_3))\big)$$
     """
 
-    t0: Float[Array, ""]
-    t1: Float[Array, ""]
+    t0: Any
+    t1: Any
     y0: State
     y1: State
     k: tuple[State, State, State]
@@ -160,7 +101,7 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         h = terms.contr(t0, t1).astype(flat0.dtype)
         stages = _stages(field, t0, h, flat0)
         increments = jnp.stack(stages)
-        flat1 = flat0 + _weighted(A[-1], stages[:-1]) + stages[-1]
+        flat1 = _add_weighted(flat0, A[-1], stages[:-1]) + stages[-1]
         k1, k2, k3 = jnp.asarray(H, flat0.dtype) @ increments
         dense_info = {
             "y0": y0,
@@ -171,20 +112,24 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         return unravel(flat1), error, dense_info, None, diffrax.RESULTS.successful
 
 
-def _stages(field: Any, t0: Any, h: Any, flat0: Vector) -> list[Vector]:
+def _stages(
+    field: Callable[[Any, Vector], Vector], t0: Any, h: Any, flat0: Vector
+) -> list[Vector]:
+    """The increments of the stages, each a solution with the same matrix."""
     lu, time_derivative = _linearise(field, t0, h, flat0)
     stages: list[Vector] = []
     for a, g, c, d in zip(A, G, C, D, strict=True):
-        inside = flat0 + _weighted(a, stages) if stages else flat0
-        right_side = field(t0 + c.astype(t0.dtype) * h.astype(t0.dtype), inside)
+        inside = _add_weighted(flat0, a, stages)
+        right_side = field(t0 + c * h.astype(t0.dtype), inside)
         right_side = right_side + d * h * time_derivative
-        if stages:
-            right_side = right_side + _weighted(g, stages) / h
+        right_side = _add_weighted(right_side, g, stages, h)
         stages.append(jax.scipy.linalg.lu_solve(lu, right_side))
     return stages
 
 
-def _linearise(field: Any, t0: Any, h: Any, flat0: Vector) -> Linearisation:
+def _linearise(
+    field: Callable[[Any, Vector], Vector], t0: Any, h: Any, flat0: Vector
+) -> Linearisation:
     jacobian = jax.jacfwd(field, argnums=1)(t0, flat0)
     _, time_derivative = jax.jvp(lambda t: field(t, flat0), (t0,), (jnp.ones_like(t0),))
     identity = jnp.eye(len(flat0), dtype=flat0.dtype)
@@ -192,7 +137,9 @@ def _linearise(field: Any, t0: Any, h: Any, flat0: Vector) -> Linearisation:
     return Linearisation(jax.scipy.linalg.lu_factor(matrix), time_derivative)
 
 
-def _weighted(weights: np.ndarray, vectors: list[Vector]) -> Vector:
-    return sum(float(w) * u for w, u in zip(weights[1:], vectors[1:], strict=True)) + (
-        float(weights[0]) * vectors[0]
-    )
+def _add_weighted(
+    base: Vector, weights: tuple[float, ...], vectors: list[Vector], over: Any = 1
+) -> Vector:
+    for weight, vector in zip(weights, vectors, strict=True):
+        base = base + (weight / over) * vector
+    return base

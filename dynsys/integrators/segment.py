@@ -71,9 +71,9 @@ class Carry(NamedTuple):
     code: Int[Array, ""]
 
 
-def vector_field(t: Time, state: State, system: AbstractSystem) -> State:
+def vector_field(t: Any, state: State, system: AbstractSystem) -> State:
     """The vector field in the form that diffrax calls."""
-    return system.vector_field(t, state)
+    return system.vector_field(jnp.asarray(t), state)
 
 
 def _controller(problem: Problem) -> diffrax.PIDController:
@@ -94,7 +94,7 @@ def begin(problem: Problem, method: Method) -> Carry:
         solver.func,
         solver.error_order(term),
     )
-    inner = jax.tree.map(jnp.asarray, inner)
+    next_t, inner = jax.tree.map(jnp.asarray, (next_t, inner))
     solver_state = solver.init(term, problem.t0, next_t, problem.state, problem.system)
     zero = jnp.asarray(0)
     return Carry(
@@ -137,6 +137,8 @@ def advance(
         adjoint=adjoint,
         throw=False,
     )
+    assert solution.ts is not None
+    assert isinstance(solution.controller_state, ControllerState)
     new = Carry(
         solution.ts[-1],
         jax.tree.map(lambda leaf: leaf[-1], solution.ys),

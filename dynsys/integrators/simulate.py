@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.default_solver import cost
-from dynsys.integrators.dense import SeriesThenDense, series_state
+from dynsys.integrators.dense import DepartureThenDense
 from dynsys.integrators.diagnosis import advise
 from dynsys.integrators.request import (
     Inputs,
@@ -30,7 +30,7 @@ from dynsys.integrators.request import (
     state_dtype,
 )
 from dynsys.integrators.segment import Carry, Method, Problem
-from dynsys.integrators.solve import Output, solve
+from dynsys.integrators.solve import Output, choose, solve
 from dynsys.integrators.start import (
     Start,
     Tolerances,
@@ -183,13 +183,11 @@ def _run(inputs: Inputs, options: Options) -> Trajectory:
     tolerances = Tolerances(inputs.rtol, inputs.atol)
     times = inputs.times
     if times is None:
-        fraction = jnp.linspace(0, 1, options.count, dtype=inputs.t0.dtype)
+        fraction = jnp.linspace(0, 1, options.outputs, dtype=inputs.t0.dtype)
         times = inputs.t0 + (inputs.t1 - inputs.t0) * fraction
         times = times.at[-1].set(inputs.t1)
     start = _start(inputs, options, tolerances)
-    code, where = check_start(
-        inputs.system, start, inputs.t0, inputs.t1, times, tolerances
-    )
+    code, where = check_start(inputs.system, start, inputs.t0, inputs.t1, times, tolerances)
     problem = Problem(
         inputs.system,
         start.state,
@@ -240,15 +238,11 @@ def _trajectory(
     system = inputs.system
     states, x, v = _outputs(inputs, times, start, output)
     known = result.ok | (times <= result.t) & (result.code <= Status.STEP_UNDERFLOW)
-    hide = lambda leaf: jnp.where(
-        known.reshape(known.shape + (1,) * (leaf.ndim - 1)), leaf, jnp.nan
-    )
-    states, x, v = jax.tree.map(hide, (states, x, v))
+    unknown = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), (states, x, v))
+    states, x, v = choose(known, (states, x, v), unknown)
     dense = output.dense
-    if dense is not None and start.series is not None:
-        dense = SeriesThenDense(
-            inputs.t0, dense.t1, start.t, system, start.series, dense
-        )
+    if dense is not None and start.departure is not None:
+        dense = DepartureThenDense(inputs.t0, dense.t1, start.departure, dense)
     last = output.last
     attempts = last.accepted + last.rejected
     spent = cost(options.solver, attempts)
@@ -257,7 +251,7 @@ def _trajectory(
         last.rejected,
         spent.gradient_evaluations,
         spent.hessians,
-        None if start.series is None else start.t,
+        None if start.departure is None else start.t,
         type(options.solver).__name__,
         options.reason,
     )
@@ -283,20 +277,15 @@ def _outputs(
     inputs: Inputs, times: Float[Array, " times"], start: Start, output: Output
 ) -> tuple[State, Position, Position]:
     """States, positions and velocities at the output times."""
-    system, series = inputs.system, start.series
+    system = inputs.system
     states, slopes = output.states, output.slopes
     if slopes is None:
         v = jax.vmap(system.velocity)(times, states)
     else:
         chosen = lambda t, s, d: reconcile(system, t, s, d, inputs.rtol, inputs.atol)
         v = jax.vmap(chosen)(times, states, slopes)
-    if series is not None:
-        early = times < start.t
-        choose = lambda a, b: jnp.where(
-            early.reshape(early.shape + (1,) * (a.ndim - 1)), a, b
-        )
-        soon = jnp.minimum(times, start.t)
-        state_at = lambda t: series_state(system, series, t)
-        states = jax.tree.map(choose, jax.vmap(state_at)(soon), states)
-        v = jax.tree.map(choose, jax.vmap(series.velocity)(soon), v)
+    if start.departure is not None:
+        early, soon = times < start.t, jnp.minimum(times, start.t)
+        states = choose(early, jax.vmap(start.departure.state)(soon), states)
+        v = choose(early, jax.vmap(start.departure.series.velocity)(soon), v)
     return states, jax.vmap(system.position)(states), v

@@ -82,7 +82,9 @@ def _solve_reversible(problem: Problem, method: Method) -> Output:
 @_solve_reversible.def_fwd
 def _(perturbed: Any, problem: Problem, method: Method) -> tuple[Output, Record]:
     del perturbed
-    return _solve_in_chunks(problem, method, record=True)
+    output, record = _solve_in_chunks(problem, method, record=True)
+    assert record is not None
+    return output, record
 
 
 @_solve_reversible.def_bwd

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -26,18 +27,37 @@ LARGEST_FIRST_STEP = 0.1
 """The series at t = 0 is used for at most this part of the interval."""
 
 
+class Departure(eqx.Module):
+    """The way out of the singularity at $t = 0$, along a series.
+
+    Args:
+        system: The system that is singular there.
+        series: Its solution from rest as a series.
+        until: Time up to which the series is used.
+    """
+
+    system: AbstractVanishingDamping
+    series: StartSeries
+    until: Time
+
+    def state(self, t: Time) -> State:
+        """The state at a time up to `until`."""
+        x, v = self.series.position(t), self.series.velocity(t)
+        return self.system.initial_state(t, x, v)
+
+
 class Start(NamedTuple):
     """The first state that the solver sees.
 
     Args:
         t: Its time.
         state: The state.
-        series: The series that leads to it from t = 0, if the system is singular there.
+        departure: The series that leads to it, if the system is singular at 0.
     """
 
     t: Time
     state: State
-    series: StartSeries | None
+    departure: Departure | None
 
 
 class Tolerances(NamedTuple):
@@ -52,10 +72,9 @@ def start_from_rest_at_zero(
 ) -> Start:
     r"""Leave the singularity at $t = 0$ along the series of the solution from rest."""
     series = system.start_series(x0)
-    t = series.trusted_until(*tolerances)
-    t = jnp.minimum(t, LARGEST_FIRST_STEP * t1)
-    state = system.initial_state(t, series.position(t), series.velocity(t))
-    return Start(t, state, series)
+    until = jnp.minimum(series.trusted_until(*tolerances), LARGEST_FIRST_STEP * t1)
+    departure = Departure(system, series, until)
+    return Start(until, departure.state(until), departure)
 
 
 def check_start(

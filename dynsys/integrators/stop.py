@@ -1,6 +1,6 @@
 """Ending a run early."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import diffrax
 import jax
@@ -38,11 +38,16 @@ def stop_event(problem: "Problem", method: "Method") -> diffrax.Event | None:
     """
     if problem.stop_norm is None and method.stop is None:
         return None
+
+    def condition(t: Time, y: State, args: Any, **kwargs: Any) -> Array:
+        del args, kwargs
+        return stop_value(problem, method, t, y)
+
     if _is_boolean(problem, method):
-        return diffrax.Event(lambda t, y, args, **kw: stop_value(problem, method, t, y))
-    falls = lambda t, y, args, **kwargs: stop_value(problem, method, t, y)
-    root_finder = optx.Bisection(rtol=problem.rtol, atol=problem.atol)
-    return diffrax.Event(falls, root_finder, direction=False)
+        return diffrax.Event(condition)
+    tolerances: Any = (problem.rtol, problem.atol)
+    root_finder = optx.Bisection(*tolerances)
+    return diffrax.Event(condition, root_finder, direction=False)
 
 
 def stops_at_start(problem: "Problem", method: "Method") -> Array:
@@ -60,8 +65,7 @@ def _is_boolean(problem: "Problem", method: "Method") -> bool:
     is_real = jnp.issubdtype(shape.dtype, jnp.floating)
     if shape.shape != () or not (is_boolean or is_real):
         raise ValueError(
-            f"`stop(t, x, v)` must return one boolean or real number, but returned "
-            f"{shape}."
+            f"`stop(t, x, v)` must return one boolean or real number, but returned {shape}."
         )
     return is_boolean
 

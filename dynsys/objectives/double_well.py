@@ -1,7 +1,5 @@
 """The double well of the saddle paper."""
 
-from typing import ClassVar
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -24,14 +22,14 @@ class DoubleWell(AbstractObjective):
         `plot_Ability_to_escape_Saddle_Points`).
     """
 
-    smooth: ClassVar[bool] = True
-
     def __call__(self, x: Float[Array, " 2"]) -> Float[Array, ""]:
         if x.shape != (2,):
-            raise ValueError(
-                f"DoubleWell needs x of shape (2,), but got shape {x.shape}."
-            )
+            raise ValueError(f"DoubleWell needs x of shape (2,), but got shape {x.shape}.")
         return x[0] ** 4 - 4.0 * x[0] ** 2 + x[1] ** 2
+
+    @property
+    def smooth(self) -> bool:
+        return True
 
     @property
     def facts(self) -> Facts:

@@ -1,6 +1,6 @@
 """The lasso: least squares with an l1 penalty."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -36,7 +36,6 @@ class Lasso(AbstractObjective):
     features: Float[Array, "samples dim"]
     targets: Float[Array, " samples"]
     penalty: Float[Array, ""]
-    smooth: ClassVar[bool] = False
 
     def __init__(self, features: Any, targets: Any, penalty: Any):
         features, targets = jnp.asarray(features) * 1.0, jnp.asarray(targets) * 1.0
@@ -54,6 +53,10 @@ class Lasso(AbstractObjective):
         residual = self.features.astype(x.dtype) @ x - self.targets.astype(x.dtype)
         penalty = self.penalty.astype(x.dtype) * jnp.sum(jnp.abs(x))
         return 0.5 * jnp.dot(residual, residual) + penalty
+
+    @property
+    def smooth(self) -> bool:
+        return False
 
     @property
     def facts(self) -> Facts:

@@ -1,6 +1,6 @@
 """A quadratic plus log-cosh: smooth, strongly convex and not quadratic."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,6 @@ class LogCosh(AbstractObjective):
 
     curvature: Float[Array, " dim"]
     weight: Float[Array, ""]
-    smooth: ClassVar[bool] = True
 
     def __init__(self, curvature: Any, weight: Any = 1.0):
         curvature = jnp.asarray(curvature) * 1.0
@@ -44,9 +43,7 @@ class LogCosh(AbstractObjective):
                 f"`curvature` must have shape (dim,), but has shape {curvature.shape}."
             )
         if is_concrete(curvature) and not bool(jnp.all(curvature > 0)):
-            raise ValueError(
-                f"`curvature` must be positive, but has value {curvature}."
-            )
+            raise ValueError(f"`curvature` must be positive, but has value {curvature}.")
         self.curvature = curvature
         self.weight = as_parameter("weight", weight)
         require_nonnegative("weight", self.weight)
@@ -55,6 +52,10 @@ class LogCosh(AbstractObjective):
         log_cosh = x + jax.nn.softplus(-2.0 * x) - jnp.log(jnp.asarray(2.0, x.dtype))
         quadratic = 0.5 * self.curvature.astype(x.dtype) * x**2
         return jnp.sum(quadratic + self.weight.astype(x.dtype) * log_cosh)
+
+    @property
+    def smooth(self) -> bool:
+        return True
 
     @property
     def facts(self) -> Facts:

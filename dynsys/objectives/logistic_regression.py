@@ -1,6 +1,6 @@
 """Logistic regression with an l2 penalty."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +40,6 @@ class LogisticRegression(AbstractObjective):
     features: Float[Array, "samples dim"]
     labels: Float[Array, " samples"]
     regularization: Float[Array, ""]
-    smooth: ClassVar[bool] = True
 
     def __init__(self, features: Any, labels: Any, regularization: Any):
         features, labels = jnp.asarray(features) * 1.0, jnp.asarray(labels) * 1.0
@@ -63,6 +62,10 @@ class LogisticRegression(AbstractObjective):
         losses = jax.nn.softplus(-labels * (features @ x))
         penalty = 0.5 * self.regularization.astype(x.dtype) * jnp.dot(x, x)
         return jnp.mean(losses) + penalty
+
+    @property
+    def smooth(self) -> bool:
+        return True
 
     @property
     def facts(self) -> Facts:

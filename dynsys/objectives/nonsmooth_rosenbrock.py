@@ -1,7 +1,5 @@
 """The non-smooth Rosenbrock-like function of the talk."""
 
-from typing import ClassVar
-
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -25,14 +23,16 @@ class NonsmoothRosenbrock(AbstractObjective):
         Rosenbrock and Y. Nesterov".
     """
 
-    smooth: ClassVar[bool] = False
-
     def __call__(self, x: Float[Array, " 2"]) -> Float[Array, ""]:
         if x.shape != (2,):
             raise ValueError(
                 f"NonsmoothRosenbrock needs x of shape (2,), but got shape {x.shape}."
             )
         return 100.0 * (x[1] - jnp.abs(x[0])) ** 2 + jnp.abs(1.0 - x[0])
+
+    @property
+    def smooth(self) -> bool:
+        return False
 
     @property
     def facts(self) -> Facts:

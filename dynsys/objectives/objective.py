@@ -32,8 +32,10 @@ class Facts(NamedTuple):
 class AbstractObjective(eqx.Module):
     """A function to minimise. Its data are leaves, differentiable and batchable."""
 
-    smooth: eqx.AbstractVar[bool | None]
-    """Whether the gradient is continuous; `None` if nobody has said so."""
+    @property
+    @abc.abstractmethod
+    def smooth(self) -> bool | None:
+        """Whether the gradient is continuous; `None` if nobody has said so."""
 
     @abc.abstractmethod
     def __call__(self, x: Any) -> Float[Array, ""]:
@@ -48,9 +50,7 @@ class AbstractObjective(eqx.Module):
     def minimiser(self) -> Float[Array, "..."] | None:
         """The global minimiser, `None` if it is unknown or not unique."""
         minimisers = self.facts.minimisers
-        return (
-            minimisers[0] if minimisers is not None and len(minimisers) == 1 else None
-        )
+        return minimisers[0] if minimisers is not None and len(minimisers) == 1 else None
 
     @property
     def minimum(self) -> Float[Array, ""] | None:
@@ -89,10 +89,13 @@ class Function(AbstractObjective):
     """
 
     function: Callable[[Any], Any] = eqx.field(static=True)
-    smooth: bool | None = eqx.field(default=None, static=True)
 
     def __call__(self, x: Position) -> Float[Array, ""]:
         return self.function(x)
+
+    @property
+    def smooth(self) -> None:
+        return None
 
     @property
     def facts(self) -> Facts:

@@ -1,6 +1,6 @@
 """The quadratic function, on which every system has a closed form."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -32,7 +32,6 @@ class Quadratic(AbstractObjective):
 
     matrix: Float[Array, "dim dim"]
     linear: Float[Array, " dim"]
-    smooth: ClassVar[bool] = True
 
     def __init__(self, matrix: Any, linear: Any = None):
         matrix = jnp.asarray(matrix) * 1.0
@@ -46,9 +45,7 @@ class Quadratic(AbstractObjective):
                 "`matrix` must be symmetric, but is not. For the same function pass "
                 "(matrix + matrix.T) / 2."
             )
-        linear = (
-            jnp.zeros_like(matrix[0]) if linear is None else jnp.asarray(linear) * 1.0
-        )
+        linear = jnp.zeros_like(matrix[0]) if linear is None else jnp.asarray(linear) * 1.0
         if linear.shape != matrix[0].shape:
             raise ValueError(
                 f"`linear` must have shape {matrix[0].shape} to fit the matrix, but has "
@@ -60,6 +57,10 @@ class Quadratic(AbstractObjective):
     def __call__(self, x: Float[Array, " dim"]) -> Float[Array, ""]:
         matrix, linear = self.matrix.astype(x.dtype), self.linear.astype(x.dtype)
         return 0.5 * jnp.dot(x, matrix @ x) + jnp.dot(linear, x)
+
+    @property
+    def smooth(self) -> bool:
+        return True
 
     @property
     def facts(self) -> Facts:

@@ -1,6 +1,6 @@
 """The Rosenbrock function: a smooth curved valley."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -36,7 +36,6 @@ class Rosenbrock(AbstractObjective):
 
     b: Float[Array, ""]
     dim: int = eqx.field(static=True)
-    smooth: ClassVar[bool] = True
 
     def __init__(self, dim: int = 2, b: Any = 100.0):
         if dim < 2:
@@ -53,6 +52,10 @@ class Rosenbrock(AbstractObjective):
             )
         head, tail = x[:-1], x[1:]
         return jnp.sum(self.b.astype(x.dtype) * (tail - head**2) ** 2 + (1 - head) ** 2)
+
+    @property
+    def smooth(self) -> bool:
+        return True
 
     @property
     def facts(self) -> Facts:

@@ -1,15 +1,16 @@
 """Asymptotically vanishing damping: Nesterov's method in continuous time."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.objectives.objective import as_objective
 from dynsys.systems.inertial_newton import Coefficients
 from dynsys.systems.parameters import check_number
-from dynsys.systems.vanishing_damping import AbstractVanishingDamping
+from dynsys.systems.vanishing_damping import AbstractVanishingDamping, Damping
 
 
 class AVD(AbstractVanishingDamping):
@@ -36,15 +37,16 @@ class AVD(AbstractVanishingDamping):
 
     objective: Callable[[Any], Any]
     alpha: Float[Array, ""]
-    hessian_free: ClassVar[bool] = True
+    hessian_free: bool = eqx.field(static=True)
 
     def __init__(self, objective: Callable[[Any], Any], alpha: Any = 3.0):
         self.objective = as_objective(objective)
+        self.hessian_free = True
         self.alpha = check_number("alpha", alpha, "at least 0")
 
     @property
-    def beta(self) -> Float[Array, ""]:
-        return jnp.zeros_like(self.alpha)
+    def damping(self) -> Damping:
+        return Damping(self.alpha, jnp.zeros_like(self.alpha))
 
     def coefficients(self, t: Float[Array, ""]) -> Coefficients:
         one = jnp.ones_like(t)

@@ -49,12 +49,8 @@ class ContinuousNewton(AbstractDampedNewton):
         regularization: Any = 0.0,
     ):
         self.objective = as_objective(objective)
-        self.beta = check_number(
-            "beta", beta, "positive", "The equation divides by it."
-        )
-        self.regularization = check_number(
-            "regularization", regularization, "at least 0"
-        )
+        self.beta = check_number("beta", beta, "positive", "The equation divides by it.")
+        self.regularization = check_number("regularization", regularization, "at least 0")
 
     def shift(self, t: Float[Array, ""]) -> Float[Array, ""]:
         return self.regularization.astype(t.dtype)

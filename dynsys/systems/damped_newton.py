@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -29,11 +29,14 @@ class AbstractDampedNewton(AbstractSystem):
     """
 
     beta: eqx.AbstractVar[Float[Array, ""]]
-    order: ClassVar[int] = 1
 
     @abc.abstractmethod
     def shift(self, t: Time) -> Time:
         """The factor $c(t)$ of the identity."""
+
+    @property
+    def order(self) -> int:
+        return 1
 
     @property
     def state_type(self) -> type:

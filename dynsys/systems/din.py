@@ -58,9 +58,7 @@ class DIN(AbstractInertialNewton):
 
     def coefficients(self, t: Float[Array, ""]) -> Coefficients:
         one = jnp.ones_like(t)
-        return Coefficients(
-            one, evaluate(self.alpha, t), self.beta.astype(t.dtype), one
-        )
+        return Coefficients(one, evaluate(self.alpha, t), self.beta.astype(t.dtype), one)
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:

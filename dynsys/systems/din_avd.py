@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from dynsys.objectives.objective import as_objective
 from dynsys.systems.inertial_newton import Coefficients
 from dynsys.systems.parameters import check_number
-from dynsys.systems.vanishing_damping import AbstractVanishingDamping
+from dynsys.systems.vanishing_damping import AbstractVanishingDamping, Damping
 
 
 class DINAVD(AbstractVanishingDamping):
@@ -55,6 +55,10 @@ class DINAVD(AbstractVanishingDamping):
         self.alpha = check_number("alpha", alpha, "at least 0")
         self.beta = check_number("beta", beta, "at least 0")
         self.hessian_free = hessian_free
+
+    @property
+    def damping(self) -> Damping:
+        return Damping(self.alpha, self.beta)
 
     def coefficients(self, t: Float[Array, ""]) -> Coefficients:
         one = jnp.ones_like(t)

@@ -1,7 +1,7 @@
 """The generalised inertial Newton system of the talk, whose discretisation is INNA."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float
 
@@ -51,7 +51,6 @@ class GDIN(AbstractSystem):
     objective: Callable[[Any], Any]
     alpha: Float[Array, ""]
     beta: Float[Array, ""]
-    order: ClassVar[int] = 2
 
     def __init__(self, objective: Callable[[Any], Any], alpha: Any, beta: Any):
         self.objective = as_objective(objective)
@@ -59,6 +58,10 @@ class GDIN(AbstractSystem):
         self.beta = check_number(
             "beta", beta, "positive", "The equation divides by it; for 0 use HeavyBall."
         )
+
+    @property
+    def order(self) -> int:
+        return 2
 
     @property
     def state_type(self) -> type:

@@ -1,7 +1,7 @@
 """Gradient flow, the continuous limit of gradient descent."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float
 
@@ -35,10 +35,13 @@ class GradientFlow(AbstractSystem):
     """
 
     objective: Callable[[Any], Any]
-    order: ClassVar[int] = 1
 
     def __init__(self, objective: Callable[[Any], Any]):
         self.objective = as_objective(objective)
+
+    @property
+    def order(self) -> int:
+        return 1
 
     @property
     def state_type(self) -> type:

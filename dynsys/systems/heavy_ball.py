@@ -1,8 +1,9 @@
 """Polyak's heavy ball with friction."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -35,10 +36,11 @@ class HeavyBall(AbstractInertialNewton):
 
     objective: Callable[[Any], Any]
     alpha: Callable[[Any], Any]
-    hessian_free: ClassVar[bool] = True
+    hessian_free: bool = eqx.field(static=True)
 
     def __init__(self, objective: Callable[[Any], Any], alpha: Any):
         self.objective = as_objective(objective)
+        self.hessian_free = True
         self.alpha = check_schedule("alpha", alpha, "at least 0")
 
     def coefficients(self, t: Float[Array, ""]) -> Coefficients:

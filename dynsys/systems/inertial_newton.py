@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -57,11 +57,14 @@ class AbstractInertialNewton(AbstractSystem):
     """
 
     hessian_free: eqx.AbstractVar[bool]
-    order: ClassVar[int] = 2
 
     @abc.abstractmethod
     def coefficients(self, t: Time) -> Coefficients:
         """The four coefficients at time `t`."""
+
+    @property
+    def order(self) -> int:
+        return 2
 
     @property
     def state_type(self) -> type:

@@ -42,9 +42,7 @@ class LevenbergMarquardt(AbstractDampedNewton):
     def __init__(self, objective: Callable[[Any], Any], alpha: Any, beta: Any = 1.0):
         self.objective = as_objective(objective)
         self.alpha = check_schedule("alpha", alpha, "at least 0")
-        self.beta = check_number(
-            "beta", beta, "positive", "For beta = 0 use GradientFlow."
-        )
+        self.beta = check_number("beta", beta, "positive", "For beta = 0 use GradientFlow.")
 
     def shift(self, t: Float[Array, ""]) -> Float[Array, ""]:
         return evaluate(self.alpha, t)

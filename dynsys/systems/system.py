@@ -36,8 +36,11 @@ class AbstractSystem(eqx.Module):
     """
 
     objective: eqx.AbstractVar[Callable[[Any], Any]]
-    order: eqx.AbstractClassVar[int]
-    """Order in time, 1 or 2. A system of order 1 has no initial velocity."""
+
+    @property
+    @abc.abstractmethod
+    def order(self) -> int:
+        """Order in time, 1 or 2. A system of order 1 has no initial velocity."""
 
     @property
     @abc.abstractmethod
@@ -50,9 +53,7 @@ class AbstractSystem(eqx.Module):
         """What must hold of the coefficients while the system runs."""
 
     @abc.abstractmethod
-    def initial_state(
-        self, t: Float[Array, ""], x: Position, v: Position | None
-    ) -> State:
+    def initial_state(self, t: Float[Array, ""], x: Position, v: Position | None) -> State:
         """The state at time `t` with position `x` and velocity `v` (`None`: at rest)."""
 
     @abc.abstractmethod
@@ -88,8 +89,7 @@ class AbstractSystem(eqx.Module):
                 f"{len(components)} were passed."
             )
         trees = [
-            as_position(name, value)
-            for name, value in zip(names, components, strict=True)
+            as_position(name, value) for name, value in zip(names, components, strict=True)
         ]
         shapes = [jax.tree.map(lambda leaf: leaf.shape, tree) for tree in trees]
         if any(shape != shapes[0] for shape in shapes):

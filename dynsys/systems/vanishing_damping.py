@@ -1,6 +1,7 @@
 r"""Damping $\alpha/t$, singular at $t = 0$, and the series that starts it there."""
 
-from typing import Any
+import abc
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -44,9 +45,7 @@ class StartSeries(eqx.Module):
         )
 
     def position(self, t: Time) -> Position:
-        return combine(
-            (1.0, self.x0), (t**2, self.a2), (t**3, self.a3), (t**4, self.a4)
-        )
+        return combine((1.0, self.x0), (t**2, self.a2), (t**3, self.a3), (t**4, self.a4))
 
     def velocity(self, t: Time) -> Position:
         return combine((2 * t, self.a2), (3 * t**2, self.a3), (4 * t**3, self.a4))
@@ -63,19 +62,28 @@ class StartSeries(eqx.Module):
         return jnp.maximum(size, jnp.finfo(size.dtype).tiny) ** (-1 / 3)
 
 
-class AbstractVanishingDamping(AbstractInertialNewton):
-    r"""Base of the systems with damping $\alpha/t$ (asymptotically vanishing damping)."""
+class Damping(NamedTuple):
+    r"""The parameters $\alpha$ of $\alpha/t$ and $\beta$ of a system."""
 
-    alpha: eqx.AbstractVar[Float[Array, ""]]
-    beta: eqx.AbstractVar[Float[Array, ""]]
+    alpha: Float[Array, ""]
+    beta: Float[Array, ""]
+
+
+class AbstractVanishingDamping(AbstractInertialNewton):
+    r"""Base of the systems with asymptotically vanishing damping $\alpha/t$."""
+
+    @property
+    @abc.abstractmethod
+    def damping(self) -> Damping:
+        r"""The parameters of the two kinds of damping."""
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
         return (
-            Constraint("alpha", lambda _: self.alpha, "at least 0"),
-            Constraint("beta", lambda _: self.beta, "at least 0"),
+            Constraint("alpha", lambda _: self.damping.alpha, "at least 0"),
+            Constraint("beta", lambda _: self.damping.beta, "at least 0"),
         )
 
     def start_series(self, x0: Position) -> StartSeries:
         """The solution from rest at $t = 0$ as a series."""
-        return StartSeries(self.objective, self.alpha, self.beta, x0)
+        return StartSeries(self.objective, *self.damping, x0)
