@@ -1,11 +1,13 @@
 """The solution at any time, from the steps of the solver."""
 
+from collections.abc import Callable
 from typing import Any
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from dynsys.integrators.start import Departure
 from dynsys.systems.system import State
@@ -15,17 +17,35 @@ Time = Float[Array, ""]
 
 
 class DenseOutput(AbstractDenseOutput):
-    """The piecewise polynomials of the solver."""
+    """The piecewise polynomials of the solver.
+
+    Args:
+        t0: Start of the solution.
+        t1: Its end.
+        ends: Ends of the steps; padded at the end with its last value or infinity.
+        infos: What the solver keeps of each step, one row a step.
+        local: The solver's polynomial over one step, built from a row of `infos`.
+    """
 
     t0: Time
     t1: Time
-    interpolation: diffrax.DenseInterpolation
+    ends: Float[Array, " ends"]
+    infos: PyTree
+    local: Callable[..., diffrax.AbstractLocalInterpolation] = eqx.field(static=True)
 
     def state(self, t: Time) -> State:
-        return self.interpolation.evaluate(t)
+        return self.state_and_slope(t)[0]
 
     def slope(self, t: Time) -> State:
-        return self.interpolation.derivative(t)
+        return self.state_and_slope(t)[1]
+
+    def state_and_slope(self, t: Time) -> tuple[State, State]:
+        """State at time `t` and its derivative."""
+        after = jnp.searchsorted(self.ends, t, method="compare_all")
+        step = jnp.clip(after - 1, 0, len(self.ends) - 2)
+        info = jax.tree.map(lambda leaf: leaf[step], self.infos)
+        local = self.local(t0=self.ends[step], t1=self.ends[step + 1], **info)
+        return jax.jvp(local.evaluate, (t,), (jnp.ones_like(t),))
 
 
 class DepartureThenDense(AbstractDenseOutput):

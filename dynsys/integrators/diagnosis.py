@@ -71,14 +71,10 @@ def _hessian_advice(system: AbstractDampedNewton, state: State, result: Result) 
     flat, unravel = ravel_pytree(x)
     hessian = jax.hessian(lambda vector: system.objective(unravel(vector)))(flat)
     smallest = float(jnp.linalg.eigvalsh(hessian)[0])
-    shift = float(system.shift(jnp.asarray(result.t)))
-    needed = -float(system.beta) * smallest
-    if shift > needed:
-        return ""
     return (
-        f"The Hessian of the objective is not positive definite at x = {x}: its "
-        f"smallest eigenvalue is {smallest:.6g}, so the viscous damping or the "
-        f"regularization must exceed {needed:.6g} there."
+        f"At x = {x} the smallest eigenvalue of the Hessian of the objective is "
+        f"{smallest:.6g}: where beta times it plus the viscous damping (or the "
+        f"regularization) is not positive, no Newton direction leads on."
     )
 
 

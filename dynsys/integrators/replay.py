@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.segment import Method, Problem, vector_field
 from dynsys.integrators.stop import locates_stop, stop_value
 from dynsys.systems.system import State
@@ -139,12 +140,8 @@ def _replay(
     steps = jnp.where(steps == jax.lax.stop_gradient(problem.t1), problem.t1, steps)
     last, infos = _take_steps(problem, solver, state, steps)
 
-    def output(t: Time) -> tuple[State, State]:
-        index = jnp.clip(jnp.searchsorted(steps, t) - 1, 0, len(steps) - 2)
-        info = jax.tree.map(lambda leaf: leaf[index], infos)
-        local = solver.interpolation_cls(t0=steps[index], t1=steps[index + 1], **info)
-        return jax.jvp(local.evaluate, (t,), (jnp.ones_like(t),))
-
+    dense = DenseOutput(steps[0], steps[-1], steps, infos, solver.interpolation_cls)
+    output = dense.state_and_slope
     stopped = is_last & (record.end < steps[-1])
     stop_t = _stop_time(problem, method, record.end, output)
     end = jnp.where(stopped, stop_t, steps[-1])

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from dynsys.integrators.controller import ControllerState, ResumedController
+from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.stop import stop_event
 from dynsys.result import Status
 from dynsys.systems.system import AbstractSystem, State
@@ -117,7 +118,7 @@ def advance(
     max_steps: int,
     dense: bool,
     adjoint: diffrax.AbstractAdjoint,
-) -> tuple[Carry, Any]:
+) -> tuple[Carry, DenseOutput | None]:
     """Integrate up to `end`, or for `max_steps` steps if that comes first."""
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(vector_field),
@@ -148,7 +149,11 @@ def advance(
         carry.rejected + solution.stats["num_rejected_steps"],
         _status(carry.code, solution.result),
     )
-    return new, solution.interpolation
+    if not dense:
+        return new, None
+    steps = solution.interpolation
+    local = method.solver.interpolation_cls
+    return new, DenseOutput(carry.t, new.t, steps.ts, steps.infos, local)
 
 
 def _status(code: Int[Array, ""], result: diffrax.RESULTS) -> Int[Array, ""]:

@@ -110,7 +110,7 @@ def _solve_dense(
     """One piece whose dense output is kept whole."""
     carry = begin(problem, method)
     end = jnp.where(carry.code == Status.SUCCESS, problem.t1, problem.t0)
-    last, interpolation = advance(
+    last, output = advance(
         problem,
         method,
         carry,
@@ -119,7 +119,7 @@ def _solve_dense(
         dense=True,
         adjoint=adjoint,
     )
-    output = DenseOutput(problem.t0, last.t, interpolation)
+    assert output is not None
     start = _constant_outputs(problem)
     states, slopes = _insert(problem, start, carry, last, output)
     return Output(states, slopes, _finish(problem, last), output)
@@ -137,7 +137,7 @@ def _solve_in_chunks(
 
     def piece(loop: tuple[Carry, Any, Any]) -> tuple[Carry, Any, Any]:
         carry, outputs, log = loop
-        new, interpolation = advance(
+        new, output = advance(
             problem,
             method,
             carry,
@@ -148,9 +148,9 @@ def _solve_in_chunks(
         )
         if method.progress:
             report(problem.t0, new.t, problem.t1)
-        dense = DenseOutput(carry.t, new.t, interpolation)
-        outputs = _insert(problem, outputs, carry, new, dense)
-        log = None if log is None else log.append(carry.state, interpolation.ts, new.t)
+        assert output is not None
+        outputs = _insert(problem, outputs, carry, new, output)
+        log = None if log is None else log.append(carry.state, output.ends, new.t)
         return new, outputs, log
 
     log = Record.empty(problem, pieces, chunk) if record else None
@@ -210,7 +210,7 @@ def _insert(
     holds the state of the stop from then on.
     """
     times = jnp.clip(problem.times, before.t, after.t)
-    fresh = jax.vmap(lambda t: (dense.state(t), dense.slope(t)))(times)
+    fresh = jax.vmap(dense.state_and_slope)(times)
     inside = (problem.times > before.t) & (after.t > before.t)
     return choose(inside, fresh, outputs)
 

@@ -9,6 +9,19 @@ from dynsys.systems.gdin import GDINState as GDINState
 from dynsys.systems.gradient_flow import GradientFlow as GradientFlow
 from dynsys.systems.gradient_flow import PositionState as PositionState
 from dynsys.systems.heavy_ball import HeavyBall as HeavyBall
+from dynsys.systems.high_resolution import (
+    attouch_chbani_fadili_riahi as attouch_chbani_fadili_riahi,
+)
+from dynsys.systems.high_resolution import h_nag as h_nag
+from dynsys.systems.high_resolution import (
+    high_resolution_heavy_ball as high_resolution_heavy_ball,
+)
+from dynsys.systems.high_resolution import (
+    high_resolution_nag_c as high_resolution_nag_c,
+)
+from dynsys.systems.high_resolution import (
+    high_resolution_nag_sc as high_resolution_nag_sc,
+)
 from dynsys.systems.inertial_newton import InertialNewton as InertialNewton
 from dynsys.systems.inertial_newton import MomentumState as MomentumState
 from dynsys.systems.inertial_newton import VelocityState as VelocityState

@@ -1,0 +1,1 @@
+"""The figures: one script a picture. `python -m scripts` makes them all."""

@@ -1,0 +1,14 @@
+"""Make all figures: `python -m scripts [--output figures] [--quick]`."""
+
+from scripts import din_rosenbrock, gradient_and_newton, variable_mass_2d
+from scripts.command_line import Main, run
+
+FIGURES: dict[str, Main] = {
+    "gradient_and_newton": gradient_and_newton.main,
+    "din_rosenbrock": din_rosenbrock.main,
+    "variable_mass_2d": variable_mass_2d.main,
+}
+"""One line a figure: the name of its script and the function that makes it."""
+
+if __name__ == "__main__":
+    run(**FIGURES)

@@ -1,0 +1,101 @@
+"""The Rosenbrock method: order, dense output, stiffness, cost."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import dynsys as ds
+from dynsys.integrators import Rodas5P
+
+
+def solve(field, y0, t1, steps):
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(field),
+        Rodas5P(),
+        0.0,
+        t1,
+        t1 / steps,
+        y0,
+        saveat=diffrax.SaveAt(t1=True, dense=True),
+        max_steps=steps + 1,
+    )
+
+
+def slope(sizes, errors):
+    return np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+
+
+def riccati(t, y, args):
+    """y' = -y^2 cos t with y(0) = 1: y = 1 / (1 + sin t)."""
+    return -(y**2) * jnp.cos(t)
+
+
+STEPS = np.array([10, 20, 40, 80])
+TIMES = jnp.linspace(0.013, 1.97, 41)
+
+
+def errors_of(quantity, exact):
+    errors = []
+    for steps in STEPS:
+        solution = solve(riccati, jnp.array(1.0), 2.0, int(steps))
+        errors.append(np.abs(quantity(solution) - exact).max())
+    return errors
+
+
+def test_order_is_five():
+    errors = errors_of(lambda s: s.ys[-1], 1 / (1 + jnp.sin(2.0)))
+    assert abs(slope(2 / STEPS, errors) - 5) < 0.2
+
+
+def test_dense_output_has_error_of_order_five():
+    exact = 1 / (1 + jnp.sin(TIMES))
+    errors = errors_of(lambda s: jax.vmap(s.interpolation.evaluate)(TIMES), exact)
+    assert abs(slope(2 / STEPS, errors) - 5) < 0.2
+
+
+def test_derivative_of_dense_output_has_order_four():
+    exact = -jnp.cos(TIMES) / (1 + jnp.sin(TIMES)) ** 2
+    errors = errors_of(lambda s: jax.vmap(s.interpolation.derivative)(TIMES), exact)
+    assert abs(slope(2 / STEPS, errors) - 4) < 0.2
+
+
+@pytest.mark.parametrize("rate", [1e2, 1e5, 1e8])
+def test_stiff_steps_far_beyond_the_fast_scale_stay_accurate(rate):
+    """The problem of Prothero and Robinson: y' = -rate (y - cos t) - sin t."""
+    field = lambda t, y, args: -rate * (y - jnp.cos(t)) - jnp.sin(t)
+    solution = solve(field, jnp.array(1.0), 2.0, 20)
+    np.testing.assert_allclose(solution.ys[-1], jnp.cos(2.0), atol=1e-7)
+
+
+def test_error_at_infinite_stiffness_vanishes():
+    """L-stability: one step of a decay of rate 1e12 leaves nothing."""
+    solution = solve(lambda t, y, args: -1e12 * y, jnp.array(1.0), 1.0, 1)
+    assert abs(float(solution.ys[-1])) < 1e-6
+
+
+def test_linear_systems_of_pytrees_keep_their_structure():
+    field = lambda t, y, args: {"a": y["b"], "b": -y["a"]}
+    y0 = {"a": jnp.ones((2, 1)), "b": jnp.zeros((2, 1))}
+    solution = solve(field, y0, 1.0, 20)
+    np.testing.assert_allclose(solution.ys["a"][-1], np.full((2, 1), np.cos(1)), atol=1e-8)
+
+
+def test_cost_is_eight_gradients_and_one_hessian_a_step():
+    stats = ds.simulate(ds.DIN(lambda x: 0.5 * x**2, 1.0, 0.1), 1.0, t1=5.0).stats
+    attempts = int(stats.steps + stats.rejected)
+    assert stats.solver == "Rodas5P"
+    assert int(stats.hessians) == attempts
+    assert int(stats.gradient_evaluations) == 3 + 8 * attempts
+
+
+def test_steps_do_not_grow_as_the_mass_vanishes():
+    f = ds.objectives.LogCosh([1.0, 10.0])
+    steps = []
+    for mass in (1.0, 1e-3, 1e-6, 1e-10):
+        epsilon = ds.schedules.PowerLaw(mass, 4.0)
+        damping = ds.schedules.PowerLaw(mass / 2, 4.0)
+        system = ds.VMDINAVD(f, epsilon, damping, 1.0)
+        steps.append(int(ds.simulate(system, [1.0, 2.0], [1.0, -1.0], t1=20.0).stats.steps))
+    assert max(steps) < 2 * steps[0]

@@ -1,0 +1,334 @@
+"""What a trajectory holds: outputs, dense output, stops, derivatives, large states."""
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+import dynsys as ds
+from dynsys.integrators.solve import DENSE_STATE_LIMIT
+from tests import oracles
+
+MATRIX = np.array([[2.0, 0.5], [0.5, 1.0]])
+f = ds.objectives.Quadratic(MATRIX)
+X0 = np.array([1.0, -2.0])
+TIGHT = {"rtol": 1e-10, "atol": 1e-12}
+
+
+def exact(times, alpha=0.7, beta=0.3):
+    matrix = oracles.second_order_matrix(1.0, alpha, beta, 1.0, MATRIX)
+    return oracles.linear(matrix, np.concatenate([X0, 0 * X0]), times)
+
+
+def run(alpha=0.7, x0=X0, **options):
+    return ds.simulate(ds.DIN(f, alpha, 0.3), x0, **({"t1": 5.0} | options))
+
+
+def test_number_of_times_is_evenly_spaced_with_both_ends():
+    np.testing.assert_allclose(run(t0=1.0, times=5).t, [1.0, 2.0, 3.0, 4.0, 5.0])
+
+
+def test_array_of_times_is_kept():
+    times = [0.5, 0.6, 4.0]
+    trajectory = run(times=times, **TIGHT)
+    np.testing.assert_array_equal(trajectory.t, times)
+    np.testing.assert_allclose(trajectory.x, exact(times)[:, :2], atol=1e-8)
+
+
+def test_tolerance_controls_the_error():
+    errors = []
+    for rtol in (1e-4, 1e-6, 1e-8, 1e-10):
+        trajectory = run(rtol=rtol, atol=rtol / 100, times=11)
+        errors.append(np.abs(trajectory.x - exact(trajectory.t)[:, :2]).max())
+    assert errors[0] > errors[1] > errors[2] > errors[3]
+    assert all(e < 100 * r for e, r in zip(errors, (1e-4, 1e-6, 1e-8, 1e-10), strict=True))
+
+
+def test_outputs_spread_over_many_pieces_are_exact():
+    """More steps than are held at a time."""
+    trajectory = run(t1=60.0, times=601, rtol=1e-11, atol=1e-13)
+    assert trajectory.stats.steps > 512
+    np.testing.assert_allclose(trajectory.x, exact(trajectory.t)[:, :2], atol=1e-8)
+
+
+def test_final_state_is_the_last_output():
+    trajectory = run(**TIGHT)
+    np.testing.assert_allclose(trajectory.final_state.x, trajectory.x[-1], atol=1e-12)
+    np.testing.assert_array_equal(trajectory.result.t, 5.0)
+
+
+def test_objective_is_evaluated_along_the_path():
+    trajectory = run(times=3)
+    by_hand = [0.5 * x @ MATRIX @ x for x in np.asarray(trajectory.x)]
+    np.testing.assert_allclose(trajectory.objective, by_hand)
+
+
+def test_scalar_position_gives_vectors_of_outputs():
+    trajectory = ds.simulate(ds.DIN(lambda x: x**2, 1.0, 0.1), 1, t1=1.0, times=3)
+    assert trajectory.x.shape == (3,)
+
+
+def test_stats_say_which_solver_and_why():
+    stats = run().stats
+    assert stats.solver == "Rodas5P"
+    assert "small" in stats.reason
+    kinked = ds.GDIN(ds.objectives.NonsmoothRosenbrock(), 1.3, 0.1)
+    stats = ds.simulate(kinked, [-1.0, 1.5], t1=0.01, inclusion="autodiff").stats
+    assert stats.solver == "Tsit5"
+    assert "not smooth" in stats.reason
+
+
+def test_ledger_of_kinks_is_empty_and_has_its_length():
+    trajectory = run(max_events=7)
+    assert trajectory.events.t.shape == (7,)
+    assert int(trajectory.events.count) == 0
+    assert bool(trajectory.unique)
+    assert trajectory.inclusion == "clarke"
+
+
+def test_dense_output_gives_position_and_velocity_anywhere():
+    trajectory = run(dense=True, **TIGHT)
+    times = np.array([0.0, 0.0123, 1.7, 4.999, 5.0])
+    path = exact(times)
+    np.testing.assert_allclose(trajectory(times), path[:, :2], atol=1e-8)
+    np.testing.assert_allclose(trajectory.velocity(times), path[:, 2:], atol=1e-8)
+    np.testing.assert_allclose(trajectory(1.7), path[2, :2], atol=1e-8)
+
+
+def test_dense_output_of_vanishing_damping_starts_with_its_series():
+    system = ds.AVD(f, 3.0)
+    trajectory = ds.simulate(system, X0, t1=5.0, dense=True, **TIGHT)
+    eigenvalues, basis = np.linalg.eigh(MATRIX)
+    first = float(trajectory.stats.first_time)
+    times = np.array([0.0, first / 2, first, 2 * first, 1.0, 5.0])
+    coordinates = [
+        oracles.avd(lam, 3.0, c, times)
+        for lam, c in zip(eigenvalues, basis.T @ X0, strict=True)
+    ]
+    path = (basis @ np.array(coordinates)).T
+    np.testing.assert_allclose(trajectory(times), path, atol=1e-8)
+    slopes = trajectory.velocity(times)
+    np.testing.assert_allclose(slopes[0], 0, atol=1e-14)
+    np.testing.assert_allclose(slopes[1], -first / 8 * MATRIX @ X0, rtol=1e-3)
+
+
+def test_evaluating_without_dense_output_says_how_to_get_it():
+    with pytest.raises(ValueError, match="dense=True"):
+        run()(0.5)
+    with pytest.raises(ValueError, match="dense=True"):
+        run().velocity(0.5)
+
+
+def test_evaluating_outside_of_the_interval_is_refused():
+    with pytest.raises(ValueError, match="must lie between 0.0 and 5.0"):
+        run(dense=True)(5.1)
+
+
+def test_stop_at_a_gradient_norm_is_located():
+    trajectory = run(t1=100.0, stop=1e-3, **TIGHT)
+    assert trajectory.result.stopped
+    assert "stopped" in trajectory.result.message
+    gradient = MATRIX @ np.asarray(trajectory.final_state.x)
+    np.testing.assert_allclose(np.linalg.norm(gradient), 1e-3, atol=1e-9)
+    np.testing.assert_array_equal(trajectory.t[-1], trajectory.result.t)
+    np.testing.assert_allclose(trajectory.x[-1], trajectory.final_state.x, atol=1e-12)
+    assert np.isfinite(trajectory.x).all()
+
+
+def test_stop_where_a_value_falls_to_zero():
+    trajectory = run(stop=lambda t, x, v: x[0] - 0.5, **TIGHT)
+    np.testing.assert_allclose(trajectory.final_state.x[0], 0.5, atol=1e-9)
+    path = exact([float(trajectory.result.t)])
+    np.testing.assert_allclose(trajectory.final_state.x, path[0, :2], atol=1e-8)
+
+
+def test_stop_at_a_boolean_ends_after_a_step():
+    trajectory = run(stop=lambda t, x, v: t > 2.0)
+    assert 2.0 < trajectory.result.t < 5.0
+
+
+def test_stop_that_holds_at_the_start_ends_there():
+    for stop in (100.0, lambda t, x, v: True | (t > 0), lambda t, x, v: -t):
+        trajectory = run(stop=stop)
+        assert trajectory.result.stopped
+        assert trajectory.result.t == 0
+        np.testing.assert_array_equal(trajectory.x, np.broadcast_to(X0, (200, 2)))
+
+
+def test_stop_that_never_holds_reaches_the_end():
+    trajectory = run(stop=1e-30)
+    assert not trajectory.result.stopped
+    assert trajectory.result.t == 5.0
+
+
+def test_time_of_a_stop_is_differentiated_by_the_implicit_function_theorem():
+    stop_time = lambda a: run(a, t1=50.0, stop=1e-2, **TIGHT).result.t
+    place = lambda a: run(a, t1=50.0, stop=1e-2, **TIGHT).x[-1, 0]
+    h = 1e-5
+    for quantity in (stop_time, place):
+        difference = (quantity(0.7 + h) - quantity(0.7 - h)) / (2 * h)
+        np.testing.assert_allclose(jax.grad(quantity)(0.7), difference, rtol=1e-5)
+
+
+def closed_end(alpha, x0):
+    matrix = oracles.second_order_matrix(1.0, alpha, 0.3, 1.0, MATRIX)
+    return (scipy.linalg.expm(5.0 * matrix) @ np.concatenate([x0, 0 * x0]))[:2]
+
+
+def test_reverse_mode_is_exact_on_a_quadratic():
+    x1 = lambda alpha, x0: run(alpha, x0, **TIGHT).x[-1, 0]
+    by_alpha, by_x0 = jax.grad(x1, argnums=(0, 1))(0.7, jnp.asarray(X0))
+    h = 1e-6
+    exact_alpha = (closed_end(0.7 + h, X0) - closed_end(0.7 - h, X0))[0] / (2 * h)
+    unit = np.eye(2)
+    exact_x0 = [(closed_end(0.7, e))[0] for e in unit]
+    np.testing.assert_allclose(by_alpha, exact_alpha, atol=1e-8)
+    np.testing.assert_allclose(by_x0, exact_x0, atol=1e-8)
+
+
+def test_reverse_mode_through_velocity_final_state_and_times():
+    def quantity(alpha, t1):
+        trajectory = run(alpha, t1=t1, **TIGHT)
+        return trajectory.v[-1, 0] + trajectory.final_state.p[1] + trajectory.x[100, 1]
+
+    gradient = jax.grad(quantity, argnums=(0, 1))(0.7, 4.0)
+    h = 1e-5
+    by_alpha = (quantity(0.7 + h, 4.0) - quantity(0.7 - h, 4.0)) / (2 * h)
+    by_t1 = (quantity(0.7, 4.0 + h) - quantity(0.7, 4.0 - h)) / (2 * h)
+    np.testing.assert_allclose(gradient, (by_alpha, by_t1), rtol=1e-6)
+
+
+def test_reverse_mode_over_many_pieces():
+    """The derivative of a solve that needs more than one piece."""
+    quantity = lambda a: run(a, t1=60.0, rtol=1e-11, atol=1e-13, times=61).x[20, 0]
+    assert run(0.7, t1=60.0, rtol=1e-11, atol=1e-13, times=61).stats.steps > 512
+    h = 1e-4
+    difference = (quantity(0.7 + h) - quantity(0.7 - h)) / (2 * h)
+    np.testing.assert_allclose(jax.grad(quantity)(0.7), difference, rtol=1e-6)
+
+
+def test_reverse_mode_in_data_of_the_objective():
+    def quantity(matrix):
+        objective = jax.tree_util.Partial(lambda m, x: 0.5 * x @ m @ x, matrix)
+        return ds.simulate(ds.DIN(objective, 0.7, 0.3), X0, t1=2.0, **TIGHT).x[-1, 0]
+
+    gradient = jax.grad(quantity)(jnp.asarray(MATRIX))
+    h = 1e-5
+    step = np.array([[h, 0.0], [0.0, 0.0]])
+    difference = (quantity(MATRIX + step) - quantity(MATRIX - step)) / (2 * h)
+    np.testing.assert_allclose(gradient[0, 0], difference, rtol=1e-6)
+
+
+def test_batched_reverse_mode_is_that_of_each_member():
+    quantity = lambda a: run(a, **TIGHT).x[-1, 0]
+    values = jnp.array([0.2, 0.7, 3.0])
+    batch = jax.vmap(jax.grad(quantity))(values)
+    alone = [jax.grad(quantity)(a) for a in values]
+    np.testing.assert_allclose(batch, alone, rtol=1e-8)
+
+
+def test_forward_mode_with_its_adjoint_agrees_with_reverse_mode():
+    quantity = lambda a, adjoint: run(a, adjoint=adjoint, **TIGHT).x[-1, 0]
+    forward = jax.jacfwd(lambda a: quantity(a, diffrax.ForwardMode()))(0.7)
+    reverse = jax.grad(lambda a: quantity(a, None))(0.7)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-8)
+
+
+def test_another_reverse_adjoint_of_diffrax_is_accepted():
+    adjoint = diffrax.RecursiveCheckpointAdjoint()
+    quantity = lambda a, adjoint: run(a, adjoint=adjoint, max_steps=512).x[-1, 0]
+    given = jax.grad(lambda a: quantity(a, adjoint))(0.7)
+    np.testing.assert_allclose(given, jax.grad(lambda a: quantity(a, None))(0.7), rtol=1e-8)
+
+
+def test_hessian_through_simulate():
+    quantity = lambda x0: run(x0=x0, t1=1.0).x[-1, 0] ** 2
+    hessian = jax.jacfwd(jax.grad(quantity))(jnp.asarray(X0))
+    first = jax.grad(lambda x0: run(x0=x0, t1=1.0).x[-1, 0])(jnp.asarray(X0))
+    np.testing.assert_allclose(hessian, 2 * np.outer(first, first), atol=1e-6)
+
+
+def test_reverse_mode_through_dense_output():
+    quantity = lambda a: run(a, dense=True, max_steps=512, **TIGHT)(3.3)[0]
+    h = 1e-5
+    difference = (quantity(0.7 + h) - quantity(0.7 - h)) / (2 * h)
+    np.testing.assert_allclose(jax.grad(quantity)(0.7), difference, rtol=1e-6)
+
+
+LARGE = DENSE_STATE_LIMIT
+
+
+def large_objective(x):
+    return 0.5 * jnp.sum(jnp.linspace(1.0, 3.0, LARGE).astype(x.dtype) * x**2)
+
+
+def test_large_states_step_onto_their_outputs():
+    x0 = jnp.ones(LARGE)
+    trajectory = ds.simulate(ds.DIN(large_objective, 1.0, 0.1), x0, t1=2.0, times=5)
+    assert trajectory.stats.solver == "Tsit5"
+    assert "large" in trajectory.stats.reason
+    last = np.linspace(1.0, 3.0, LARGE)[[0, -1]]
+    for i, lam in zip((0, -1), last, strict=True):
+        matrix = oracles.second_order_matrix(1.0, 1.0, 0.1, 1.0, np.array([[lam]]))
+        path = oracles.linear(matrix, np.array([1.0, 0.0]), trajectory.t)
+        np.testing.assert_allclose(trajectory.x[:, i], path[:, 0], atol=1e-5)
+        np.testing.assert_allclose(trajectory.v[:, i], path[:, 1], atol=1e-5)
+
+
+def test_reverse_mode_in_large_dimension():
+    x0 = jnp.ones(LARGE)
+    quantity = lambda a: ds.simulate(
+        ds.DIN(large_objective, a, 0.1), x0, t1=1.0, times=3, max_steps=256
+    ).x[-1, 5]
+    h = 1e-4
+    difference = (quantity(1.0 + h) - quantity(1.0 - h)) / (2 * h)
+    np.testing.assert_allclose(jax.grad(quantity)(1.0), difference, rtol=1e-4)
+
+
+def test_newton_by_conjugate_gradients_in_large_dimension():
+    x0 = jnp.ones(400)
+    newton = ds.ContinuousNewton(lambda x: jnp.sum(jnp.cosh(x)) + 0.5 * jnp.sum(x) ** 2)
+    trajectory = ds.simulate(newton, x0, t1=2.0, times=3)
+    gradient = jax.vmap(jax.grad(newton.objective))(trajectory.x)
+    decay = np.exp(-np.asarray(trajectory.t))[:, None]
+    np.testing.assert_allclose(gradient, decay * np.asarray(gradient[0]), rtol=1e-5)
+
+
+def test_network_parameters_keep_their_dtype_and_structure():
+    key = jax.random.key(0)
+    network = eqx.nn.MLP(2, 1, 8, 1, activation=jnp.tanh, key=key)
+    cast = lambda leaf: leaf.astype(jnp.float32) if eqx.is_array(leaf) else leaf
+    network = jax.tree.map(cast, network)
+    parameters, static = eqx.partition(network, eqx.is_array)
+    inputs = jax.random.normal(key, (16, 2)).astype(jnp.float32)
+
+    def loss(parameters):
+        model = eqx.combine(parameters, static)
+        return jnp.mean((jax.vmap(model)(inputs)[:, 0] - inputs[:, 0] * inputs[:, 1]) ** 2)
+
+    trajectory = ds.simulate(ds.GDIN(loss, 0.5, 0.1), parameters, t1=5.0, times=4)
+    leaves = jax.tree.leaves(trajectory.x)
+    assert {leaf.dtype for leaf in leaves} == {jnp.dtype(jnp.float32)}
+    assert trajectory.objective[-1] < trajectory.objective[0]
+
+
+def test_progress_is_shown_on_standard_error(capfd):
+    jax.block_until_ready(run(progress=True).x)
+    assert "dynsys: t = 5 (100.0%)" in capfd.readouterr().err
+
+
+def test_trajectory_becomes_a_dataset():
+    dataset = run(times=5).to_xarray()
+    assert dataset["x"].dims[0] == "t"
+    assert dataset.attrs["system"] == "DIN"
+    np.testing.assert_allclose(dataset["t"], np.linspace(0, 5, 5))
+    tree = ds.simulate(
+        ds.DIN(lambda x: x["a"] ** 2, 1.0, 0.1), {"a": 1.0}, t1=1.0, times=3
+    )
+    assert "x['a']" in tree.to_xarray()
+    batch = jax.vmap(lambda a: run(a, times=3))(jnp.array([1.0, 2.0]))
+    with pytest.raises(ValueError, match="takes one trajectory"):
+        batch.to_xarray()

@@ -1,0 +1,166 @@
+"""What every system of the catalogue must do."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import dynsys as ds
+from tests.systems.catalogue import CATALOGUE, ids, smooth_valley
+
+X0 = jnp.array([1.0, -0.5])
+
+# One shape of outputs for all tests: programs are compiled once a system and shared.
+OPTIONS = {"t1": 2.0, "times": 401, "rtol": 1e-9, "atol": 1e-11}
+
+every_system = pytest.mark.parametrize("case", CATALOGUE, ids=ids)
+
+
+def run(case, x0=X0, v0=None, **changes):
+    return ds.simulate(case.system(smooth_valley), x0, v0, **(OPTIONS | changes))
+
+
+def end(case, parameter, x0):
+    system = case.build(smooth_valley, parameter)
+    return ds.simulate(system, x0, **OPTIONS).x[-1]
+
+
+@every_system
+def test_shapes_are_those_of_times_and_position(case):
+    trajectory = run(case)
+    assert trajectory.t.shape == (401,)
+    assert trajectory.x.shape == trajectory.v.shape == (401, 2)
+    assert trajectory.objective.shape == (401,)
+    assert trajectory.result.ok
+    assert trajectory.system.order == case.order
+
+
+@every_system
+def test_first_output_is_the_start(case):
+    trajectory = run(case)
+    np.testing.assert_array_equal(trajectory.x[0], X0)
+    if case.order == 2:
+        np.testing.assert_allclose(trajectory.v[0], 0, atol=1e-15)
+
+
+@every_system
+def test_velocity_is_the_derivative_of_position(case):
+    trajectory = run(case)
+    h = trajectory.t[1] - trajectory.t[0]
+    x = trajectory.x
+    slope = (x[:-4] - 8 * x[1:-3] + 8 * x[3:-1] - x[4:]) / (12 * h)
+    # The difference quotient is exact to h^4 and to 1e-9 / h.
+    np.testing.assert_allclose(trajectory.v[2:-2], slope, atol=2e-6)
+
+
+@every_system
+def test_second_call_with_other_numbers_does_not_trace(case):
+    traces = []
+
+    def counted(x):
+        traces.append(1)
+        return smooth_valley(x)
+
+    times = jnp.array([0.0, 0.3, 1.0])
+    ds.simulate(case.system(counted), X0, t1=1.0, times=times)
+    first = len(traces)
+    assert first > 0
+    ds.simulate(
+        case.build(counted, 1.1 * case.parameter),
+        2 * X0,
+        t1=1.5,
+        times=times + 0.1,
+        rtol=1e-5,
+        atol=1e-8,
+    )
+    assert len(traces) == first
+
+
+@every_system
+def test_runs_under_jit_and_vmap_as_alone(case):
+    parameters = case.parameter * jnp.array([1.0, 1.2, 1.5])
+    starts = jnp.stack([X0, 2 * X0, -X0])
+    one = lambda parameter, x0: end(case, parameter, x0)
+    batch = jax.jit(jax.vmap(one))(parameters, starts)
+    alone = [one(c, x0) for c, x0 in zip(parameters, starts, strict=True)]
+    # Compiled alone and in a batch, sums are rounded differently.
+    np.testing.assert_allclose(batch, jnp.stack(alone), rtol=1e-9, atol=1e-11)
+
+
+@every_system
+def test_reverse_mode_agrees_with_differences(case):
+    def loss(parameter, x0):
+        return smooth_valley(end(case, parameter, x0))
+
+    gradient = jax.grad(loss, argnums=(0, 1))(case.parameter, X0)
+    h = 1e-5
+    by_parameter = loss(case.parameter + h, X0) - loss(case.parameter - h, X0)
+    step = jnp.array([h, 0.0])
+    by_start = loss(case.parameter, X0 + step) - loss(case.parameter, X0 - step)
+    # The step sizes are held fixed in the derivative, so it is exact to the tolerance.
+    np.testing.assert_allclose(gradient[0], by_parameter / (2 * h), atol=2e-7)
+    np.testing.assert_allclose(gradient[1][0], by_start / (2 * h), atol=2e-7)
+
+
+@every_system
+def test_pytree_position_gives_the_same_path(case):
+    def on_tree(x):
+        return smooth_valley(jnp.concatenate([x["a"], x["b"][0]]))
+
+    tree = {"a": X0[:1], "b": (X0[1:],)}
+    nested = ds.simulate(case.system(on_tree), tree, **OPTIONS)
+    assert jax.tree.structure(nested.x) == jax.tree.structure(tree)
+    joined = jnp.concatenate([nested.x["a"], nested.x["b"][0]], axis=1)
+    np.testing.assert_allclose(joined, run(case).x, atol=1e-8)
+
+
+@every_system
+def test_rests_at_the_minimiser(case):
+    trajectory = run(case, jnp.zeros(2))
+    np.testing.assert_array_equal(trajectory.x, jnp.zeros((401, 2)))
+    np.testing.assert_array_equal(trajectory.v, jnp.zeros((401, 2)))
+
+
+@every_system
+def test_float32_stays_float32(case):
+    trajectory = run(case, X0.astype(jnp.float32), rtol=None, atol=None)
+    outputs = (trajectory.t, trajectory.x, trajectory.v, trajectory.final_state)
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(outputs)}
+    assert dtypes == {jnp.dtype(jnp.float32)}
+    # The defaults of float32 are rtol 1e-4 and atol 1e-6.
+    np.testing.assert_allclose(trajectory.x[-1], run(case).x[-1], atol=2e-3)
+
+
+@every_system
+def test_initial_velocity_is_taken_or_refused_with_the_reason(case):
+    if case.order == 1:
+        with pytest.raises(ValueError, match="of first order"):
+            run(case, X0, X0)
+    elif case.from_rest_only:
+        with pytest.raises(ValueError, match="from rest only"):
+            run(case, X0, X0)
+    else:
+        np.testing.assert_allclose(run(case, X0, -2 * X0).v[0], -2 * X0, rtol=1e-12)
+
+
+@every_system
+def test_continues_from_its_final_state(case):
+    first = run(case, t1=0.8)
+    second = run(case, first.final_state, t0=0.8)
+    np.testing.assert_allclose(second.x[-1], run(case).x[-1], atol=1e-8)
+
+
+@every_system
+def test_compiled_program_has_no_host_callback(case):
+    program = jax.jit(lambda x0: run(case, x0)).lower(X0).as_text()
+    assert "while" in program
+    assert "callback" not in program
+
+
+@pytest.mark.parametrize("case", CATALOGUE[::3], ids=ids)
+def test_another_diffrax_solver_gives_the_same_path(case):
+    explicit = run(case, solver=diffrax.Tsit5())
+    assert explicit.stats.solver == "Tsit5"
+    assert explicit.stats.reason == "asked for"
+    np.testing.assert_allclose(explicit.x, run(case).x, atol=1e-7)
