@@ -1,12 +1,16 @@
 """What a user may pass, and what a wrong value is answered."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
+
+Kind = Literal["positive", "at least 0", "finite"]
+"""What a parameter must be."""
 
 
 def is_concrete(value: Any) -> bool:
@@ -18,52 +22,64 @@ def is_concrete(value: Any) -> bool:
 
 def default_float() -> jnp.dtype:
     """The float type of new numbers: 64 bit unless `JAX_ENABLE_X64` says otherwise."""
-    return jnp.zeros(()).dtype
+    return jax.dtypes.canonicalize_dtype(np.float64)
 
 
-def as_parameter(name: str, value: Any) -> Float[Array, ""]:
+def as_parameter(
+    name: str, value: Any, kind: Kind = "finite", why: str = ""
+) -> Float[Array, ""]:
     """Turn a number into a float array, or say what is wrong with it.
+
+    A traced value is checked for its type and shape only.
 
     Args:
         name: Name of the parameter in messages.
-        value: A real number or a scalar array, traced or not.
+        value: A real number or a scalar array.
+        kind: What it must be; always finite.
+        why: A sentence for the message that says why, or what to do.
 
     Raises:
         TypeError: `value` is not a real number.
-        ValueError: `value` is not a scalar, or is not finite.
+        ValueError: `value` is not a scalar or is out of range.
     """
-    try:
-        array = jnp.asarray(value)
-    except (TypeError, ValueError) as error:
+    array = np.asarray(value) if is_concrete(value) else value
+    if not _is_real(array):
         raise TypeError(
             f"`{name}` must be a real number, but is {value!r} of type "
             f"{type(value).__name__}."
-        ) from error
-    if jnp.issubdtype(array.dtype, jnp.complexfloating) or array.dtype == bool:
-        raise TypeError(f"`{name}` must be a real number, but has dtype {array.dtype}.")
+        )
     if array.shape != ():
         raise ValueError(
             f"`{name}` must be a scalar, but has shape {array.shape}. To run several "
             f"values at once, map over it with `jax.vmap`."
         )
-    if not jnp.issubdtype(array.dtype, jnp.floating):
-        array = array.astype(default_float())
-    if is_concrete(array) and not math.isfinite(float(array)):
-        raise ValueError(f"`{name}` must be finite, but has value {float(array)}.")
-    return array
+    if isinstance(array, np.ndarray):
+        _check_range(name, float(array), kind, why)
+    is_float = jnp.issubdtype(array.dtype, jnp.floating)
+    return jnp.asarray(array, array.dtype if is_float else default_float())
 
 
-def require_positive(name: str, value: Float[Array, ""], why: str = "") -> None:
-    """Refuse a number that is zero or negative; a traced one passes."""
-    if is_concrete(value) and not float(value) > 0:
-        raise ValueError(f"`{name}` must be positive, but has value {value}.{_and(why)}")
+def known(value: Any) -> np.ndarray | None:
+    """The numbers that a value holds, or `None` while it is traced.
+
+    Under `jax.jit` even a constant is traced once `jax.numpy` has touched it, so look
+    at what the user passed, with NumPy.
+    """
+    return np.asarray(value) if is_concrete(value) else None
 
 
-def require_nonnegative(name: str, value: Float[Array, ""], why: str = "") -> None:
-    """Refuse a negative number; a traced one passes."""
-    if is_concrete(value) and not float(value) >= 0:
-        raise ValueError(f"`{name}` must be at least 0, but has value {value}.{_and(why)}")
+def _is_real(array: Any) -> bool:
+    dtype = jnp.result_type(array) if not isinstance(array, np.ndarray) else array.dtype
+    return jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
 
 
-def _and(why: str) -> str:
-    return f" {why}" if why else ""
+def _check_range(name: str, number: float, kind: Kind, why: str) -> None:
+    fine = {
+        "positive": number > 0,
+        "at least 0": number >= 0,
+        "finite": math.isfinite(number),
+    }
+    if not fine["finite"]:
+        raise ValueError(f"`{name}` must be finite, but has value {number}.")
+    if not fine[kind]:
+        raise ValueError(f"`{name}` must be {kind}, but has value {number}. {why}".rstrip())

@@ -49,7 +49,8 @@ SENTENCES = {
     Status.COEFFICIENT_OUT_OF_RANGE: (
         "A coefficient of the system leaves its range at t = {t:.6g}: `epsilon` "
         "must stay positive and `alpha` and `beta` at least 0 on the whole interval. "
-        "Choose a schedule that does, or end the run earlier."
+        "Choose a schedule that does, or an interval: a larger `t0` where the schedule "
+        "is singular at the start, a smaller `t1` where it ends."
     ),
     Status.BAD_TIMES: (
         "`t1` must be larger than `t0`, and `times` must increase from at least `t0` to "

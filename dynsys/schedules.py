@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, default_float, is_concrete
+from dynsys.checks import as_parameter, default_float
 
 Time = Float[Array, ""]
 
@@ -74,12 +74,9 @@ class PowerLaw(AbstractSchedule):
     def __init__(self, value: Any, exponent: Any, shift: Any = 1.0):
         self.value = as_parameter("value", value)
         self.exponent = as_parameter("exponent", exponent)
-        self.shift = as_parameter("shift", shift)
-        if is_concrete(self.shift) and float(self.shift) < 0:
-            raise ValueError(
-                f"`shift` must be at least 0, but has value {self.shift}: "
-                f"(t + shift)^-exponent has a pole at t = {-self.shift}."
-            )
+        self.shift = as_parameter(
+            "shift", shift, "at least 0", "(t + shift)^-exponent has a pole at -shift."
+        )
 
     def __call__(self, t: Any) -> Float[Array, "..."]:
         t = _as_time(t)
@@ -143,21 +140,10 @@ class Function(AbstractSchedule):
         return self.function(_as_time(t))
 
 
-def as_schedule(name: str, value: Any) -> Callable[[Any], Any]:
-    """Turn a number or a callable into a schedule that is a pytree.
-
-    Args:
-        name: Name of the coefficient in messages.
-        value: A number, a schedule, or any differentiable callable of $t$.
-
-    Raises:
-        TypeError: `value` is neither a number nor callable.
-        ValueError: `value` is a number that is not a finite scalar.
-    """
-    if not callable(value):
-        return Constant(as_parameter(name, value))
-    is_pytree = not jax.tree_util.all_leaves([value])
-    return value if is_pytree else Function(value)
+def as_schedule(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Turn any differentiable callable of $t$ into a schedule that is a pytree."""
+    is_pytree = not jax.tree_util.all_leaves([function])
+    return function if is_pytree else Function(function)
 
 
 def evaluate(schedule: Callable[[Any], Any], t: Time) -> Time:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.checks import is_concrete
+from dynsys.checks import known
 from dynsys.result import Result
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import Position, combine, norm
@@ -189,14 +189,14 @@ class Trajectory(eqx.Module):
                 "`simulate` to evaluate it anywhere."
             )
         dense = self.dense
+        ends, at = known((dense.t0, dense.t1)), known(t)
+        inside = ends is None or at is None or ((ends[0] <= at) & (at <= ends[1])).all()
+        if ends is not None and not inside:
+            raise ValueError(
+                f"`t` must lie between {ends[0]} and {ends[1]}, where the trajectory was "
+                f"computed, but is {t}."
+            )
         times = jnp.asarray(t).astype(self.t.dtype)
-        if is_concrete((times, dense.t0, dense.t1)):
-            outside = (times < dense.t0) | (times > dense.t1)
-            if bool(jnp.any(outside)):
-                raise ValueError(
-                    f"`t` must lie between {dense.t0} and {dense.t1}, where the "
-                    f"trajectory was computed, but is {t}."
-                )
         evaluate = lambda time: function(dense, time)
         for _ in range(times.ndim):
             evaluate = jax.vmap(evaluate)

@@ -5,9 +5,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from dynsys.checks import default_float, is_concrete
+from dynsys.checks import default_float, known
 
 Position = PyTree[Float[Array, "..."]]
 
@@ -103,6 +104,7 @@ def _as_leaf(name: str, value: Any) -> Float[Array, "..."]:
             f"`{name}` has dtype {array.dtype}, in which no error can be controlled. "
             f"Cast it to float32: `jax.tree.map(lambda a: a.astype('float32'), x0)`."
         )
-    if is_concrete(array) and not bool(jnp.isfinite(array).all()):
+    values = known(value)
+    if values is not None and not np.isfinite(values).all():
         raise ValueError(f"`{name}` must be finite, but has value {array}.")
     return array

@@ -37,7 +37,8 @@ def choose_solver(system: AbstractSystem, size: int) -> Choice:
     if size <= SMALL:
         return Choice(
             Rodas5P(),
-            f"small ({size} coordinates) and taken for smooth, so stiffness costs nothing",
+            f"small ({size} coordinates) and taken for smooth: implicit steps are cheap, "
+            f"and stiffness does not shorten them",
         )
     return Choice(
         diffrax.Tsit5(),

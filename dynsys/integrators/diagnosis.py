@@ -31,7 +31,7 @@ def advise(system: AbstractSystem, state: State, result: Result) -> str:
     if status in (Status.NOT_POSITIVE_DEFINITE, Status.STEP_UNDERFLOW) and isinstance(
         system, AbstractDampedNewton
     ):
-        return _hessian_advice(system, state, result)
+        return _hessian_advice(system, state)
     if status is Status.COEFFICIENT_OUT_OF_RANGE:
         return _coefficient_advice(system, result)
     if status not in (Status.MAX_STEPS, Status.STEP_UNDERFLOW):
@@ -64,7 +64,7 @@ def _coefficient_advice(system: AbstractSystem, result: Result) -> str:
     return ""
 
 
-def _hessian_advice(system: AbstractDampedNewton, state: State, result: Result) -> str:
+def _hessian_advice(system: AbstractDampedNewton, state: State) -> str:
     x = system.position(state)
     if dimension(x) > DENSE_LIMIT:
         return ""

@@ -1,6 +1,5 @@
 """What a call of `simulate` asks for, checked before anything is traced."""
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, is_concrete
+from dynsys.checks import as_parameter, known
 from dynsys.integrators.default_solver import choose_solver
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
-from dynsys.trees import Position, as_position, time_dtype
+from dynsys.trees import Position, as_position
 
 LARGEST_OUTPUT = 2**31
 """Bytes that outputs or a dense store may take: 2 GiB."""
@@ -101,76 +100,34 @@ def _check_same_space(x0: Position, v0: Position) -> None:
         )
 
 
-def check_objective(system: AbstractSystem, x: Position) -> None:
-    """Trace the objective once, to say what is wrong with it in its own terms.
-
-    Raises:
-        TypeError: The objective cannot be traced by JAX, or is not real.
-        ValueError: It does not return a scalar, or fails on such a position.
-    """
-    shapes = jax.tree.map(lambda leaf: leaf.shape, x)
-    try:
-        value = jax.eval_shape(system.objective, x)
-    except (
-        jax.errors.ConcretizationTypeError,
-        jax.errors.TracerArrayConversionError,
-        jax.errors.TracerBoolConversionError,
-        jax.errors.NonConcreteBooleanIndexError,
-    ) as error:
-        raise TypeError(
-            "The objective cannot be traced by JAX. Write it with jax.numpy instead of "
-            "numpy or math, and with jnp.where instead of `if` on values of x. JAX said: "
-            f"{_first_line(error)}"
-        ) from error
-    except Exception as error:
-        raise ValueError(
-            f"The objective failed on a position of shape {shapes}: {error}"
-        ) from error
-    leaves = jax.tree.leaves(value)
-    if len(leaves) != 1 or leaves[0].shape != ():
-        raise ValueError(
-            f"The objective must return a scalar, but returned {value} for x0 of shape "
-            f"{shapes}. Sum over it, or check the shape of `x0`."
-        )
-    if not jnp.issubdtype(leaves[0].dtype, jnp.floating):
-        raise TypeError(
-            f"The objective must return a real floating-point scalar, but returned dtype "
-            f"{leaves[0].dtype}."
-        )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
-
-
 def read_interval(
-    system: AbstractSystem, t0: Any, t1: Any, moving: bool, dtype: Any
+    system: AbstractSystem, t0: Any, t1: Any, moving: bool
 ) -> tuple[Any, Any, bool]:
     """Ends of the interval, and whether the series at t = 0 leads away from it."""
     start, end = as_parameter("t0", t0), as_parameter("t1", t1)
-    if is_concrete((start, end)) and not float(end) > float(start):
+    low, high = known(t0), known(t1)
+    if low is not None and high is not None and not high > low:
         raise ValueError(
-            f"`t1` must be larger than `t0`, but t1 = {end} and t0 = {start}. Time runs "
+            f"`t1` must be larger than `t0`, but t1 = {high} and t0 = {low}. Time runs "
             f"forward."
         )
-    singular = isinstance(system, AbstractVanishingDamping)
-    at_zero = singular and is_concrete(start) and float(start) == 0
-    if singular and is_concrete(start) and float(start) < 0:
+    if low is None or not isinstance(system, AbstractVanishingDamping):
+        return start, end, False
+    if low < 0:
         raise ValueError(
             f"{type(system).__name__} has damping alpha / t and is singular at t = 0: "
-            f"`t0` must be at least 0, but has value {start}."
+            f"`t0` must be at least 0, but has value {low}."
         )
+    at_zero = bool(low == 0)
     if at_zero and moving:
         raise ValueError(
             f"{type(system).__name__} is singular at t = 0 and leaves it from rest only. "
             f"Leave `v0` out, or start at t0 > 0."
         )
-    return start.astype(dtype), end.astype(dtype), at_zero
+    return start, end, at_zero
 
 
-def read_times(
-    times: Any, t0: Any, t1: Any, dtype: Any
-) -> tuple[Float[Array, " times"] | None, int]:
+def read_times(times: Any, t0: Any, t1: Any) -> tuple[Any, int]:
     """Output times: an array, or `None` and their number."""
     if isinstance(times, int | np.integer) and not isinstance(times, bool):
         if times < 2:
@@ -179,18 +136,22 @@ def read_times(
                 f"{times}."
             )
         return None, int(times)
+    values = known(times)
     array = jnp.asarray(times)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(
             f"`times` must be a number of outputs or a one-dimensional array of times "
             f"that is not empty, but has shape {array.shape}."
         )
-    if is_concrete((array, t0, t1)):
-        _check_times(np.asarray(array), float(t0), float(t1))
-    return array.astype(dtype), array.size
+    ends = known((t0, t1))
+    if values is not None:
+        _check_order(values)
+    if values is not None and ends is not None:
+        _check_inside(values, *ends)
+    return array, array.size
 
 
-def _check_times(times: np.ndarray, t0: float, t1: float) -> None:
+def _check_order(times: np.ndarray) -> None:
     if not np.isfinite(times).all():
         raise ValueError("`times` must be finite.")
     if (np.diff(times) <= 0).any():
@@ -199,6 +160,9 @@ def _check_times(times: np.ndarray, t0: float, t1: float) -> None:
             f"`times` must increase, but times[{i + 1}] = {times[i + 1]} follows "
             f"times[{i}] = {times[i]}. Sort them and drop duplicates."
         )
+
+
+def _check_inside(times: np.ndarray, t0: float, t1: float) -> None:
     if times[0] < t0 or times[-1] > t1:
         raise ValueError(
             f"`times` must lie between t0 = {t0} and t1 = {t1}, but they run from "
@@ -208,22 +172,20 @@ def _check_times(times: np.ndarray, t0: float, t1: float) -> None:
 
 def read_tolerances(rtol: Any, atol: Any, dtype: Any) -> tuple[Any, Any]:
     """Tolerances, with the defaults of the precision of the state."""
-    defaults = TOLERANCES[jnp.finfo(dtype).bits]
-    pairs = zip(("rtol", "atol"), (rtol, atol), defaults, strict=True)
-    values = []
-    for name, value, default in pairs:
-        number = as_parameter(name, default if value is None else value)
-        if is_concrete(number) and not float(number) > 0:
-            raise ValueError(f"`{name}` must be positive, but has value {number}.")
-        values.append(number.astype(dtype))
+    default_rtol, default_atol = TOLERANCES[jnp.finfo(dtype).bits]
+    rtol = default_rtol if rtol is None else rtol
+    atol = default_atol if atol is None else atol
+    relative = as_parameter("rtol", rtol, "positive")
+    absolute = as_parameter("atol", atol, "positive")
     floor = 10 * float(jnp.finfo(dtype).eps)
-    if is_concrete(values[0]) and float(values[0]) < floor:
+    value = known(rtol)
+    if value is not None and value < floor:
         raise ValueError(
-            f"`rtol` = {float(values[0]):.3g} is below {floor:.3g}, ten times the "
-            f"precision of {jnp.dtype(dtype).name}. Loosen it"
+            f"`rtol` = {value:.3g} is below {floor:.3g}, ten times the precision of "
+            f"{jnp.dtype(dtype).name}. Loosen it"
             + (", or use float64." if jnp.finfo(dtype).bits == 32 else ".")
         )
-    return values[0], values[1]
+    return relative, absolute
 
 
 def read_inclusion(system: AbstractSystem, inclusion: str) -> str:
@@ -293,15 +255,5 @@ def read_stop(stop: Any) -> tuple[Any, Callable[..., Any] | None]:
     """A bound on the gradient norm, or a condition as a callable."""
     if stop is None or callable(stop):
         return None, stop
-    bound = as_parameter("stop", stop)
-    if is_concrete(bound) and not (float(bound) > 0 and math.isfinite(float(bound))):
-        raise ValueError(
-            f"`stop` must be a positive bound on the gradient norm or a callable "
-            f"stop(t, x, v), but is {stop!r}."
-        )
-    return bound, None
-
-
-def state_dtype(x: Position) -> Any:
-    """The dtype that times and tolerances take from the state."""
-    return time_dtype(x)
+    why = "It is a bound on the gradient norm; a condition is a callable stop(t, x, v)."
+    return as_parameter("stop", stop, "positive", why), None

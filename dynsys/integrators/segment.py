@@ -152,6 +152,7 @@ def advance(
     if not dense:
         return new, None
     steps = solution.interpolation
+    assert steps is not None
     local = method.solver.interpolation_cls
     return new, DenseOutput(carry.t, new.t, steps.ts, steps.infos, local)
 

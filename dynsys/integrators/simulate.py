@@ -13,12 +13,12 @@ from dynsys.checks import is_concrete
 from dynsys.integrators.default_solver import cost
 from dynsys.integrators.dense import DepartureThenDense
 from dynsys.integrators.diagnosis import advise
+from dynsys.integrators.objective_check import check_objective
 from dynsys.integrators.request import (
     Inputs,
     Options,
     check_counts,
     check_memory,
-    check_objective,
     check_system,
     read_inclusion,
     read_interval,
@@ -27,7 +27,6 @@ from dynsys.integrators.request import (
     read_stop,
     read_times,
     read_tolerances,
-    state_dtype,
 )
 from dynsys.integrators.segment import Carry, Method, Problem
 from dynsys.integrators.solve import Output, choose, solve
@@ -42,7 +41,7 @@ from dynsys.result import Result, Status
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
 from dynsys.trajectory import KinkEvents, Stats, Trajectory, reconcile
-from dynsys.trees import Position, dimension
+from dynsys.trees import Position, dimension, time_dtype
 
 Time = Float[Array, ""]
 
@@ -128,25 +127,27 @@ def simulate(
     position, velocity, state = read_start(system, x0, v0)
     x = position if state is None else system.position(state)
     size = dimension(x) * len(system.state_type._fields)
-    dtype = state_dtype(x)
+    dtype = time_dtype(x)
     moving = velocity is not None or state is not None
-    start, end, from_series = read_interval(system, t0, t1, moving, dtype)
-    output_times, count = read_times(times, start, end, dtype)
-    tolerances = read_tolerances(rtol, atol, dtype)
+    start, end, from_series = read_interval(system, t0, t1, moving)
+    output_times, count = read_times(times, t0, t1)
     kind = read_inclusion(system, inclusion)
     method, reason = read_solver(solver, system, size)
     check_memory(size, count, int(max_steps), dense)
     stop_norm, condition = read_stop(stop)
+    cast = lambda number: None if number is None else number.astype(dtype)
+    rtol, atol = read_tolerances(rtol, atol, dtype)
     inputs = Inputs(
-        system,
-        position,
-        velocity,
-        state,
-        start,
-        end,
-        output_times,
-        *tolerances,
-        stop_norm,
+        system=system,
+        x0=position,
+        v0=velocity,
+        state=state,
+        t0=cast(start),
+        t1=cast(end),
+        times=cast(output_times),
+        rtol=cast(rtol),
+        atol=cast(atol),
+        stop_norm=stop_norm,
     )
     options = Options(
         method,

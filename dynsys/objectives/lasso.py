@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, is_concrete, require_nonnegative
+from dynsys.checks import as_parameter, known
 from dynsys.objectives.objective import AbstractObjective, Facts
 
 
@@ -46,8 +46,7 @@ class Lasso(AbstractObjective):
             )
         self.features = features
         self.targets = targets
-        self.penalty = as_parameter("penalty", penalty)
-        require_nonnegative("penalty", self.penalty)
+        self.penalty = as_parameter("penalty", penalty, "at least 0")
 
     def __call__(self, x: Float[Array, " dim"]) -> Float[Array, ""]:
         residual = self.features.astype(x.dtype) @ x - self.targets.astype(x.dtype)
@@ -64,9 +63,8 @@ class Lasso(AbstractObjective):
         mu = jnp.maximum(jnp.linalg.eigvalsh(self.features.T @ self.features)[0], 0.0)
         saddles = jnp.zeros((0, dim))
         correlation = jnp.max(jnp.abs(self.features.T @ self.targets))
-        is_zero = is_concrete((correlation, self.penalty)) and bool(
-            self.penalty >= correlation
-        )
+        excess = known(self.penalty - correlation)
+        is_zero = excess is not None and excess >= 0
         if not is_zero:
             return Facts(mu=mu, saddles=saddles)
         return Facts(

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, is_concrete, require_nonnegative
+from dynsys.checks import as_parameter, known
 from dynsys.objectives.objective import AbstractObjective, Facts
 
 
@@ -37,16 +37,16 @@ class LogCosh(AbstractObjective):
     weight: Float[Array, ""]
 
     def __init__(self, curvature: Any, weight: Any = 1.0):
+        values = known(curvature)
         curvature = jnp.asarray(curvature) * 1.0
         if curvature.ndim != 1:
             raise ValueError(
                 f"`curvature` must have shape (dim,), but has shape {curvature.shape}."
             )
-        if is_concrete(curvature) and not bool(jnp.all(curvature > 0)):
-            raise ValueError(f"`curvature` must be positive, but has value {curvature}.")
+        if values is not None and not (values > 0).all():
+            raise ValueError(f"`curvature` must be positive, but has value {values}.")
         self.curvature = curvature
-        self.weight = as_parameter("weight", weight)
-        require_nonnegative("weight", self.weight)
+        self.weight = as_parameter("weight", weight, "at least 0")
 
     def __call__(self, x: Float[Array, " dim"]) -> Float[Array, ""]:
         log_cosh = x + jax.nn.softplus(-2.0 * x) - jnp.log(jnp.asarray(2.0, x.dtype))

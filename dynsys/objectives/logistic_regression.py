@@ -4,9 +4,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, is_concrete, require_positive
+from dynsys.checks import as_parameter, known
 from dynsys.objectives.objective import AbstractObjective, Facts
 
 
@@ -42,20 +43,20 @@ class LogisticRegression(AbstractObjective):
     regularization: Float[Array, ""]
 
     def __init__(self, features: Any, labels: Any, regularization: Any):
+        signs = known(labels)
         features, labels = jnp.asarray(features) * 1.0, jnp.asarray(labels) * 1.0
         if features.ndim != 2 or labels.shape != features.shape[:1]:
             raise ValueError(
                 f"`features` must have shape (samples, dim) and `labels` (samples,), but "
                 f"they have shapes {features.shape} and {labels.shape}."
             )
-        if is_concrete(labels) and not bool(jnp.all(jnp.abs(labels) == 1)):
+        if signs is not None and not (np.abs(signs) == 1).all():
             raise ValueError(
                 "`labels` must be -1 or 1. From labels 0 and 1, pass 2 * labels - 1."
             )
         self.features = features
         self.labels = labels
-        self.regularization = as_parameter("regularization", regularization)
-        require_positive("regularization", self.regularization)
+        self.regularization = as_parameter("regularization", regularization, "positive")
 
     def __call__(self, x: Float[Array, " dim"]) -> Float[Array, ""]:
         features, labels = self.features.astype(x.dtype), self.labels.astype(x.dtype)

@@ -3,9 +3,10 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.checks import is_concrete
+from dynsys.checks import known
 from dynsys.objectives.objective import AbstractObjective, Facts
 
 
@@ -34,13 +35,14 @@ class Quadratic(AbstractObjective):
     linear: Float[Array, " dim"]
 
     def __init__(self, matrix: Any, linear: Any = None):
+        values = known(matrix)
         matrix = jnp.asarray(matrix) * 1.0
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(
                 f"`matrix` must be square, of shape (dim, dim), but has shape "
                 f"{matrix.shape}."
             )
-        if is_concrete(matrix) and not bool(jnp.allclose(matrix, matrix.T)):
+        if values is not None and not np.allclose(values, values.T):
             raise ValueError(
                 "`matrix` must be symmetric, but is not. For the same function pass "
                 "(matrix + matrix.T) / 2."
@@ -65,7 +67,8 @@ class Quadratic(AbstractObjective):
     @property
     def facts(self) -> Facts:
         eigenvalues = jnp.linalg.eigvalsh(self.matrix)
-        if not is_concrete(eigenvalues) or float(eigenvalues[0]) <= 0:
+        values = known(eigenvalues)
+        if values is None or values[0] <= 0:
             return Facts(L=jnp.max(jnp.abs(eigenvalues)))
         minimiser = -jnp.linalg.solve(self.matrix, self.linear)
         return Facts(

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, require_positive
+from dynsys.checks import as_parameter
 from dynsys.objectives.objective import AbstractObjective, Facts
 
 
@@ -40,8 +40,7 @@ class Rosenbrock(AbstractObjective):
     def __init__(self, dim: int = 2, b: Any = 100.0):
         if dim < 2:
             raise ValueError(f"`dim` must be at least 2, but has value {dim}.")
-        self.b = as_parameter("b", b)
-        require_positive("b", self.b)
+        self.b = as_parameter("b", b, "positive")
         self.dim = dim
 
     def __call__(self, x: Float[Array, " dim"]) -> Float[Array, ""]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.objectives.objective import as_objective
-from dynsys.schedules import as_schedule, evaluate
+from dynsys.schedules import evaluate
 from dynsys.systems.parameters import check_schedule
 from dynsys.systems.system import AbstractSystem, Constraint
 from dynsys.trees import Position, combine, zeros_like
@@ -167,7 +167,7 @@ class InertialNewton(AbstractInertialNewton):
         self.epsilon = check_schedule("epsilon", epsilon, "positive")
         self.alpha = check_schedule("alpha", alpha, "at least 0")
         self.beta = check_schedule("beta", beta, "at least 0")
-        self.b = as_schedule("b", b)
+        self.b = check_schedule("b", b, "finite")
         self.hessian_free = hessian_free
 
     def coefficients(self, t: Time) -> Coefficients:

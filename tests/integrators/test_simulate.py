@@ -167,10 +167,13 @@ def test_stop_that_never_holds_reaches_the_end():
 def test_time_of_a_stop_is_differentiated_by_the_implicit_function_theorem():
     stop_time = lambda a: run(a, t1=50.0, stop=1e-2, **TIGHT).result.t
     place = lambda a: run(a, t1=50.0, stop=1e-2, **TIGHT).x[-1, 0]
-    h = 1e-5
+    h = 1e-4
     for quantity in (stop_time, place):
         difference = (quantity(0.7 + h) - quantity(0.7 - h)) / (2 * h)
-        np.testing.assert_allclose(jax.grad(quantity)(0.7), difference, rtol=1e-5)
+        # The stop is located to 1e-10, so the difference is good to 1e-6.
+        np.testing.assert_allclose(
+            jax.grad(quantity)(0.7), difference, rtol=1e-4, atol=1e-6
+        )
 
 
 def closed_end(alpha, x0):
@@ -325,9 +328,7 @@ def test_trajectory_becomes_a_dataset():
     assert dataset["x"].dims[0] == "t"
     assert dataset.attrs["system"] == "DIN"
     np.testing.assert_allclose(dataset["t"], np.linspace(0, 5, 5))
-    tree = ds.simulate(
-        ds.DIN(lambda x: x["a"] ** 2, 1.0, 0.1), {"a": 1.0}, t1=1.0, times=3
-    )
+    tree = ds.simulate(ds.DIN(lambda x: x["a"] ** 2, 1.0, 0.1), {"a": 1.0}, t1=1.0, times=3)
     assert "x['a']" in tree.to_xarray()
     batch = jax.vmap(lambda a: run(a, times=3))(jnp.array([1.0, 2.0]))
     with pytest.raises(ValueError, match="takes one trajectory"):
