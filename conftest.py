@@ -5,7 +5,15 @@ import os
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import jax
+import pytest
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_compiled_programs():
+    """Each program holds hundreds of memory maps, of which a process may have 65,530."""
+    yield
+    jax.clear_caches()

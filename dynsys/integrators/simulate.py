@@ -135,7 +135,7 @@ def simulate(
     method, reason = read_solver(solver, system, size)
     check_memory(size, count, int(max_steps), dense)
     stop_norm, condition = read_stop(stop)
-    cast = lambda number: None if number is None else number.astype(dtype)
+    cast = lambda number: number.astype(dtype)
     rtol, atol = read_tolerances(rtol, atol, dtype)
     inputs = Inputs(
         system=system,
@@ -144,7 +144,7 @@ def simulate(
         state=state,
         t0=cast(start),
         t1=cast(end),
-        times=cast(output_times),
+        times=None if output_times is None else cast(output_times),
         rtol=cast(rtol),
         atol=cast(atol),
         stop_norm=stop_norm,
