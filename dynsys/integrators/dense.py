@@ -22,14 +22,16 @@ class DenseOutput(AbstractDenseOutput):
     Args:
         t0: Start of the solution.
         t1: Its end.
-        ends: Ends of the steps; padded at the end with its last value or infinity.
+        starts: Where each step that was kept starts.
+        ends: Where it ends; infinite in the padding.
         infos: What the solver keeps of each step, one row a step.
         local: The solver's polynomial over one step, built from a row of `infos`.
     """
 
     t0: Time
     t1: Time
-    ends: Float[Array, " ends"]
+    starts: Float[Array, " rows"]
+    ends: Float[Array, " rows"]
     infos: PyTree
     local: Callable[..., diffrax.AbstractLocalInterpolation] = eqx.field(static=True)
 
@@ -41,10 +43,10 @@ class DenseOutput(AbstractDenseOutput):
 
     def state_and_slope(self, t: Time) -> tuple[State, State]:
         """State at time `t` and its derivative."""
-        after = jnp.searchsorted(self.ends, t, method="compare_all")
-        step = jnp.clip(after - 1, 0, len(self.ends) - 2)
-        info = jax.tree.map(lambda leaf: leaf[step], self.infos)
-        local = self.local(t0=self.ends[step], t1=self.ends[step + 1], **info)
+        first_after = jnp.searchsorted(self.ends, t, method="compare_all")
+        row = jnp.minimum(first_after, len(self.ends) - 1)
+        info = jax.tree.map(lambda leaf: leaf[row], self.infos)
+        local = self.local(t0=self.starts[row], t1=self.ends[row], **info)
         return jax.jvp(local.evaluate, (t,), (jnp.ones_like(t),))
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from dynsys.checks import as_parameter, known
 from dynsys.integrators.default_solver import choose_solver
+from dynsys.integrators.problem import Method
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
@@ -44,17 +45,13 @@ class Inputs(eqx.Module):
 class Options(NamedTuple):
     """The fixed part of a request: other options are another program."""
 
-    solver: diffrax.AbstractSolver
+    method: Method
     reason: str
     outputs: int
     from_series: bool
     inclusion: str
-    max_steps: int
     max_events: int
-    dense: bool
-    stop: Callable[..., Any] | None
-    adjoint: diffrax.AbstractAdjoint | None
-    progress: bool
+    adjoint: diffrax.ForwardMode | None
 
 
 def check_system(system: Any) -> None:
@@ -219,6 +216,15 @@ def read_solver(
             f"chosen. Wrap it: diffrax.HalfSolver(diffrax.{type(solver).__name__}())."
         )
     return solver, "asked for"
+
+
+def check_adjoint(adjoint: Any) -> None:
+    """Refuse what is neither reverse mode, which is built in, nor forward mode."""
+    if not (adjoint is None or isinstance(adjoint, diffrax.ForwardMode)):
+        raise ValueError(
+            f"`adjoint` must be None, for the reverse mode that is built in, or "
+            f"diffrax.ForwardMode(), but is {adjoint!r}."
+        )
 
 
 def check_counts(max_steps: Any, max_events: Any) -> None:

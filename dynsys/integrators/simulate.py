@@ -13,10 +13,14 @@ from dynsys.checks import is_concrete
 from dynsys.integrators.default_solver import cost
 from dynsys.integrators.dense import DepartureThenDense
 from dynsys.integrators.diagnosis import advise
+from dynsys.integrators.loop import Carry
 from dynsys.integrators.objective_check import check_objective
+from dynsys.integrators.outputs import choose
+from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.request import (
     Inputs,
     Options,
+    check_adjoint,
     check_counts,
     check_memory,
     check_system,
@@ -28,15 +32,14 @@ from dynsys.integrators.request import (
     read_times,
     read_tolerances,
 )
-from dynsys.integrators.segment import Carry, Method, Problem
-from dynsys.integrators.solve import Output, choose, solve
+from dynsys.integrators.solve import Output, solve
 from dynsys.integrators.start import (
     Start,
     Tolerances,
     check_start,
     start_from_rest_at_zero,
 )
-from dynsys.integrators.stop import stops_at_start
+from dynsys.integrators.stop import stop_holds
 from dynsys.result import Result, Status
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
@@ -44,6 +47,10 @@ from dynsys.trajectory import KinkEvents, Stats, Trajectory, reconcile
 from dynsys.trees import Position, dimension, time_dtype
 
 Time = Float[Array, ""]
+
+INTERPOLATED = 2048
+"""Up to this many coordinates of the state outputs are interpolated; what the default
+200 of them keep of the steps then takes up to 30 MB. Above it, steps end at outputs."""
 
 
 def simulate(
@@ -62,7 +69,7 @@ def simulate(
     max_events: int = 256,
     dense: bool = False,
     stop: float | Callable[..., Any] | None = None,
-    adjoint: diffrax.AbstractAdjoint | None = None,
+    adjoint: diffrax.ForwardMode | None = None,
     progress: bool = False,
     throw: bool = True,
 ) -> Trajectory:
@@ -98,8 +105,8 @@ def simulate(
         stop: End early: a bound on the norm of the gradient, or a callable
             `stop(t, x, v)` that returns a boolean (ends after the first step where it is
             true) or a real number (ends where it first falls to 0).
-        adjoint: A diffrax adjoint, for example `diffrax.ForwardMode()` for forward-mode
-            derivatives. Left out, reverse mode works.
+        adjoint: `diffrax.ForwardMode()` for forward-mode derivatives. Left out, reverse
+            mode works: the accepted steps are replayed.
         progress: Show how far the run is, on standard error.
         throw: Raise if the run fails. Otherwise, and for batches, look at
             `trajectory.result`.
@@ -124,6 +131,7 @@ def simulate(
     """
     check_system(system)
     check_counts(max_steps, max_events)
+    check_adjoint(adjoint)
     position, velocity, state = read_start(system, x0, v0)
     x = position if state is None else system.position(state)
     size = dimension(x) * len(system.state_type._fields)
@@ -150,17 +158,20 @@ def simulate(
         stop_norm=stop_norm,
     )
     options = Options(
-        method,
-        reason,
-        count,
-        from_series,
-        kind,
-        int(max_steps),
-        int(max_events),
-        dense,
-        condition,
-        adjoint,
-        progress,
+        method=Method(
+            solver=method,
+            stop=condition,
+            max_steps=int(max_steps),
+            dense=dense,
+            lands=size > INTERPOLATED,
+            progress=progress,
+        ),
+        reason=reason,
+        outputs=count,
+        from_series=from_series,
+        inclusion=kind,
+        max_events=int(max_events),
+        adjoint=adjoint,
     )
     trajectory = _run(inputs, options)
     return _look(trajectory, throw)
@@ -199,11 +210,13 @@ def _run(inputs: Inputs, options: Options) -> Trajectory:
         code,
         inputs.stop_norm,
     )
-    method = Method(options.solver, options.stop, options.max_steps, options.progress)
-    at_start = (code == Status.SUCCESS) & stops_at_start(problem, method)
+    method = options.method
+    at_start = (code == Status.SUCCESS) & stop_holds(
+        problem, method, problem.t0, problem.state
+    )
     code = jnp.where(at_start, int(Status.STOPPED), code)
     problem = eqx.tree_at(lambda tree: tree.code, problem, code)
-    output = solve(problem, method, dense=options.dense, adjoint=options.adjoint)
+    output = solve(problem, method, options.adjoint)
     result = _result(output.last, code, where)
     return _trajectory(inputs, options, times, start, output, result)
 
@@ -225,7 +238,7 @@ def _start(inputs: Inputs, options: Options, tolerances: Tolerances) -> Start:
 def _result(last: Carry, code: Array, where: Time) -> Result:
     ended_at_start = code != Status.SUCCESS
     t = jnp.where(ended_at_start, where, last.t)
-    return Result(last.code, t, last.controller.step)
+    return Result(last.code, t, last.tried)
 
 
 def _trajectory(
@@ -246,14 +259,14 @@ def _trajectory(
         dense = DepartureThenDense(inputs.t0, dense.t1, start.departure, dense)
     last = output.last
     attempts = last.accepted + last.rejected
-    spent = cost(options.solver, attempts)
+    spent = cost(options.method.solver, attempts)
     stats = Stats(
         last.accepted,
         last.rejected,
         spent.gradient_evaluations,
         spent.hessians,
         None if start.departure is None else start.t,
-        type(options.solver).__name__,
+        type(options.method.solver).__name__,
         options.reason,
     )
     return Trajectory(

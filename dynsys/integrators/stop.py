@@ -1,77 +1,95 @@
 """Ending a run early."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-import diffrax
 import jax
 import jax.numpy as jnp
-import optimistix as optx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
+from dynsys.integrators.problem import Method, Problem
 from dynsys.systems.system import State
 from dynsys.trees import norm
 
-if TYPE_CHECKING:
-    from dynsys.integrators.segment import Method, Problem
-
 Time = Float[Array, ""]
 
+BISECTIONS = 60
+"""Halvings that bring the bracket of a stop from one step to rounding."""
 
-def stop_value(problem: "Problem", method: "Method", t: Time, state: State) -> Array:
-    """The condition at a state: a boolean, or a real number that ends the run at 0."""
+
+def has_stop(problem: Problem, method: Method) -> bool:
+    """Whether the run has a condition that ends it."""
+    return problem.stop_norm is not None or method.stop is not None
+
+
+def stop_value(problem: Problem, method: Method, t: Time, state: State) -> Array:
+    """The condition at a state: a boolean, or a real number that ends the run at 0.
+
+    Raises:
+        ValueError: The callable does not return one boolean or real number.
+    """
     system = problem.system
     x = system.position(state)
     if problem.stop_norm is not None:
         return norm(system.gradient(x)) - problem.stop_norm.astype(t.dtype)
     assert method.stop is not None
-    return jnp.asarray(method.stop(t, x, system.velocity(t, state)))
+    value = jnp.asarray(method.stop(t, x, system.velocity(t, state)))
+    is_real = jnp.issubdtype(value.dtype, jnp.floating)
+    if value.shape != () or not (is_real or value.dtype == jnp.bool_):
+        raise ValueError(
+            f"`stop(t, x, v)` must return one boolean or real number, but returned "
+            f"shape {value.shape} and dtype {value.dtype}."
+        )
+    return value
 
 
-def stop_event(problem: "Problem", method: "Method") -> diffrax.Event | None:
-    """The event that ends a run.
+def stop_holds(problem: Problem, method: Method, t: Time, state: State) -> Bool[Array, ""]:
+    """Whether the condition holds: it is true, or not positive."""
+    if not has_stop(problem, method):
+        return jnp.asarray(False)
+    value = stop_value(problem, method, t, state)
+    return value if value.dtype == jnp.bool_ else value <= 0
 
-    A real value ends the run where it first falls to 0, located to the tolerance of
-    the run. A boolean ends the run after the first step at whose end it is true.
 
-    Raises:
-        ValueError: The callable does not return one boolean or real number.
-    """
-    if problem.stop_norm is None and method.stop is None:
-        return None
+def locate_stop(
+    problem: Problem,
+    method: Method,
+    low: Time,
+    high: Time,
+    state_at: Callable[[Time], State],
+) -> Time:
+    """Where in the last step a real value falls to 0; its end for a boolean."""
 
-    def condition(t: Time, y: State, args: Any, **kwargs: Any) -> Array:
-        del args, kwargs
-        return stop_value(problem, method, t, y)
+    def halve(_: Any, bracket: tuple[Time, Time]) -> tuple[Time, Time]:
+        low, high = bracket
+        middle = 0.5 * (low + high)
+        holds = stop_holds(problem, method, middle, state_at(middle))
+        return jnp.where(holds, low, middle), jnp.where(holds, middle, high)
 
     if _is_boolean(problem, method):
-        return diffrax.Event(condition)
-    tolerances: Any = (problem.rtol, problem.atol)
-    root_finder = optx.Bisection(*tolerances)
-    return diffrax.Event(condition, root_finder, direction=False)
+        return high
+    _, found = jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))
+    found = jax.lax.stop_gradient(found)
+    return differentiable_stop(problem, method, found, state_at)
 
 
-def stops_at_start(problem: "Problem", method: "Method") -> Array:
-    """Whether the condition holds before the first step."""
-    if problem.stop_norm is None and method.stop is None:
-        return jnp.asarray(False)
-    value = stop_value(problem, method, problem.t0, problem.state)
-    return value if _is_boolean(problem, method) else value <= 0
+def differentiable_stop(
+    problem: Problem, method: Method, found: Time, state_at: Callable[[Time], State]
+) -> Time:
+    """The time of a stop as a function of the problem, by implicit differentiation.
+
+    One Newton step from the root that was found, of which only the derivative is kept,
+    has the derivative of the root.
+    """
+    if _is_boolean(problem, method):
+        return found
+    value = lambda t: stop_value(problem, method, t, state_at(t))
+    height, rate = jax.jvp(value, (found,), (jnp.ones_like(found),))
+    rate = jax.lax.stop_gradient(rate)
+    shift = height / jnp.where(rate == 0, 1, rate)
+    return found - (shift - jax.lax.stop_gradient(shift))
 
 
-def _is_boolean(problem: "Problem", method: "Method") -> bool:
+def _is_boolean(problem: Problem, method: Method) -> bool:
     value = lambda t, state: stop_value(problem, method, t, state)
-    shape = jax.eval_shape(value, problem.t0, problem.state)
-    is_boolean = shape.dtype == jnp.bool_
-    is_real = jnp.issubdtype(shape.dtype, jnp.floating)
-    if shape.shape != () or not (is_boolean or is_real):
-        raise ValueError(
-            f"`stop(t, x, v)` must return one boolean or real number, but returned {shape}."
-        )
-    return is_boolean
-
-
-def locates_stop(problem: "Problem", method: "Method") -> bool:
-    """Whether the time of the stop is the root of a real value."""
-    if problem.stop_norm is None and method.stop is None:
-        return False
-    return not _is_boolean(problem, method)
+    return jax.eval_shape(value, problem.t0, problem.state).dtype == jnp.bool_

@@ -9,7 +9,7 @@ import pytest
 import scipy.linalg
 
 import dynsys as ds
-from dynsys.integrators.solve import DENSE_STATE_LIMIT
+from dynsys.integrators.simulate import INTERPOLATED
 from tests import oracles
 
 MATRIX = np.array([[2.0, 0.5], [0.5, 1.0]])
@@ -261,7 +261,7 @@ def test_reverse_mode_through_dense_output():
     np.testing.assert_allclose(jax.grad(quantity)(0.7), difference, rtol=1e-6)
 
 
-LARGE = DENSE_STATE_LIMIT
+LARGE = INTERPOLATED
 
 
 def large_objective(x):

@@ -1,0 +1,88 @@
+"""What is integrated, and with what."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from dynsys.systems.system import AbstractSystem, State
+
+Time = Float[Array, ""]
+
+
+class Problem(eqx.Module):
+    """Everything about a run that may be traced.
+
+    Args:
+        system: The system that moves.
+        state: Its state at `t0`.
+        t0: Start of the integration.
+        t1: End of the integration.
+        times: Times of the outputs, increasing.
+        rtol: Relative tolerance.
+        atol: Absolute tolerance.
+        code: `Status.SUCCESS`, or why there is nothing to integrate.
+        stop_norm: Norm of the gradient at which the run ends, if any.
+    """
+
+    system: AbstractSystem
+    state: State
+    t0: Time
+    t1: Time
+    times: Float[Array, " times"]
+    rtol: Float[Array, ""]
+    atol: Float[Array, ""]
+    code: Int[Array, ""]
+    stop_norm: Float[Array, ""] | None
+
+    @property
+    def controller(self) -> diffrax.PIDController:
+        """The control of the step size."""
+        return diffrax.PIDController(rtol=self.rtol, atol=self.atol)
+
+
+class Method(NamedTuple):
+    """Everything about a run that is fixed when it is compiled.
+
+    Args:
+        solver: The diffrax solver.
+        stop: Condition that ends the run early, if any.
+        max_steps: Largest number of steps, accepted or rejected.
+        dense: Whether to keep every step, for evaluation at any time.
+        lands: Whether steps end at the output times, instead of interpolating there.
+        progress: Whether to show how far the run is.
+    """
+
+    solver: diffrax.AbstractSolver
+    stop: Callable[..., Any] | None
+    max_steps: int
+    dense: bool
+    lands: bool
+    progress: bool
+
+
+def vector_field(t: Any, state: State, system: AbstractSystem) -> State:
+    """The vector field in the form that diffrax calls."""
+    return system.vector_field(jnp.asarray(t), state)
+
+
+TERM = diffrax.ODETerm(vector_field)
+
+
+def ready(solver: diffrax.AbstractSolver, problem: Problem) -> diffrax.AbstractSolver:
+    """The solver with the tolerances of the run where it iterates."""
+    if not isinstance(solver, diffrax.AbstractImplicitSolver):
+        return solver
+    finder: Any = solver.root_finder
+    if eqx.is_array_like(finder.rtol):
+        return solver
+    controller = problem.controller
+    finder = eqx.tree_at(
+        lambda tree: (tree.rtol, tree.atol, tree.norm),
+        finder,
+        (controller.rtol, controller.atol, controller.norm),
+    )
+    return eqx.tree_at(lambda tree: tree.root_finder, solver, finder)
