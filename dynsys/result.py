@@ -1,6 +1,8 @@
 """How a run ended, in a code that compiled programs carry and a sentence to read."""
 
 import enum
+import functools
+import operator
 from typing import Any
 
 import equinox as eqx
@@ -91,6 +93,12 @@ class Result(eqx.Module):
     def ok(self) -> Any:
         """Whether the run reached its end or was stopped by its condition."""
         return self.code <= Status.STOPPED
+
+    @property
+    def ran(self) -> Any:
+        """Whether there was a run at all: the input was not at fault."""
+        at_fault = [self.code == int(status) for status in INPUT_AT_FAULT]
+        return ~functools.reduce(operator.or_, at_fault)
 
     @property
     def stopped(self) -> Any:

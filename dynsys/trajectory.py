@@ -119,16 +119,17 @@ class Trajectory(eqx.Module):
     @property
     def objective(self) -> Float[Array, "... times"]:
         """Value of the objective along the path, of shape `(times,)`."""
-        value = self.system.objective
-        for _ in range(self.t.ndim):
-            value = jax.vmap(value)
-        return value(self.x)
+        along = lambda system, x: jax.vmap(system.objective)(x)
+        for _ in range(self.t.ndim - 1):
+            along = jax.vmap(along)
+        return along(self.system, self.x)
 
     def __call__(self, t: Any) -> Position:
         """Position at any time, a number or an array of times.
 
         Raises:
-            ValueError: The trajectory has no dense output, or `t` is outside of it.
+            ValueError: The trajectory has no dense output, `t` is outside of it, or this
+                is a batch of trajectories.
         """
         return self._at(lambda dense, time: self.system.position(dense.state(time)), t)
 
@@ -136,7 +137,8 @@ class Trajectory(eqx.Module):
         """Velocity at any time, a number or an array of times.
 
         Raises:
-            ValueError: The trajectory has no dense output, or `t` is outside of it.
+            ValueError: The trajectory has no dense output, `t` is outside of it, or this
+                is a batch of trajectories.
         """
 
         def velocity(dense: AbstractDenseOutput, time: Time) -> Position:
@@ -187,6 +189,11 @@ class Trajectory(eqx.Module):
             raise ValueError(
                 "This trajectory is known at its `times` only. Pass `dense=True` to "
                 "`simulate` to evaluate it anywhere."
+            )
+        if self.t.ndim != 1:
+            raise ValueError(
+                f"This is a batch of trajectories of shape {self.t.shape[:-1]}. Evaluate "
+                f"its members with `jax.vmap(lambda trajectory: trajectory(t))(batch)`."
             )
         dense = self.dense
         ends, at = known((dense.t0, dense.t1)), known(t)

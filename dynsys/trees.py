@@ -44,13 +44,17 @@ def dimension(tree: Position) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
+def dot(u: Position, v: Position) -> Float[Array, ""]:
+    """Inner product over all leaves, in the widest of their dtypes."""
+    products = jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), u, v))
+    dtype = max((product.dtype for product in products), key=lambda d: jnp.finfo(d).bits)
+    return sum((product.astype(dtype) for product in products), jnp.zeros((), dtype))
+
+
 def norm(tree: Position) -> Float[Array, ""]:
     """Euclidean norm over all leaves, with a derivative of 0 at 0."""
-    squares = [jnp.sum(leaf * leaf) for leaf in jax.tree.leaves(tree)]
-    dtype = jnp.result_type(*squares)
-    total = sum((square.astype(dtype) for square in squares), jnp.zeros((), dtype))
-    positive = total > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, total, 1)), 0)
+    total = dot(tree, tree)
+    return jnp.where(total > 0, jnp.sqrt(jnp.where(total > 0, total, 1)), 0)
 
 
 def time_dtype(tree: Position) -> jnp.dtype:
@@ -62,8 +66,9 @@ def time_dtype(tree: Position) -> jnp.dtype:
 def as_position(name: str, value: Any) -> Position:
     """Turn what a user passes as a point into a pytree of float arrays.
 
-    A number becomes a scalar array, a list or tuple of plain numbers (nested, too)
-    one array, any other pytree keeps its structure; integers become floats.
+    A number becomes a scalar array, a list or tuple of numbers (nested, too) or of
+    scalar arrays one array; any other pytree keeps its structure; integers become
+    floats.
 
     Raises:
         TypeError: A leaf is not a real number or array, or has fewer than 32 bits.
@@ -76,8 +81,10 @@ def as_position(name: str, value: Any) -> Position:
     leaves = jax.tree.leaves(value)
     if not leaves:
         raise ValueError(f"`{name}` has no entries: {value!r}. Pass at least one number.")
-    if isinstance(value, list | tuple) and all(map(_is_number, leaves)):
+    if type(value) in (list, tuple) and all(map(_is_number, leaves)):
         return _as_leaf(name, value)
+    if type(value) in (list, tuple) and all(jnp.ndim(leaf) == 0 for leaf in leaves):
+        return jnp.stack([_as_leaf(name, leaf) for leaf in leaves])
     return jax.tree.map(lambda leaf: _as_leaf(name, leaf), value)
 
 
@@ -106,5 +113,6 @@ def _as_leaf(name: str, value: Any) -> Float[Array, "..."]:
         )
     values = known(value)
     if values is not None and not np.isfinite(values).all():
-        raise ValueError(f"`{name}` must be finite, but has value {array}.")
-    return array
+        raise ValueError(f"`{name}` must be finite, but has value {values}.")
+    # The dtype is given, so that a plain number is no other type than an array.
+    return jnp.asarray(array, array.dtype)

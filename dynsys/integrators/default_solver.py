@@ -7,6 +7,7 @@ from jaxtyping import Array, Int
 
 from dynsys.integrators.rodas5p import STAGES, Rodas5P
 from dynsys.objectives.objective import is_known_smooth
+from dynsys.systems.damped_newton import AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem
 
 SMALL = 128
@@ -46,16 +47,22 @@ def choose_solver(system: AbstractSystem, size: int) -> Choice:
     )
 
 
-def cost(solver: Any, attempts: Int[Array, ""]) -> Cost:
-    """Gradients and Hessians of a run of so many attempted steps.
+def cost(solver: Any, system: AbstractSystem, attempts: Int[Array, ""]) -> Cost:
+    """Gradients and Hessians that the steps of a run took.
 
-    Two evaluations choose the first step, one starts a method that reuses its last
-    stage, and one starts the outputs.
+    Each evaluation of the field takes one gradient, and along a Newton direction one
+    Hessian, in product form when it is large. Two evaluations choose the first step; a
+    method that reuses its last stage makes one more at the start. A Rosenbrock step
+    also takes the Jacobian and the derivative in time of the field, once each.
     """
+    is_newton = int(isinstance(system, AbstractDampedNewton))
     if isinstance(solver, Rodas5P):
-        return Cost(3 + STAGES * attempts, attempts)
-    if isinstance(solver, diffrax.AbstractERK):
+        evaluations = 2 + (STAGES + 2) * attempts
+        return Cost(evaluations, attempts + is_newton * evaluations)
+    is_plain = not isinstance(solver, diffrax.HalfSolver)
+    if is_plain and isinstance(solver, diffrax.AbstractERK):
         tableau: Any = solver.tableau
         reused = int(bool(tableau.fsal))
-        return Cost(3 + reused + (tableau.num_stages - reused) * attempts, 0 * attempts)
+        evaluations = 2 + reused + (tableau.num_stages - reused) * attempts
+        return Cost(evaluations, is_newton * evaluations)
     return Cost(None, None)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from dynsys.result import Result, Status
-from dynsys.schedules import evaluate
 from dynsys.systems.damped_newton import DENSE_LIMIT, AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import Position, combine, dimension, norm
@@ -54,7 +53,7 @@ def advise(system: AbstractSystem, state: State, result: Result) -> str:
 def _coefficient_advice(system: AbstractSystem, result: Result) -> str:
     t = jnp.asarray(result.t)
     for constraint in system.constraints:
-        value = float(evaluate(constraint.value, t))
+        value = float(constraint.at(t))
         fine = {"positive": value > 0, "at least 0": value >= 0, "finite": True}
         if not (math.isfinite(value) and fine[constraint.kind]):
             return (

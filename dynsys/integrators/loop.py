@@ -195,7 +195,7 @@ def _try_step(
         rejected=carry.rejected + (~keep).astype(int),
         code=carry.code,
     )
-    stops = keep & stop_holds(problem, method, after.t, after.state)
+    stops = keep & stop_holds(problem, after.t, after.state)
     code = jnp.where(stops, int(Status.STOPPED), after.code)
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
     code = jnp.where(failed, int(Status.SOLVER_FAILED), code)
@@ -260,7 +260,7 @@ def _number_of_rows(problem: Problem, method: Method) -> int:
     if method.dense:
         return method.max_steps
     if method.lands:
-        return int(has_stop(problem, method))
+        return int(has_stop(problem))
     return len(problem.times) + 1
 
 

@@ -26,6 +26,7 @@ class Problem(eqx.Module):
         atol: Absolute tolerance.
         code: `Status.SUCCESS`, or why there is nothing to integrate.
         stop_norm: Norm of the gradient at which the run ends, if any.
+        stop: Condition that ends the run early, if any.
     """
 
     system: AbstractSystem
@@ -37,6 +38,7 @@ class Problem(eqx.Module):
     atol: Float[Array, ""]
     code: Int[Array, ""]
     stop_norm: Float[Array, ""] | None
+    stop: Callable[..., Any] | None
 
     @property
     def controller(self) -> diffrax.PIDController:
@@ -49,7 +51,6 @@ class Method(NamedTuple):
 
     Args:
         solver: The diffrax solver.
-        stop: Condition that ends the run early, if any.
         max_steps: Largest number of steps, accepted or rejected.
         dense: Whether to keep every step, for evaluation at any time.
         lands: Whether steps end at the output times, instead of interpolating there.
@@ -57,7 +58,6 @@ class Method(NamedTuple):
     """
 
     solver: diffrax.AbstractSolver
-    stop: Callable[..., Any] | None
     max_steps: int
     dense: bool
     lands: bool

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.loop import Record
@@ -30,12 +30,14 @@ class Replay(NamedTuple):
         piece: Number of steps in a piece.
         accepted: Number of accepted steps.
         end: Where the solve ended, which is inside the last step if it was stopped.
+        failed: Whether it failed.
     """
 
     record: Record
     piece: int
     accepted: Int[Array, ""]
     end: Time
+    failed: Bool[Array, ""]
 
 
 class Replayed(NamedTuple):
@@ -93,7 +95,10 @@ def pull_back(problem: Problem, method: Method, replay: Replay, cotangent: Any) 
 
     gradient, rate = jax.lax.fori_loop(0, pieces, pull_piece, (gradient, final))
     add_start = jax.tree.map(jnp.add, gradient.state, rate)
-    return eqx.tree_at(lambda tree: tree.state, gradient, add_start)
+    gradient = eqx.tree_at(lambda tree: tree.state, gradient, add_start)
+    # A run that failed has no derivative; zeros would look like one.
+    spoil = jnp.where(replay.failed, jnp.nan, 0)
+    return jax.tree.map(lambda leaf: leaf + spoil.astype(leaf.dtype), gradient)
 
 
 def _replay(
@@ -112,9 +117,9 @@ def _replay(
     local = method.solver.interpolation_cls
     dense = DenseOutput(steps[0], steps[-1], steps[:-1], steps[1:], infos, local)
     end = steps[-1]
-    if has_stop(problem, method):
+    if has_stop(problem):
         stopped = is_last & (found < end)
-        stop_t = differentiable_stop(problem, method, found, dense.state)
+        stop_t = differentiable_stop(problem, found, dense.state)
         at_stop = dense.state(stop_t)
         last = jax.tree.map(lambda a, b: jnp.where(stopped, a, b), at_stop, last)
         end = jnp.where(stopped, stop_t, end)

@@ -11,9 +11,13 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dynsys.checks import as_parameter, known
+from dynsys.integrators.closures import as_condition
 from dynsys.integrators.default_solver import choose_solver
 from dynsys.integrators.problem import Method
 from dynsys.objectives.objective import is_known_smooth
+from dynsys.systems.gdin import GDINState
+from dynsys.systems.gradient_flow import PositionState
+from dynsys.systems.inertial_newton import MomentumState, VelocityState
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
 from dynsys.trees import Position, as_position
@@ -23,6 +27,9 @@ LARGEST_OUTPUT = 2**31
 
 TOLERANCES = {64: (1e-6, 1e-9), 32: (1e-4, 1e-6)}
 """Default rtol and atol by the number of bits of the state."""
+
+STATES = (GDINState, MomentumState, PositionState, VelocityState)
+"""All states that systems build."""
 
 INCLUSIONS = ("clarke", "d_operator", "autodiff")
 
@@ -40,6 +47,7 @@ class Inputs(eqx.Module):
     rtol: Float[Array, ""]
     atol: Float[Array, ""]
     stop_norm: Float[Array, ""] | None
+    stop: Callable[..., Any] | None
 
 
 class Options(NamedTuple):
@@ -74,6 +82,12 @@ def read_start(
                 "Leave `v0` out, or pass the position as `x0`."
             )
         return None, None, system.state(*x0)
+    if isinstance(x0, STATES):
+        raise ValueError(
+            f"`x0` is a {type(x0).__name__}, but {type(system).__name__} moves a "
+            f"{system.state_type.__name__} in this form. Build it with "
+            f"`system.state(...)`, or pass a position and a velocity."
+        )
     if v0 is not None and system.order == 1:
         raise ValueError(
             f"{type(system).__name__} is of first order: its velocity follows from the "
@@ -186,7 +200,10 @@ def read_tolerances(rtol: Any, atol: Any, dtype: Any) -> tuple[Any, Any]:
 
 
 def read_inclusion(system: AbstractSystem, inclusion: str) -> str:
-    """The named set of gradients at kinks."""
+    """The named set of gradients at kinks: what was asked for, or what is done.
+
+    Of an objective that does not say whether it is smooth, JAX's gradient is taken.
+    """
     if inclusion not in INCLUSIONS:
         raise ValueError(f"`inclusion` must be one of {INCLUSIONS}, but is {inclusion!r}.")
     if is_known_smooth(system.objective) is False and inclusion != "autodiff":
@@ -196,7 +213,8 @@ def read_inclusion(system: AbstractSystem, inclusion: str) -> str:
             f"with what JAX returns at kinks, which is right between kinks and where "
             f"they are crossed."
         )
-    return inclusion
+    is_smooth = is_known_smooth(system.objective) is True
+    return inclusion if is_smooth else "autodiff"
 
 
 def read_solver(
@@ -209,6 +227,11 @@ def read_solver(
         raise TypeError(
             f"`solver` must be a diffrax solver such as diffrax.Tsit5(), but is "
             f"{solver!r} of type {type(solver).__name__}."
+        )
+    if solver.term_structure not in (diffrax.ODETerm, diffrax.AbstractTerm):
+        raise ValueError(
+            f"{type(solver).__name__} splits the vector field into several terms, but the "
+            f"systems here have one. Use a solver of ODEs such as diffrax.Kvaerno5()."
         )
     if not isinstance(solver, diffrax.AbstractAdaptiveSolver):
         raise ValueError(
@@ -260,6 +283,6 @@ def check_memory(coordinates: int, count: int, max_steps: int, dense: bool) -> N
 def read_stop(stop: Any) -> tuple[Any, Callable[..., Any] | None]:
     """A bound on the gradient norm, or a condition as a callable."""
     if stop is None or callable(stop):
-        return None, stop
+        return None, None if stop is None else as_condition(stop)
     why = "It is a bound on the gradient norm; a condition is a callable stop(t, x, v)."
     return as_parameter("stop", stop, "positive", why), None

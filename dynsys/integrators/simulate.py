@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
+from dynsys.integrators.closures import open_condition, open_system
 from dynsys.integrators.default_solver import cost
 from dynsys.integrators.dense import DepartureThenDense
 from dynsys.integrators.diagnosis import advise
@@ -156,11 +157,11 @@ def simulate(
         rtol=cast(rtol),
         atol=cast(atol),
         stop_norm=stop_norm,
+        stop=condition,
     )
     options = Options(
         method=Method(
             solver=method,
-            stop=condition,
             max_steps=int(max_steps),
             dense=dense,
             lands=size > INTERPOLATED,
@@ -179,10 +180,14 @@ def simulate(
 
 def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     """On the host: say why a run failed, and raise it if asked to."""
-    result = trajectory.result
-    if not is_concrete(result) or bool(result.ok):
+    # Under `jax.grad` the values are traced, but what they were is known.
+    seen = jax.lax.stop_gradient(
+        (trajectory.result, trajectory.final_state, trajectory.system)
+    )
+    if not is_concrete(seen) or bool(seen[0].ok):
         return trajectory
-    advice = advise(trajectory.system, trajectory.final_state, result)
+    result, state, system = seen
+    advice = advise(system, state, result)
     result = Result(result.code, result.t, result.step, advice)
     if throw:
         result.raise_if_failed()
@@ -191,7 +196,11 @@ def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
 
 @eqx.filter_jit
 def _run(inputs: Inputs, options: Options) -> Trajectory:
-    check_objective(inputs.system, _initial_position(inputs))
+    x = _initial_position(inputs)
+    check_objective(inputs.system, x)
+    given = inputs.system
+    system = open_system(given, inputs.t0, x)
+    inputs = eqx.tree_at(lambda tree: tree.system, inputs, system)
     tolerances = Tolerances(inputs.rtol, inputs.atol)
     times = inputs.times
     if times is None:
@@ -209,16 +218,16 @@ def _run(inputs: Inputs, options: Options) -> Trajectory:
         *tolerances,
         code,
         inputs.stop_norm,
+        open_condition(inputs.stop, inputs.t0, x),
     )
     method = options.method
-    at_start = (code == Status.SUCCESS) & stop_holds(
-        problem, method, problem.t0, problem.state
-    )
+    at_start = (code == Status.SUCCESS) & stop_holds(problem, problem.t0, problem.state)
     code = jnp.where(at_start, int(Status.STOPPED), code)
     problem = eqx.tree_at(lambda tree: tree.code, problem, code)
     output = solve(problem, method, options.adjoint)
     result = _result(output.last, code, where)
-    return _trajectory(inputs, options, times, start, output, result)
+    trajectory = _trajectory(inputs, options, times, start, output, result)
+    return eqx.tree_at(lambda tree: tree.system, trajectory, given)
 
 
 def _initial_position(inputs: Inputs) -> Position:
@@ -251,7 +260,7 @@ def _trajectory(
 ) -> Trajectory:
     system = inputs.system
     states, x, v = _outputs(inputs, times, start, output)
-    known = result.ok | (times <= result.t) & (result.code <= Status.STEP_UNDERFLOW)
+    known = result.ok | (times <= result.t) & result.ran
     unknown = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), (states, x, v))
     states, x, v = choose(known, (states, x, v), unknown)
     dense = output.dense
@@ -259,7 +268,7 @@ def _trajectory(
         dense = DepartureThenDense(inputs.t0, dense.t1, start.departure, dense)
     last = output.last
     attempts = last.accepted + last.rejected
-    spent = cost(options.method.solver, attempts)
+    spent = cost(options.method.solver, system, attempts)
     stats = Stats(
         last.accepted,
         last.rejected,

@@ -61,7 +61,8 @@ def _(perturbed: Any, problem: Problem, method: Method) -> tuple[Output, Replay]
     output, log = _solve(problem, method, piece)
     assert log.record is not None
     last = output.last
-    return output, Replay(log.record, piece, last.accepted, last.t)
+    failed = last.code > Status.STOPPED
+    return output, Replay(log.record, piece, last.accepted, last.t, failed)
 
 
 @_solve_reversible.def_bwd
@@ -83,8 +84,8 @@ def _solve(
 ) -> tuple[Output, Log]:
     last, log = run(problem, method, piece=piece)
     dense = None if log.rows is None else _dense(problem, method, last, log.rows)
-    if dense is not None and has_stop(problem, method):
-        last, dense = _move_to_stop(problem, method, last, dense)
+    if dense is not None and has_stop(problem):
+        last, dense = _move_to_stop(problem, last, dense)
     states, slopes = outputs(problem, last, log, dense)
     return Output(states, slopes, last, dense if method.dense else None), log
 
@@ -95,13 +96,13 @@ def _dense(problem: Problem, method: Method, last: Carry, rows: Rows) -> DenseOu
 
 
 def _move_to_stop(
-    problem: Problem, method: Method, last: Carry, dense: DenseOutput
+    problem: Problem, last: Carry, dense: DenseOutput
 ) -> tuple[Carry, DenseOutput]:
     """Back from the end of the last step to where the condition was met in it."""
 
     def move() -> tuple[Any, State]:
         low = last.t - last.tried
-        t = locate_stop(problem, method, low, last.t, dense.state)
+        t = locate_stop(problem, low, last.t, dense.state)
         return t, dense.state(t)
 
     happened = (last.code == Status.STOPPED) & (last.accepted > 0)

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.result import Status, select
-from dynsys.schedules import evaluate
 from dynsys.systems.damped_newton import AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, Constraint, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping, StartSeries
@@ -72,7 +71,9 @@ def start_from_rest_at_zero(
 ) -> Start:
     r"""Leave the singularity at $t = 0$ along the series of the solution from rest."""
     series = system.start_series(x0)
-    until = jnp.minimum(series.trusted_until(*tolerances), LARGEST_FIRST_STEP * t1)
+    # Where the series ends is a choice, not a part of the solution.
+    trusted = jax.lax.stop_gradient(series.trusted_until(*tolerances))
+    until = jnp.minimum(trusted, LARGEST_FIRST_STEP * t1)
     departure = Departure(system, series, until)
     return Start(until, departure.state(until), departure)
 
@@ -127,12 +128,14 @@ def _first_violation(
     constraint: Constraint, t0: Time, t1: Time
 ) -> tuple[Bool[Array, ""], Time]:
     """Look at a grid, then ever closer around the smallest value on it."""
-    value = jax.vmap(lambda t: evaluate(constraint.value, t))
     is_wrong = {
         "positive": lambda values: ~(jnp.isfinite(values) & (values > 0)),
         "at least 0": lambda values: ~(jnp.isfinite(values) & (values >= 0)),
         "finite": lambda values: ~jnp.isfinite(values),
     }[constraint.kind]
+    if constraint.is_constant:
+        return is_wrong(constraint.at(t0)), t0
+    value = jax.vmap(constraint.at)
     low, high, found, where = t0, t1, jnp.asarray(False), t0
     for _ in range(1 + ZOOMS):
         grid = low + (high - low) * jnp.linspace(0, 1, GRID, dtype=t0.dtype)

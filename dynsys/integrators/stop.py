@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from dynsys.integrators.problem import Method, Problem
+from dynsys.integrators.problem import Problem
 from dynsys.systems.system import State
 from dynsys.trees import norm
 
@@ -17,12 +17,12 @@ BISECTIONS = 60
 """Halvings that bring the bracket of a stop from one step to rounding."""
 
 
-def has_stop(problem: Problem, method: Method) -> bool:
+def has_stop(problem: Problem) -> bool:
     """Whether the run has a condition that ends it."""
-    return problem.stop_norm is not None or method.stop is not None
+    return problem.stop_norm is not None or problem.stop is not None
 
 
-def stop_value(problem: Problem, method: Method, t: Time, state: State) -> Array:
+def stop_value(problem: Problem, t: Time, state: State) -> Array:
     """The condition at a state: a boolean, or a real number that ends the run at 0.
 
     Raises:
@@ -32,8 +32,8 @@ def stop_value(problem: Problem, method: Method, t: Time, state: State) -> Array
     x = system.position(state)
     if problem.stop_norm is not None:
         return norm(system.gradient(x)) - problem.stop_norm.astype(t.dtype)
-    assert method.stop is not None
-    value = jnp.asarray(method.stop(t, x, system.velocity(t, state)))
+    assert problem.stop is not None
+    value = jnp.asarray(problem.stop(t, x, system.velocity(t, state)))
     is_real = jnp.issubdtype(value.dtype, jnp.floating)
     if value.shape != () or not (is_real or value.dtype == jnp.bool_):
         raise ValueError(
@@ -43,17 +43,16 @@ def stop_value(problem: Problem, method: Method, t: Time, state: State) -> Array
     return value
 
 
-def stop_holds(problem: Problem, method: Method, t: Time, state: State) -> Bool[Array, ""]:
+def stop_holds(problem: Problem, t: Time, state: State) -> Bool[Array, ""]:
     """Whether the condition holds: it is true, or not positive."""
-    if not has_stop(problem, method):
+    if not has_stop(problem):
         return jnp.asarray(False)
-    value = stop_value(problem, method, t, state)
+    value = stop_value(problem, t, state)
     return value if value.dtype == jnp.bool_ else value <= 0
 
 
 def locate_stop(
     problem: Problem,
-    method: Method,
     low: Time,
     high: Time,
     state_at: Callable[[Time], State],
@@ -63,33 +62,33 @@ def locate_stop(
     def halve(_: Any, bracket: tuple[Time, Time]) -> tuple[Time, Time]:
         low, high = bracket
         middle = 0.5 * (low + high)
-        holds = stop_holds(problem, method, middle, state_at(middle))
+        holds = stop_holds(problem, middle, state_at(middle))
         return jnp.where(holds, low, middle), jnp.where(holds, middle, high)
 
-    if _is_boolean(problem, method):
+    if _is_boolean(problem):
         return high
     _, found = jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))
     found = jax.lax.stop_gradient(found)
-    return differentiable_stop(problem, method, found, state_at)
+    return differentiable_stop(problem, found, state_at)
 
 
 def differentiable_stop(
-    problem: Problem, method: Method, found: Time, state_at: Callable[[Time], State]
+    problem: Problem, found: Time, state_at: Callable[[Time], State]
 ) -> Time:
     """The time of a stop as a function of the problem, by implicit differentiation.
 
     One Newton step from the root that was found, of which only the derivative is kept,
     has the derivative of the root.
     """
-    if _is_boolean(problem, method):
+    if _is_boolean(problem):
         return found
-    value = lambda t: stop_value(problem, method, t, state_at(t))
+    value = lambda t: stop_value(problem, t, state_at(t))
     height, rate = jax.jvp(value, (found,), (jnp.ones_like(found),))
     rate = jax.lax.stop_gradient(rate)
     shift = height / jnp.where(rate == 0, 1, rate)
     return found - (shift - jax.lax.stop_gradient(shift))
 
 
-def _is_boolean(problem: Problem, method: Method) -> bool:
-    value = lambda t, state: stop_value(problem, method, t, state)
+def _is_boolean(problem: Problem) -> bool:
+    value = lambda t, state: stop_value(problem, t, state)
     return jax.eval_shape(value, problem.t0, problem.state).dtype == jnp.bool_

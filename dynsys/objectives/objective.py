@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import Array, Float
 
 from dynsys.trees import Position
@@ -102,6 +103,33 @@ class Function(AbstractObjective):
         return Facts()
 
 
+class Split(AbstractObjective):
+    """A module with functions among its leaves, such as a network with an activation.
+
+    Args:
+        data: The module with its arrays only.
+        rest: What is left of it, static.
+    """
+
+    data: Any
+    rest: Any = eqx.field(static=True)
+
+    def __call__(self, x: Position) -> Float[Array, ""]:
+        return eqx.combine(self.data, self.rest)(x)
+
+    @property
+    def smooth(self) -> None:
+        return None
+
+    @property
+    def facts(self) -> Facts:
+        return Facts()
+
+
+def _is_data(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray | np.generic | float | int)
+
+
 def as_objective(objective: Any) -> Callable[[Any], Any]:
     """Turn any callable into an objective that is a pytree.
 
@@ -113,8 +141,10 @@ def as_objective(objective: Any) -> Callable[[Any], Any]:
             f"The objective must be a callable from x to a scalar, but is "
             f"{objective!r} of type {type(objective).__name__}."
         )
-    is_pytree = not jax.tree_util.all_leaves([objective])
-    return objective if is_pytree else Function(objective)
+    if jax.tree_util.all_leaves([objective]):
+        return Function(objective)
+    data, rest = eqx.partition(objective, _is_data)
+    return Split(data, rest) if jax.tree.leaves(rest) else objective
 
 
 def is_known_smooth(objective: Any) -> bool | None:

@@ -58,6 +58,6 @@ class ContinuousNewton(AbstractDampedNewton):
     @property
     def constraints(self) -> tuple[Constraint, ...]:
         return (
-            Constraint("beta", lambda _: self.beta, "positive"),
-            Constraint("regularization", lambda _: self.regularization, "at least 0"),
+            Constraint("beta", self.beta, "positive"),
+            Constraint("regularization", self.regularization, "at least 0"),
         )

@@ -6,13 +6,13 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
+from dynsys.systems.conjugate_gradients import conjugate_gradients
 from dynsys.systems.gradient_flow import PositionState
 from dynsys.systems.system import AbstractSystem
-from dynsys.trees import Position, combine, dimension, norm, time_dtype
+from dynsys.trees import Position, combine, dimension
 
 Time = Float[Array, ""]
 
@@ -78,30 +78,9 @@ def solve_shifted(
 
 
 def _solve(matrix: Callable[[Position], Position], right_side: Position) -> Position:
+    if dimension(right_side) > DENSE_LIMIT:
+        return conjugate_gradients(matrix, right_side)
     operator = lx.FunctionLinearOperator(
         matrix, jax.eval_shape(lambda: right_side), tags=lx.positive_semidefinite_tag
     )
-    if dimension(right_side) > DENSE_LIMIT:
-        return _conjugate_gradients(operator, right_side)
     return lx.linear_solve(operator, right_side, lx.Cholesky(), throw=False).value
-
-
-def _conjugate_gradients(
-    operator: lx.AbstractLinearOperator, right_side: Position
-) -> Position:
-    """Solve for a right side of norm 1, so that the tolerance is relative to it."""
-    size = norm(right_side)
-    scale = jnp.where(size > 0, size, 1)
-    tolerance = 1e-12 if jnp.finfo(time_dtype(right_side)).bits == 64 else 1e-6
-    solver = lx.CG(rtol=tolerance, atol=tolerance, max_steps=10 * dimension(right_side))
-    unit = combine((1 / scale, right_side))
-    solution = lx.linear_solve(operator, unit, solver, throw=False)
-    curvature = _dot(solution.value, operator.mv(solution.value))
-    sound = (solution.result == lx.RESULTS.successful) & ((curvature > 0) | (size == 0))
-    return combine((jnp.where(sound, scale, jnp.nan), solution.value))
-
-
-def _dot(u: Position, v: Position) -> Float[Array, ""]:
-    products = jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), u, v))
-    dtype = jnp.result_type(*products)
-    return sum((product.astype(dtype) for product in products), jnp.zeros((), dtype))

@@ -64,5 +64,5 @@ class DIN(AbstractInertialNewton):
     def constraints(self) -> tuple[Constraint, ...]:
         return (
             Constraint("alpha", self.alpha, "at least 0"),
-            Constraint("beta", lambda _: self.beta, "at least 0"),
+            Constraint("beta", self.beta, "at least 0"),
         )

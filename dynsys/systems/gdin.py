@@ -70,8 +70,8 @@ class GDIN(AbstractSystem):
     @property
     def constraints(self) -> tuple[Constraint, ...]:
         return (
-            Constraint("alpha", lambda _: self.alpha, "at least 0"),
-            Constraint("beta", lambda _: self.beta, "positive"),
+            Constraint("alpha", self.alpha, "at least 0"),
+            Constraint("beta", self.beta, "positive"),
         )
 
     def initial_psi(

@@ -51,5 +51,5 @@ class LevenbergMarquardt(AbstractDampedNewton):
     def constraints(self) -> tuple[Constraint, ...]:
         return (
             Constraint("alpha", self.alpha, "at least 0"),
-            Constraint("beta", lambda _: self.beta, "positive"),
+            Constraint("beta", self.beta, "positive"),
         )

@@ -2,12 +2,14 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from dynsys.checks import Kind
+from dynsys.schedules import Constant, evaluate
 from dynsys.trees import Position, as_position
 
 State = Any
@@ -19,13 +21,24 @@ class Constraint(NamedTuple):
 
     Args:
         name: Name of the coefficient in messages.
-        value: The coefficient as a function of time.
+        value: The coefficient: a constant, or a function of time.
         kind: What it must be.
     """
 
     name: str
-    value: Callable[[Float[Array, ""]], Float[Array, ""]]
-    kind: Literal["positive", "at least 0", "finite"]
+    value: Float[Array, ""] | Callable[[Any], Any]
+    kind: Kind
+
+    def at(self, t: Float[Array, ""]) -> Float[Array, ""]:
+        """The value at time `t`."""
+        if callable(self.value):
+            return evaluate(self.value, t)
+        return self.value.astype(t.dtype)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether one look is enough."""
+        return isinstance(self.value, Constant) or not callable(self.value)
 
 
 class AbstractSystem(eqx.Module):
@@ -97,4 +110,5 @@ class AbstractSystem(eqx.Module):
                 f"The components {names} of a state must have the same structure and "
                 f"shapes, but have {shapes}."
             )
-        return self.state_type(*trees)
+        cast = lambda leaf, like: leaf.astype(like.dtype)
+        return self.state_type(*(jax.tree.map(cast, tree, trees[0]) for tree in trees))

@@ -80,8 +80,8 @@ class AbstractVanishingDamping(AbstractInertialNewton):
     @property
     def constraints(self) -> tuple[Constraint, ...]:
         return (
-            Constraint("alpha", lambda _: self.damping.alpha, "at least 0"),
-            Constraint("beta", lambda _: self.damping.beta, "at least 0"),
+            Constraint("alpha", self.damping.alpha, "at least 0"),
+            Constraint("beta", self.damping.beta, "at least 0"),
         )
 
     def start_series(self, x0: Position) -> StartSeries:

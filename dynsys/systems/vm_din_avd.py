@@ -79,5 +79,5 @@ class VMDINAVD(AbstractInertialNewton):
         return (
             Constraint("epsilon", self.epsilon, "positive"),
             Constraint("alpha", self.alpha, "at least 0"),
-            Constraint("beta", lambda _: self.beta, "at least 0"),
+            Constraint("beta", self.beta, "at least 0"),
         )

@@ -37,8 +37,14 @@ REFUSED = {
     "max_steps": ({"max_steps": 0}, "`max_steps` must be at least 1"),
     "max_events": ({"max_events": -1}, "`max_events` must be at least 0"),
     "inclusion": ({"inclusion": "filippov"}, "`inclusion` must be one of"),
-    "stop": ({"stop": -1.0}, "positive bound on the gradient norm"),
+    "stop": ({"stop": -1.0}, "`stop` must be positive.*bound on the gradient norm"),
     "stop returns a vector": ({"stop": lambda t, x, v: x}, "one boolean or real"),
+    "adjoint": ({"adjoint": diffrax.BacksolveAdjoint()}, "`adjoint` must be None"),
+    "splitting solver": ({"solver": diffrax.KenCarp4()}, "several terms"),
+    "state of another form": (
+        {"x0": ds.systems.VelocityState(jnp.ones(2), jnp.ones(2))},
+        "VelocityState, but DIN moves a MomentumState",
+    ),
     "no error estimate": ({"solver": diffrax.Euler()}, "HalfSolver"),
     "x0 not finite": ({"x0": [1.0, np.nan]}, "`x0` must be finite"),
     "x0 empty": ({"x0": []}, "`x0` has no entries"),
@@ -162,8 +168,9 @@ def test_regularized_newton_runs_where_newton_cannot():
 def test_indefinite_hessian_in_large_dimension_is_refused():
     signs = jnp.where(jnp.arange(400) == 7, -1.0, 1.0)
     newton = ds.ContinuousNewton(lambda x: 0.5 * jnp.sum(signs * x**2))
-    with pytest.raises(ValueError, match="not positive definite"):
-        run(newton, jnp.zeros(400).at[7].set(1.0))
+    for x0 in (jnp.ones(400), jnp.zeros(400).at[7].set(1.0)):
+        with pytest.raises(ValueError, match="not positive definite"):
+            run(newton, x0)
 
 
 def test_max_steps_says_where_and_how_large_the_step_was():
@@ -236,3 +243,10 @@ def test_traced_bad_options_are_recorded(change, status):
 def test_float32_refuses_tolerances_below_its_precision():
     with pytest.raises(ValueError, match="precision of float32.*float64"):
         run(x0=jnp.ones(2, jnp.float32), rtol=1e-9)
+
+
+def test_failure_under_grad_raises_or_spoils_the_derivative():
+    last = lambda a: run(ds.DIN(f, a, 0.1), max_steps=5, rtol=1e-10).x[-1, 0]
+    with pytest.raises(ds.SimulationError, match="max_steps"):
+        jax.grad(last)(1.0)
+    assert np.isnan(jax.jit(jax.grad(last))(1.0))

@@ -240,11 +240,137 @@ def test_forward_mode_with_its_adjoint_agrees_with_reverse_mode():
     np.testing.assert_allclose(forward, reverse, rtol=1e-8)
 
 
-def test_another_reverse_adjoint_of_diffrax_is_accepted():
-    adjoint = diffrax.RecursiveCheckpointAdjoint()
-    quantity = lambda a, adjoint: run(a, adjoint=adjoint, max_steps=512).x[-1, 0]
-    given = jax.grad(lambda a: quantity(a, adjoint))(0.7)
-    np.testing.assert_allclose(given, jax.grad(lambda a: quantity(a, None))(0.7), rtol=1e-8)
+SOLVERS = {
+    "tsit5": diffrax.Tsit5(),
+    "kvaerno5": diffrax.Kvaerno5(),
+    "half_solver": diffrax.HalfSolver(diffrax.Heun()),
+}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_reverse_mode_with_other_solvers_of_diffrax(name):
+    quantity = lambda a: run(a, t1=1.0, solver=SOLVERS[name], rtol=1e-7, times=3).x[-1, 0]
+    reference = jax.grad(lambda a: run(a, t1=1.0, rtol=1e-7, times=3).x[-1, 0])(0.7)
+    np.testing.assert_allclose(jax.grad(quantity)(0.7), reference, atol=2e-5)
+
+
+def test_functions_are_differentiable_in_what_they_close_over():
+    """In the loss, in a schedule, and in the condition of a stop."""
+
+    def quantity(weights, rate, height):
+        loss = lambda x: 0.5 * jnp.sum(weights * x**2)
+        system = ds.DIN(loss, lambda t: rate + 0.1 * t, 0.1)
+        stop = lambda t, x, v: x[0] - height
+        return ds.simulate(system, [1.0, 1.0], t1=9.0, stop=stop, **TIGHT).x[-1, 1]
+
+    point = (jnp.array([1.0, 2.0]), 0.7, 0.4)
+    gradient = jax.grad(quantity, argnums=(0, 1, 2))(*point)
+    h = 1e-4
+    step = jnp.array([0.0, h])
+    by_weight = quantity(point[0] + step, *point[1:]) - quantity(
+        point[0] - step, *point[1:]
+    )
+    by_rate = quantity(point[0], 0.7 + h, 0.4) - quantity(point[0], 0.7 - h, 0.4)
+    by_height = quantity(point[0], 0.7, 0.4 + h) - quantity(point[0], 0.7, 0.4 - h)
+    np.testing.assert_allclose(gradient[0][1], by_weight / (2 * h), rtol=1e-5)
+    np.testing.assert_allclose(gradient[1], by_rate / (2 * h), rtol=1e-5)
+    np.testing.assert_allclose(gradient[2], by_height / (2 * h), rtol=1e-5)
+
+
+def test_reverse_mode_of_vanishing_damping_at_a_minimiser_is_finite():
+    quantity = lambda x0: ds.simulate(ds.AVD(f), x0, t1=2.0, times=3, **TIGHT).x[-1, 0]
+    at_rest = jax.grad(quantity)(jnp.zeros(2))
+    moving = jax.grad(quantity)(jnp.asarray(X0))
+    # The path is linear in its start.
+    np.testing.assert_allclose(at_rest, moving, atol=1e-8)
+
+
+def test_batch_of_trajectories_knows_its_objectives():
+    def one(b):
+        system = ds.DIN(ds.objectives.Rosenbrock(b=b), 1.0, 0.1)
+        return ds.simulate(system, [1.0, 2.0], t1=0.1, times=3)
+
+    values = jnp.array([100.0, 1.0, 2.0])
+    batch = jax.vmap(one)(values)
+    np.testing.assert_allclose(batch.objective[:, 0], values)
+    with pytest.raises(ValueError, match="batch of trajectories"):
+        batch(0.05)
+
+
+def test_max_steps_is_exact():
+    for max_steps in (1, 37, 300):
+        trajectory = run(t1=100.0, rtol=1e-10, atol=1e-12, max_steps=max_steps, throw=False)
+        assert int(trajectory.stats.steps + trajectory.stats.rejected) == max_steps
+
+
+def test_list_with_a_traced_number_is_an_array():
+    last = lambda a: ds.simulate(ds.DIN(f, 0.7, 0.3), [1.0, a], t1=1.0, times=2).x[-1]
+    batch = jax.vmap(last)(jnp.array([-2.0, 3.0]))
+    np.testing.assert_allclose(batch[0], last(-2.0), rtol=1e-12)
+
+
+def test_kind_of_number_is_not_another_program():
+    traces = []
+
+    def counted(x):
+        traces.append(1)
+        return x**2
+
+    kinds = (1.0, 1, np.float64(1.0), jnp.array(1.0))
+    counts = []
+    for x0 in kinds:
+        for parameter in kinds:
+            ds.simulate(ds.DIN(counted, parameter, 0.1), x0, t1=1, times=3)
+            counts.append(len(traces))
+    assert counts == [counts[0]] * len(counts)
+
+
+def test_network_with_an_activation_is_an_objective_under_jit():
+    class Loss(eqx.Module):
+        network: eqx.nn.MLP
+
+        def __call__(self, x):
+            return self.network(x) + jnp.sum(x**2)
+
+    loss = Loss(eqx.nn.MLP(2, "scalar", 4, 1, key=jax.random.key(0)))
+    cast = lambda leaf: leaf.astype(float) if eqx.is_array(leaf) else leaf
+    loss = jax.tree.map(cast, loss)
+    alone = ds.simulate(ds.DIN(loss, 1.0, 0.1), X0, t1=1.0, times=3)
+    jitted = jax.jit(lambda x0: ds.simulate(ds.DIN(loss, 1.0, 0.1), x0, t1=1.0, times=3))
+    np.testing.assert_allclose(jitted(jnp.asarray(X0)).x, alone.x, rtol=1e-9)
+
+
+def test_inclusion_records_what_was_done():
+    plain = ds.simulate(ds.DIN(lambda x: x**2, 1.0, 0.1), 1.0, t1=1.0, times=3)
+    assert plain.inclusion == "autodiff"
+    assert run(inclusion="d_operator", times=3).inclusion == "d_operator"
+
+
+@pytest.mark.parametrize("solver", [None, diffrax.Tsit5()])
+def test_gradient_evaluations_are_those_that_were_made(solver):
+    """Two runs that differ in their steps only: what outputs cost drops out."""
+    made = []
+
+    @jax.custom_jvp
+    def square(x):
+        return x**2
+
+    @square.defjvp
+    def _(primals, tangents):
+        (x,), (v,) = primals, tangents
+        jax.debug.callback(lambda: made.append(1))
+        return x**2, 2 * x * v
+
+    spent = []
+    for rtol in (1e-4, 1e-9):
+        made.clear()
+        system = ds.GradientFlow(lambda x: 0.5 * square(x))
+        stats = ds.simulate(system, 1.0, t1=3.0, times=2, rtol=rtol, solver=solver).stats
+        jax.effects_barrier()
+        spent.append((len(made), int(stats.gradient_evaluations)))
+    (few, said_few), (many, said_many) = spent
+    assert said_many > said_few
+    assert many - few == said_many - said_few
 
 
 def test_hessian_through_simulate():

@@ -17,6 +17,7 @@ class Case(NamedTuple):
     parameter: float
     order: int
     from_rest_only: bool = False
+    t0: float = 0.0
 
     def system(self, objective):
         return self.build(objective, self.parameter)
@@ -53,6 +54,14 @@ CATALOGUE = [
         lambda f, c: ds.systems.high_resolution_heavy_ball(f, 1.0, c),
         0.05,
         2,
+    ),
+    Case("nag_c", lambda f, c: ds.systems.high_resolution_nag_c(f, c), 0.04, 2, t0=0.3),
+    Case(
+        "attouch_chbani_fadili_riahi",
+        lambda f, c: ds.systems.attouch_chbani_fadili_riahi(f, 3.0, c, vanishing_force),
+        0.2,
+        2,
+        t0=0.3,
     ),
     Case("h_nag", lambda f, c: ds.systems.h_nag(f, 0.5, c, beta=0.2), 1.0, 2),
 ]

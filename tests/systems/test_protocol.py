@@ -18,12 +18,26 @@ every_system = pytest.mark.parametrize("case", CATALOGUE, ids=ids)
 
 
 def run(case, x0=X0, v0=None, **changes):
-    return ds.simulate(case.system(smooth_valley), x0, v0, **(OPTIONS | changes))
+    options = OPTIONS | {"t0": case.t0} | changes
+    return ds.simulate(case.system(smooth_valley), x0, v0, **options)
 
 
 def end(case, parameter, x0):
     system = case.build(smooth_valley, parameter)
-    return ds.simulate(system, x0, **OPTIONS).x[-1]
+    return ds.simulate(system, x0, t0=case.t0, **OPTIONS).x[-1]
+
+
+def test_every_public_system_is_in_the_table():
+    public = {
+        name
+        for name, value in vars(ds.systems).items()
+        if callable(value) and getattr(value, "__module__", "").startswith("dynsys.systems")
+    }
+    built = set()
+    for case in CATALOGUE:
+        built |= set(case.build.__code__.co_names)
+    helpers = {name for name in public if name.endswith("State")} | {"AbstractSystem"}
+    assert public - helpers <= built
 
 
 @every_system
@@ -63,13 +77,15 @@ def test_second_call_with_other_numbers_does_not_trace(case):
         return smooth_valley(x)
 
     times = jnp.array([0.0, 0.3, 1.0])
-    ds.simulate(case.system(counted), X0, t1=1.0, times=times)
+    times = case.t0 + times
+    ds.simulate(case.system(counted), X0, t0=case.t0, t1=1.5, times=times)
     first = len(traces)
     assert first > 0
     ds.simulate(
         case.build(counted, 1.1 * case.parameter),
         2 * X0,
-        t1=1.5,
+        t0=case.t0 and 0.35,
+        t1=1.6,
         times=times + 0.1,
         rtol=1e-5,
         atol=1e-8,
@@ -109,7 +125,7 @@ def test_pytree_position_gives_the_same_path(case):
         return smooth_valley(jnp.concatenate([x["a"], x["b"][0]]))
 
     tree = {"a": X0[:1], "b": (X0[1:],)}
-    nested = ds.simulate(case.system(on_tree), tree, **OPTIONS)
+    nested = ds.simulate(case.system(on_tree), tree, t0=case.t0, **OPTIONS)
     assert jax.tree.structure(nested.x) == jax.tree.structure(tree)
     joined = jnp.concatenate([nested.x["a"], nested.x["b"][0]], axis=1)
     np.testing.assert_allclose(joined, run(case).x, atol=1e-8)

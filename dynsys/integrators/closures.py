@@ -1,0 +1,53 @@
+"""What functions of the user close over, made visible to derivatives."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+from dynsys import objectives, schedules
+from dynsys.systems.system import AbstractSystem
+from dynsys.trees import Position
+
+
+class Condition(eqx.Module):
+    """A plain callable that ends a run, as static data."""
+
+    function: Callable[..., Any] = eqx.field(static=True)
+
+    def __call__(self, t: Any, x: Any, v: Any) -> Any:
+        return self.function(t, x, v)
+
+
+def as_condition(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn a callable `stop(t, x, v)` into one that is a pytree."""
+    is_leaf = jax.tree_util.all_leaves([function])
+    return Condition(function) if is_leaf else function
+
+
+def open_system(system: AbstractSystem, t: Float[Array, ""], x: Position) -> AbstractSystem:
+    """A system whose plain functions hold what they close over as leaves.
+
+    So a loss such as `lambda x: jnp.sum(weights * x**2)` is differentiable in `weights`.
+    """
+
+    def convert(node: Any) -> Any:
+        if isinstance(node, objectives.Function):
+            return eqx.filter_closure_convert(node.function, x)
+        if isinstance(node, schedules.Function):
+            return eqx.filter_closure_convert(node.function, t)
+        return node
+
+    is_function = lambda n: isinstance(n, objectives.Function | schedules.Function)
+    return jax.tree.map(convert, system, is_leaf=is_function)
+
+
+def open_condition(
+    stop: Callable[..., Any] | None, t: Float[Array, ""], x: Position
+) -> Callable[..., Any] | None:
+    """The condition of a stop, with what it closes over as leaves."""
+    if not isinstance(stop, Condition):
+        return stop
+    return eqx.filter_closure_convert(stop.function, t, x, x)
