@@ -41,11 +41,13 @@ SENTENCES = {
     Status.NOT_FINITE_AT_START: (
         "The objective, its gradient or the vector field is not finite at the initial "
         "state, t = {t:.6g}. Start elsewhere, or rewrite the loss: the gradient of a "
-        "norm or of a square root is NaN at 0."
+        "norm or of a square root is NaN at 0. (A traced `t0` must be positive for "
+        "systems with damping alpha / t.)"
     ),
     Status.NOT_POSITIVE_DEFINITE: (
-        "The matrix of the Newton system is not positive definite at t = {t:.6g}, so "
-        "there is no Newton direction. Use `LevenbergMarquardt` with a large enough "
+        "The matrix of the Newton system is not positive definite at t = {t:.6g}, or in "
+        "large dimension too ill-conditioned for conjugate gradients, so there is no "
+        "Newton direction. Use `LevenbergMarquardt` with a large enough "
         "`alpha`, `ContinuousNewton(..., regularization=...)`, or another start."
     ),
     Status.COEFFICIENT_OUT_OF_RANGE: (

@@ -185,15 +185,15 @@ class Trajectory(eqx.Module):
         )
 
     def _at(self, function: Any, t: Any) -> Any:
-        if self.dense is None:
-            raise ValueError(
-                "This trajectory is known at its `times` only. Pass `dense=True` to "
-                "`simulate` to evaluate it anywhere."
-            )
         if self.t.ndim != 1:
             raise ValueError(
                 f"This is a batch of trajectories of shape {self.t.shape[:-1]}. Evaluate "
                 f"its members with `jax.vmap(lambda trajectory: trajectory(t))(batch)`."
+            )
+        if self.dense is None:
+            raise ValueError(
+                "This trajectory is known at its `times` only. Pass `dense=True` to "
+                "`simulate` to evaluate it anywhere."
             )
         dense = self.dense
         ends, at = known((dense.t0, dense.t1)), known(t)
@@ -240,11 +240,14 @@ def reconcile(
     from_equation = system.velocity(t, state)
     from_output = system.position(slope)
     difference = combine((1.0, from_equation), (-1.0, from_output))
-    size = norm(difference)
+    size = norm(difference).astype(t.dtype)
     direction = combine((1 / jnp.where(size > 0, size, 1), difference))
     zero = jax.tree.map(jnp.zeros_like, state)
     tangent = eqx.tree_at(system.position, zero, direction)
     _, amplified = jax.jvp(lambda s: system.velocity(t, s), (state,), (tangent,))
-    tolerance = atol + rtol * norm(x)
-    trusted = size > 10 * norm(amplified) * tolerance
-    return jax.tree.map(lambda a, b: jnp.where(trusted, a, b), from_equation, from_output)
+    tolerance = atol + rtol * norm(x).astype(t.dtype)
+    # The tolerance is local: what a few steps add up to may be ten times as large.
+    equation_is_right = size > 10 * norm(amplified).astype(t.dtype) * tolerance
+    return jax.tree.map(
+        lambda a, b: jnp.where(equation_is_right, a, b), from_equation, from_output
+    )

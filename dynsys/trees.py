@@ -52,9 +52,25 @@ def dot(u: Position, v: Position) -> Float[Array, ""]:
 
 
 def norm(tree: Position) -> Float[Array, ""]:
-    """Euclidean norm over all leaves, with a derivative of 0 at 0."""
-    total = dot(tree, tree)
-    return jnp.where(total > 0, jnp.sqrt(jnp.where(total > 0, total, 1)), 0)
+    """Euclidean norm over all leaves, with a derivative of 0 at 0, for any scale."""
+    scale = jax.lax.stop_gradient(largest(tree))
+    scale = jnp.where((scale > 0) & jnp.isfinite(scale), scale, 1)
+    unit = combine((1 / scale, tree))
+    total = dot(unit, unit)
+    return scale * jnp.where(total > 0, jnp.sqrt(jnp.where(total > 0, total, 1)), 0)
+
+
+def largest(tree: Position) -> Float[Array, ""]:
+    """Largest absolute value of all entries, in the widest of their dtypes."""
+    sizes = [jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(tree) if leaf.size]
+    dtype = max((size.dtype for size in sizes), key=lambda d: jnp.finfo(d).bits)
+    return jnp.max(jnp.stack([size.astype(dtype) for size in sizes]))
+
+
+def root_mean_square(tree: Position) -> Float[Array, ""]:
+    """Norm over the square root of the dimension, in the dtype of time."""
+    size = norm(tree) / dimension(tree) ** 0.5
+    return size.astype(time_dtype(tree))
 
 
 def time_dtype(tree: Position) -> jnp.dtype:

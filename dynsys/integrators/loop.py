@@ -15,11 +15,15 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dynsys.integrators.problem import TERM, Method, Problem, ready
 from dynsys.integrators.progress import report
-from dynsys.integrators.stop import has_stop, stop_holds
+from dynsys.integrators.ranges import leaves_range
+from dynsys.integrators.stop import has_stop, stop_holds_in
 from dynsys.result import Status
 from dynsys.systems.system import State
 
 Time = Float[Array, ""]
+
+HUGE = 1e30
+"""An error that rejects the step, also of combinations of several of them."""
 
 REPORT_EVERY = 256
 """Accepted steps between two reports of progress."""
@@ -126,7 +130,7 @@ def run(problem: Problem, method: Method, *, piece: int | None = None) -> tuple[
         method: With what.
         piece: Accepted steps between two states of the record; `None` for no record.
     """
-    solver = ready(method.solver, problem)
+    solver = ready(method.solver, problem, "lax")
     start = begin(problem, solver)
     log = _empty_log(problem, method, solver, start, piece)
 
@@ -166,15 +170,15 @@ def _try_step(
         TERM, carry.t, end, carry.state, problem.system, carry.hidden, False
     )
     # Where the field is not defined the step is too long, not the solve at its end.
-    error = jax.tree.map(lambda leaf: jnp.where(jnp.isnan(leaf), jnp.inf, leaf), error)
+    error = jax.tree.map(lambda leaf: jnp.where(jnp.isnan(leaf), HUGE, leaf), error)
     error_order: Any = solver.error_order(TERM)
     keep, _, next_end, _, control, _ = problem.controller.adapt_step_size(
         carry.t,
         end,
-        carry.state,
-        new,
+        problem.system.controlled(carry.state),
+        problem.system.controlled(new),
         problem.system,
-        error,
+        problem.system.controlled(error),
         error_order,
         carry.control,
     )
@@ -195,8 +199,11 @@ def _try_step(
         rejected=carry.rejected + (~keep).astype(int),
         code=carry.code,
     )
-    stops = keep & stop_holds(problem, after.t, after.state)
+    local = solver.interpolation_cls(t0=carry.t, t1=end, **info)
+    stops = keep & stop_holds_in(problem, carry.t, end, new, local.evaluate)
+    leaves = keep & leaves_range(problem.system, after.t)
     code = jnp.where(stops, int(Status.STOPPED), after.code)
+    code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
     code = jnp.where(failed, int(Status.SOLVER_FAILED), code)
     return after._replace(code=code), Step(carry.t, end, info, keep)

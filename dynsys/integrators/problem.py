@@ -1,7 +1,7 @@
 """What is integrated, and with what."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import diffrax
 import equinox as eqx
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dynsys.systems.system import AbstractSystem, State
+from dynsys.trees import root_mean_square
 
 Time = Float[Array, ""]
 
@@ -43,7 +44,7 @@ class Problem(eqx.Module):
     @property
     def controller(self) -> diffrax.PIDController:
         """The control of the step size."""
-        return diffrax.PIDController(rtol=self.rtol, atol=self.atol)
+        return diffrax.PIDController(rtol=self.rtol, atol=self.atol, norm=root_mean_square)
 
 
 class Method(NamedTuple):
@@ -72,8 +73,22 @@ def vector_field(t: Any, state: State, system: AbstractSystem) -> State:
 TERM = diffrax.ODETerm(vector_field)
 
 
-def ready(solver: diffrax.AbstractSolver, problem: Problem) -> diffrax.AbstractSolver:
-    """The solver with the tolerances of the run where it iterates."""
+def ready(
+    solver: diffrax.AbstractSolver, problem: Problem, stages: Literal["lax", "bounded"]
+) -> diffrax.AbstractSolver:
+    """The solver with the tolerances of the run, and with loops that differentiate.
+
+    Args:
+        solver: The solver as the user gave it.
+        problem: The problem, for its tolerances.
+        stages: Which loop a Runge-Kutta method runs over its stages: `"lax"` has a
+            forward derivative, `"bounded"` a reverse one, too.
+    """
+    if isinstance(solver, diffrax.HalfSolver):
+        return diffrax.HalfSolver(ready(solver.solver, problem, stages))
+    if isinstance(solver, diffrax.AbstractRungeKutta) and solver.scan_kind is None:
+        is_none = lambda leaf: leaf is None
+        solver = eqx.tree_at(lambda tree: tree.scan_kind, solver, stages, is_leaf=is_none)
     if not isinstance(solver, diffrax.AbstractImplicitSolver):
         return solver
     finder: Any = solver.root_finder

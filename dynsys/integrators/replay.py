@@ -132,7 +132,7 @@ def _take_steps(
     problem: Problem, method: Method, state: State, steps: Float[Array, " ends"]
 ) -> tuple[State, Any]:
     """The steps with the given ends; a step of length 0 is the identity."""
-    solver, system = ready(method.solver, problem), problem.system
+    solver, system = ready(method.solver, problem, "bounded"), problem.system
     # What a step of length 0 computes is thrown away, but must be finite.
     spare = jnp.sqrt(jnp.finfo(steps.dtype).eps) * (steps[-1] - steps[0])
     hidden = solver.init(TERM, steps[0], steps[1], state, system)

@@ -221,11 +221,15 @@ def _run(inputs: Inputs, options: Options) -> Trajectory:
         open_condition(inputs.stop, inputs.t0, x),
     )
     method = options.method
-    at_start = (code == Status.SUCCESS) & stop_holds(problem, problem.t0, problem.state)
+    first = start.departure.state(inputs.t0) if start.departure else start.state
+    at_start = (code == Status.SUCCESS) & stop_holds(problem, inputs.t0, first)
     code = jnp.where(at_start, int(Status.STOPPED), code)
+    where = jnp.where(at_start, inputs.t0, where)
     problem = eqx.tree_at(lambda tree: tree.code, problem, code)
     output = solve(problem, method, options.adjoint)
     result = _result(output.last, code, where)
+    final = jax.tree.map(lambda a, b: jnp.where(at_start, a, b), first, output.last.state)
+    output = output._replace(last=output.last._replace(state=final))
     trajectory = _trajectory(inputs, options, times, start, output, result)
     return eqx.tree_at(lambda tree: tree.system, trajectory, given)
 
@@ -259,7 +263,8 @@ def _trajectory(
     result: Result,
 ) -> Trajectory:
     system = inputs.system
-    states, x, v = _outputs(inputs, times, start, output)
+    shown = jnp.where(result.stopped, jnp.minimum(times, result.t), times)
+    states, x, v = _outputs(inputs, shown, start, output)
     known = result.ok | (times <= result.t) & result.ran
     unknown = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), (states, x, v))
     states, x, v = choose(known, (states, x, v), unknown)
@@ -279,7 +284,7 @@ def _trajectory(
         options.reason,
     )
     return Trajectory(
-        t=jnp.where(result.stopped, jnp.minimum(times, result.t), times),
+        t=shown,
         x=x,
         v=v,
         state=states,

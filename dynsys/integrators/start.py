@@ -7,23 +7,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.ranges import first_violation
 from dynsys.result import Status, select
 from dynsys.systems.damped_newton import AbstractDampedNewton
-from dynsys.systems.system import AbstractSystem, Constraint, State
+from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping, StartSeries
-from dynsys.trees import Position
+from dynsys.trees import Position, root_mean_square
 
 Time = Float[Array, ""]
 
-GRID = 1025
-"""Times at which a coefficient is checked, on the whole interval and on each zoom."""
-
-ZOOMS = 3
-"""Each zoom looks between the neighbours of the smallest value, so that a dip as short
-as 1e-9 of the interval is found where the coefficient is smooth."""
-
 LARGEST_FIRST_STEP = 0.1
 """The series at t = 0 is used for at most this part of the interval."""
+
+HALVINGS = 200
+"""Shorter than 1e-60 of the interval no series is tried."""
 
 
 class Departure(eqx.Module):
@@ -72,10 +69,45 @@ def start_from_rest_at_zero(
     r"""Leave the singularity at $t = 0$ along the series of the solution from rest."""
     series = system.start_series(x0)
     # Where the series ends is a choice, not a part of the solution.
-    trusted = jax.lax.stop_gradient(series.trusted_until(*tolerances))
-    until = jnp.minimum(trusted, LARGEST_FIRST_STEP * t1)
+    until = jax.lax.stop_gradient(_series_end(system, series, t1, tolerances))
     departure = Departure(system, series, until)
     return Start(until, departure.state(until), departure)
+
+
+def _series_end(
+    system: AbstractVanishingDamping,
+    series: StartSeries,
+    t1: Time,
+    tolerances: Tolerances,
+) -> Time:
+    """The first of ever shorter times up to which the series is within the tolerance."""
+
+    def is_wrong(t: Time) -> Bool[Array, ""]:
+        # At several times, since the error may pass through 0 at one of them.
+        errors = [
+            _scaled_size(system.series_error(series, part * t), series.x0, tolerances)
+            for part in (1.0, 0.7, 0.4)
+        ]
+        return ~(jnp.max(jnp.stack(errors)) <= 1)
+
+    def goes_on(now: tuple[Time, Array]) -> Array:
+        t, halvings = now
+        return is_wrong(t) & (halvings < HALVINGS)
+
+    halve = lambda now: (now[0] / 2, now[1] + 1)
+    first = LARGEST_FIRST_STEP * t1
+    return jax.lax.while_loop(goes_on, halve, (first, jnp.asarray(0)))[0]
+
+
+def _scaled_size(error: Position, x: Position, tolerances: Tolerances) -> Time:
+    """Root mean square of an error in units of the tolerance."""
+    rtol, atol = tolerances
+
+    def scale(leaf: Array, of: Array) -> Array:
+        return leaf / (atol.astype(of.dtype) + rtol.astype(of.dtype) * jnp.abs(of))
+
+    scaled = jax.tree.map(scale, error, x)
+    return root_mean_square(scaled)
 
 
 def check_start(
@@ -89,7 +121,7 @@ def check_start(
     """Why a run cannot start, as far as only traced values show it, and where."""
     value, gradient = jax.value_and_grad(system.objective)(system.position(start.state))
     field = system.vector_field(start.t, start.state)
-    broken, where = _out_of_range(system, t0, t1)
+    broken, where = first_violation(system, t0, t1)
     is_newton = isinstance(system, AbstractDampedNewton)
     times_fit = (times[0] >= t0) & (times[-1] <= t1) & jnp.all(times[1:] > times[:-1])
     good = [(tol > 0) & jnp.isfinite(tol) for tol in tolerances]
@@ -111,41 +143,3 @@ def is_finite(tree: Any) -> Bool[Array, ""]:
     """Whether every entry of a pytree is finite."""
     checks = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]
     return jnp.all(jnp.stack(checks))
-
-
-def _out_of_range(
-    system: AbstractSystem, t0: Time, t1: Time
-) -> tuple[Bool[Array, ""], Time]:
-    """Whether a coefficient breaks its constraint on the interval, and when first."""
-    broken, where = jnp.asarray(False), t0
-    for constraint in reversed(system.constraints):
-        wrong, time = _first_violation(constraint, t0, t1)
-        broken, where = broken | wrong, jnp.where(wrong, time, where)
-    return broken, where
-
-
-def _first_violation(
-    constraint: Constraint, t0: Time, t1: Time
-) -> tuple[Bool[Array, ""], Time]:
-    """Look at a grid, then ever closer around the smallest value on it."""
-    is_wrong = {
-        "positive": lambda values: ~(jnp.isfinite(values) & (values > 0)),
-        "at least 0": lambda values: ~(jnp.isfinite(values) & (values >= 0)),
-        "finite": lambda values: ~jnp.isfinite(values),
-    }[constraint.kind]
-    if constraint.is_constant:
-        return is_wrong(constraint.at(t0)), t0
-    value = jax.vmap(constraint.at)
-    low, high, found, where = t0, t1, jnp.asarray(False), t0
-    for _ in range(1 + ZOOMS):
-        grid = low + (high - low) * jnp.linspace(0, 1, GRID, dtype=t0.dtype)
-        values = value(grid)
-        wrong = is_wrong(values)
-        where = jnp.where(found, where, grid[jnp.argmax(wrong)])
-        found = found | jnp.any(wrong)
-        index = jnp.argmin(values)
-        low, high = (
-            grid[jnp.maximum(index - 1, 0)],
-            grid[jnp.minimum(index + 1, GRID - 1)],
-        )
-    return found, where

@@ -13,6 +13,10 @@ from dynsys.trees import norm
 
 Time = Float[Array, ""]
 
+SAMPLES = 9
+"""Times inside a step at which a real value is looked at, so that a dip in a long step
+is seen unless it is shorter than a tenth of the step."""
+
 BISECTIONS = 60
 """Halvings that bring the bracket of a stop from one step to rounding."""
 
@@ -51,13 +55,31 @@ def stop_holds(problem: Problem, t: Time, state: State) -> Bool[Array, ""]:
     return value if value.dtype == jnp.bool_ else value <= 0
 
 
-def locate_stop(
+def stop_holds_in(
     problem: Problem,
-    low: Time,
-    high: Time,
+    start: Time,
+    end: Time,
+    last: State,
     state_at: Callable[[Time], State],
+) -> Bool[Array, ""]:
+    """Whether the condition holds at the end of a step or, if real, at times in it."""
+    holds = stop_holds(problem, end, last)
+    if not has_stop(problem) or _is_boolean(problem):
+        return holds
+    return holds | jnp.any(_holds_at_samples(problem, start, end, state_at))
+
+
+def locate_stop(
+    problem: Problem, start: Time, end: Time, state_at: Callable[[Time], State]
 ) -> Time:
     """Where in the last step a real value falls to 0; its end for a boolean."""
+    if _is_boolean(problem):
+        return end
+    holds = jnp.append(_holds_at_samples(problem, start, end, state_at), True)
+    first = jnp.argmax(holds)
+    times = _samples(start, end)
+    low = jnp.where(first == 0, start, times[jnp.maximum(first - 1, 0)])
+    high = jnp.where(first == SAMPLES, end, times[jnp.minimum(first, SAMPLES - 1)])
 
     def halve(_: Any, bracket: tuple[Time, Time]) -> tuple[Time, Time]:
         low, high = bracket
@@ -65,11 +87,21 @@ def locate_stop(
         holds = stop_holds(problem, middle, state_at(middle))
         return jnp.where(holds, low, middle), jnp.where(holds, middle, high)
 
-    if _is_boolean(problem):
-        return high
     _, found = jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))
     found = jax.lax.stop_gradient(found)
     return differentiable_stop(problem, found, state_at)
+
+
+def _samples(start: Time, end: Time) -> Float[Array, " samples"]:
+    part = jnp.arange(1, SAMPLES + 1, dtype=start.dtype) / (SAMPLES + 1)
+    return start + (end - start) * part
+
+
+def _holds_at_samples(
+    problem: Problem, start: Time, end: Time, state_at: Callable[[Time], State]
+) -> Bool[Array, " samples"]:
+    times = _samples(start, end)
+    return jax.vmap(lambda t: stop_holds(problem, t, state_at(t)))(times)
 
 
 def differentiable_stop(

@@ -6,6 +6,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
@@ -16,9 +17,9 @@ from dynsys.trees import Position, combine, dimension
 
 Time = Float[Array, ""]
 
-DENSE_LIMIT = 256
+DENSE_LIMIT = 1024
 """Up to this dimension the Hessian is formed and factorised by Cholesky; a matrix of
-256 x 256 takes half a megabyte and one factorisation costs less than 256 products."""
+1024 x 1024 takes 8 megabytes, and its factorisation does not mind its condition."""
 
 
 class AbstractDampedNewton(AbstractSystem):
@@ -48,6 +49,9 @@ class AbstractDampedNewton(AbstractSystem):
 
     def vector_field(self, t: Time, state: PositionState) -> PositionState:
         return PositionState(self.velocity(t, state))
+
+    def controlled(self, state: PositionState) -> PositionState:
+        return state
 
     def position(self, state: PositionState) -> Position:
         return state.x
@@ -80,7 +84,18 @@ def solve_shifted(
 def _solve(matrix: Callable[[Position], Position], right_side: Position) -> Position:
     if dimension(right_side) > DENSE_LIMIT:
         return conjugate_gradients(matrix, right_side)
+    # In one dtype, the widest, since the matrix is formed.
+    wide = max((leaf.dtype for leaf in jax.tree.leaves(right_side)), key=_bits)
+    widen = lambda tree: jax.tree.map(lambda leaf: leaf.astype(wide), tree)
+    narrow = lambda tree: jax.tree.map(lambda a, b: a.astype(b.dtype), tree, right_side)
     operator = lx.FunctionLinearOperator(
-        matrix, jax.eval_shape(lambda: right_side), tags=lx.positive_semidefinite_tag
+        lambda v: widen(matrix(narrow(v))),
+        jax.eval_shape(lambda: widen(right_side)),
+        tags=lx.positive_semidefinite_tag,
     )
-    return lx.linear_solve(operator, right_side, lx.Cholesky(), throw=False).value
+    solution = lx.linear_solve(operator, widen(right_side), lx.Cholesky(), throw=False)
+    return narrow(solution.value)
+
+
+def _bits(dtype: Any) -> int:
+    return jnp.finfo(dtype).bits

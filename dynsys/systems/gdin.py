@@ -129,6 +129,15 @@ class GDIN(AbstractSystem):
             combine(linear, auxiliary),
         )
 
+    def controlled(self, state: GDINState) -> tuple[Position, Position]:
+        r"""Position and momentum $p = ((1 - \alpha\beta)\theta - \psi)/\beta$.
+
+        For small $\beta$ an error of $\psi$ is an error of the velocity $1/\beta$ times
+        as large, which nothing would damp.
+        """
+        linear = (1 / self.beta - self.alpha, state.theta)
+        return state.theta, combine(linear, (-1 / self.beta, state.psi))
+
     def position(self, state: GDINState) -> Position:
         return state.theta
 

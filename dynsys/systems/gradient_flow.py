@@ -60,6 +60,9 @@ class GradientFlow(AbstractSystem):
     def vector_field(self, t: Float[Array, ""], state: PositionState) -> PositionState:
         return PositionState(self.velocity(t, state))
 
+    def controlled(self, state: PositionState) -> PositionState:
+        return state
+
     def position(self, state: PositionState) -> Position:
         return state.x
 

@@ -86,6 +86,11 @@ class AbstractInertialNewton(AbstractSystem):
             return self._momentum_field(t, state)
         return self._velocity_field(t, state)
 
+    def controlled(
+        self, state: MomentumState | VelocityState
+    ) -> MomentumState | VelocityState:
+        return state
+
     def position(self, state: MomentumState | VelocityState) -> Position:
         return state.x
 

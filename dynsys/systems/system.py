@@ -81,6 +81,10 @@ class AbstractSystem(eqx.Module):
     def velocity(self, t: Float[Array, ""], state: State) -> Position:
         """The time derivative of the position, as the equation gives it at a state."""
 
+    @abc.abstractmethod
+    def controlled(self, state: State) -> Any:
+        """The linear image of a state in which the error of a step is measured."""
+
     def gradient(self, x: Position) -> Position:
         """Gradient of the objective; where it has a kink, what JAX returns there."""
         return jax.grad(self.objective)(x)

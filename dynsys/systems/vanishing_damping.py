@@ -5,12 +5,11 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.systems.inertial_newton import AbstractInertialNewton
 from dynsys.systems.system import Constraint
-from dynsys.trees import Position, combine, dimension
+from dynsys.trees import Position, combine
 
 Time = Float[Array, ""]
 
@@ -50,16 +49,9 @@ class StartSeries(eqx.Module):
     def velocity(self, t: Time) -> Position:
         return combine((2 * t, self.a2), (3 * t**2, self.a3), (4 * t**3, self.a4))
 
-    def trusted_until(self, rtol: Time, atol: Time) -> Time:
-        """The time up to which the last term of the velocity is below the tolerance."""
-
-        def squares(a4: Array, x0: Array) -> Array:
-            scale = jnp.asarray(atol, x0.dtype) + jnp.asarray(rtol, x0.dtype) * abs(x0)
-            return jnp.sum((4 * a4 / scale) ** 2).astype(rtol.dtype)
-
-        total = sum(jax.tree.leaves(jax.tree.map(squares, self.a4, self.x0)))
-        size = jnp.sqrt(total / dimension(self.x0))
-        return jnp.maximum(size, jnp.finfo(size.dtype).tiny) ** (-1 / 3)
+    def acceleration(self, t: Time) -> Position:
+        """Second derivative of the series."""
+        return combine((2.0, self.a2), (6 * t, self.a3), (12 * t**2, self.a4))
 
 
 class Damping(NamedTuple):
@@ -87,3 +79,20 @@ class AbstractVanishingDamping(AbstractInertialNewton):
     def start_series(self, x0: Position) -> StartSeries:
         """The solution from rest at $t = 0$ as a series."""
         return StartSeries(self.objective, *self.damping, x0)
+
+    def series_error(self, series: StartSeries, t: Time) -> Position:
+        r"""About the error of the velocity of the series at time $t$.
+
+        It is $\frac{t}{\alpha+1}r$, where $r$ is what is left of the equation when the
+        series is inserted, so that terms beyond the fourth are seen, too.
+        """
+        alpha, beta = (leaf.astype(t.dtype) for leaf in self.damping)
+        x, v = series.position(t), series.velocity(t)
+        gradient, hessian_v = jax.jvp(self.gradient, (x,), (v,))
+        left = combine(
+            (1.0, series.acceleration(t)),
+            (alpha / t, v),
+            (beta, hessian_v),
+            (1.0, gradient),
+        )
+        return combine((t / (alpha + 1), left))
