@@ -47,7 +47,7 @@ def dimension(tree: Position) -> int:
 def dot(u: Position, v: Position) -> Float[Array, ""]:
     """Inner product over all leaves, in the widest of their dtypes."""
     products = jax.tree.leaves(jax.tree.map(lambda a, b: jnp.sum(a * b), u, v))
-    dtype = max((product.dtype for product in products), key=lambda d: jnp.finfo(d).bits)
+    dtype = widest_dtype(products)
     return sum((product.astype(dtype) for product in products), jnp.zeros((), dtype))
 
 
@@ -63,7 +63,7 @@ def norm(tree: Position) -> Float[Array, ""]:
 def largest(tree: Position) -> Float[Array, ""]:
     """Largest absolute value of all entries, in the widest of their dtypes."""
     sizes = [jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(tree) if leaf.size]
-    dtype = max((size.dtype for size in sizes), key=lambda d: jnp.finfo(d).bits)
+    dtype = widest_dtype(sizes)
     return jnp.max(jnp.stack([size.astype(dtype) for size in sizes]))
 
 
@@ -73,10 +73,37 @@ def root_mean_square(tree: Position) -> Float[Array, ""]:
     return size.astype(time_dtype(tree))
 
 
+def widest_dtype(tree: Position) -> jnp.dtype:
+    """The widest float type among the leaves."""
+    return max((leaf.dtype for leaf in jax.tree.leaves(tree)), key=_bits)
+
+
+def as_vector(tree: Position) -> Float[Array, " dim"]:
+    """All coordinates in one vector, in the widest of their dtypes."""
+    wide = widest_dtype(tree)
+    leaves = jax.tree.leaves(tree)
+    return jnp.concatenate([leaf.astype(wide).reshape(-1) for leaf in leaves])
+
+
+def from_vector(vector: Float[Array, " dim"], like: Position) -> Position:
+    """The inverse of `as_vector`, in the structure and dtypes of `like`."""
+    leaves, structure = jax.tree.flatten(like)
+    ends = np.cumsum([leaf.size for leaf in leaves])[:-1]
+    parts = jnp.split(vector, ends)
+    shaped = [
+        part.reshape(leaf.shape).astype(leaf.dtype)
+        for part, leaf in zip(parts, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(structure, shaped)
+
+
+def _bits(dtype: Any) -> int:
+    return jnp.finfo(dtype).bits
+
+
 def time_dtype(tree: Position) -> jnp.dtype:
     """The float type that times must have so that every leaf keeps its own."""
-    dtypes = [leaf.dtype for leaf in jax.tree.leaves(tree)]
-    return min(dtypes, key=lambda dtype: jnp.finfo(dtype).bits)
+    return min((leaf.dtype for leaf in jax.tree.leaves(tree)), key=_bits)
 
 
 def as_position(name: str, value: Any) -> Position:

@@ -5,12 +5,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
 from dynsys.result import Result, Status
 from dynsys.systems.damped_newton import DENSE_LIMIT, AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import Position, combine, dimension, norm
+from dynsys.trees import Position, as_vector, combine, dimension, from_vector, norm
 
 POWER_ITERATIONS = 30
 """Enough to know the largest rate of change to a few tens of percent."""
@@ -67,8 +66,8 @@ def _hessian_advice(system: AbstractDampedNewton, state: State) -> str:
     x = system.position(state)
     if dimension(x) > DENSE_LIMIT:
         return ""
-    flat, unravel = ravel_pytree(x)
-    hessian = jax.hessian(lambda vector: system.objective(unravel(vector)))(flat)
+    value = lambda vector: system.objective(from_vector(vector, x))
+    hessian = jax.hessian(value)(as_vector(x))
     smallest = float(jnp.linalg.eigvalsh(hessian)[0])
     return (
         f"At x = {x} the smallest eigenvalue of the Hessian of the objective is "

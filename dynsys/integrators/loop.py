@@ -103,9 +103,19 @@ class Log(NamedTuple):
 def begin(problem: Problem, solver: diffrax.AbstractSolver) -> Carry:
     """The start of a solve: size of the first step and state of the solver."""
     system, state, t0 = problem.system, problem.state, problem.t0
-    end, control = problem.controller.init(
-        TERM, t0, problem.t1, state, None, system, solver.func, solver.error_order(TERM)
-    )
+    # Positions of mixed precision meet in diffrax's choice of the first step.
+    with jax.numpy_dtype_promotion("standard"):
+        end, control = problem.controller.init(
+            TERM,
+            t0,
+            problem.t1,
+            state,
+            None,
+            system,
+            solver.func,
+            solver.error_order(TERM),
+        )
+    end = jnp.asarray(end, t0.dtype)
     hidden = solver.init(TERM, t0, end, state, system)
     as_arrays = lambda tree: jax.tree.map(jnp.asarray, tree)
     first, zero = jnp.asarray(end - t0), jnp.asarray(0)
@@ -172,16 +182,17 @@ def _try_step(
     # Where the field is not defined the step is too long, not the solve at its end.
     error = jax.tree.map(lambda leaf: jnp.where(jnp.isnan(leaf), HUGE, leaf), error)
     error_order: Any = solver.error_order(TERM)
-    keep, _, next_end, _, control, _ = problem.controller.adapt_step_size(
-        carry.t,
-        end,
-        problem.system.controlled(carry.state),
-        problem.system.controlled(new),
-        problem.system,
-        problem.system.controlled(error),
-        error_order,
-        carry.control,
-    )
+    with jax.numpy_dtype_promotion("standard"):
+        keep, _, next_end, _, control, _ = problem.controller.adapt_step_size(
+            carry.t,
+            end,
+            problem.system.controlled(carry.state),
+            problem.system.controlled(new),
+            problem.system,
+            problem.system.controlled(error),
+            error_order,
+            carry.control,
+        )
     keep = jnp.asarray(keep)
     choose = lambda a, b: jnp.where(keep, a, b)
     t = choose(end, carry.t)

@@ -6,10 +6,10 @@ from typing import Any, ClassVar, NamedTuple
 import diffrax
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from dynsys.integrators.rodas5p_tableau import GAMMA, A, C, D, G, H
+from dynsys.trees import as_vector, from_vector
 
 State = PyTree[Float[Array, "..."]]
 Vector = Float[Array, " dim"]
@@ -93,10 +93,11 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         made_jump: Any,
     ) -> tuple[State, State, dict[str, Any], None, diffrax.RESULTS]:
         del solver_state, made_jump
-        flat0, unravel = ravel_pytree(y0)
+        flat0 = as_vector(y0)
+        unravel = lambda vector: from_vector(vector, y0)
 
         def field(t: Float[Array, ""], flat: Vector) -> Vector:
-            return ravel_pytree(terms.vf(t, unravel(flat), args))[0]
+            return as_vector(terms.vf(t, unravel(flat), args))
 
         h = terms.contr(t0, t1).astype(flat0.dtype)
         stages = _stages(field, t0, h, flat0)

@@ -6,14 +6,13 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Float
 
 from dynsys.systems.conjugate_gradients import conjugate_gradients
 from dynsys.systems.gradient_flow import PositionState
 from dynsys.systems.system import AbstractSystem
-from dynsys.trees import Position, combine, dimension
+from dynsys.trees import Position, combine, dimension, widest_dtype
 
 Time = Float[Array, ""]
 
@@ -85,7 +84,7 @@ def _solve(matrix: Callable[[Position], Position], right_side: Position) -> Posi
     if dimension(right_side) > DENSE_LIMIT:
         return conjugate_gradients(matrix, right_side)
     # In one dtype, the widest, since the matrix is formed.
-    wide = max((leaf.dtype for leaf in jax.tree.leaves(right_side)), key=_bits)
+    wide = widest_dtype(right_side)
     widen = lambda tree: jax.tree.map(lambda leaf: leaf.astype(wide), tree)
     narrow = lambda tree: jax.tree.map(lambda a, b: a.astype(b.dtype), tree, right_side)
     operator = lx.FunctionLinearOperator(
@@ -95,7 +94,3 @@ def _solve(matrix: Callable[[Position], Position], right_side: Position) -> Posi
     )
     solution = lx.linear_solve(operator, widen(right_side), lx.Cholesky(), throw=False)
     return narrow(solution.value)
-
-
-def _bits(dtype: Any) -> int:
-    return jnp.finfo(dtype).bits

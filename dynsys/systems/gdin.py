@@ -30,6 +30,9 @@ class GDIN(AbstractSystem):
     For smooth $J$ it is `DIN` without its Hessian. The gradient enters the first line
     only, so it makes sense as a differential inclusion for non-smooth $J$.
 
+    The velocity is a difference of $\theta$ and $\psi$ over $\beta$: below about 1e-7 of
+    the time scale of the problem rounding fills it, and `DIN` is the form to use.
+
     Args:
         objective: Function $J$ to minimise.
         alpha: Viscous damping, at least 0. Unit: 1 / time.
