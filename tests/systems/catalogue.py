@@ -18,6 +18,8 @@ class Case(NamedTuple):
     order: int
     from_rest_only: bool = False
     t0: float = 0.0
+    # The class is in the table already: only what compiles nothing new is repeated.
+    same_class: bool = False
 
     def system(self, objective):
         return self.build(objective, self.parameter)
@@ -48,20 +50,35 @@ CATALOGUE = [
         0.2,
         2,
     ),
-    Case("nag_sc", lambda f, c: ds.systems.high_resolution_nag_sc(f, 1.0, c), 0.05, 2),
+    Case(
+        "nag_sc",
+        lambda f, c: ds.systems.high_resolution_nag_sc(f, 1.0, c),
+        0.05,
+        2,
+        same_class=True,
+    ),
     Case(
         "high_resolution_heavy_ball",
         lambda f, c: ds.systems.high_resolution_heavy_ball(f, 1.0, c),
         0.05,
         2,
+        same_class=True,
     ),
-    Case("nag_c", lambda f, c: ds.systems.high_resolution_nag_c(f, c), 0.04, 2, t0=0.3),
+    Case(
+        "nag_c",
+        lambda f, c: ds.systems.high_resolution_nag_c(f, c),
+        0.04,
+        2,
+        t0=0.3,
+        same_class=True,
+    ),
     Case(
         "attouch_chbani_fadili_riahi",
         lambda f, c: ds.systems.attouch_chbani_fadili_riahi(f, 3.0, c, vanishing_force),
         0.2,
         2,
         t0=0.3,
+        same_class=True,
     ),
     Case("h_nag", lambda f, c: ds.systems.h_nag(f, 0.5, c, beta=0.2), 1.0, 2),
 ]
