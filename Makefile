@@ -41,7 +41,7 @@ layers: install ## The order of the imports
 	$(BIN)/lint-imports
 
 docs: install ## Build the site into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --fork-strategy fewest --python-version 3.11 --extra dev --extra docs --no-annotate --no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
