@@ -1,24 +1,19 @@
-"""The loop over the steps, and what is written down on the way.
+"""The loop over the steps."""
 
-Outputs are evaluated after the loop: while it runs, it keeps of each step only what
-its polynomial needs, and that only of steps with an output time in them. So the room
-is set by the number of outputs, whatever the number of steps.
-"""
-
-from typing import Any, NamedTuple
+from typing import Any
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Float
 
+from dynsys.integrators.log import Carry, Log, Step, close, empty_log, lands, write
 from dynsys.integrators.problem import TERM, Method, Problem, ready
 from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range
-from dynsys.integrators.stop import has_stop, stop_holds_in
+from dynsys.integrators.stop import stop_holds_in
 from dynsys.result import Status
-from dynsys.systems.system import State
 
 Time = Float[Array, ""]
 
@@ -27,77 +22,6 @@ HUGE = 1e30
 
 REPORT_EVERY = 256
 """Accepted steps between two reports of progress."""
-
-
-class Carry(NamedTuple):
-    """Where a solve stands between two steps.
-
-    Args:
-        t: Time.
-        state: State at that time.
-        hidden: What the solver carries from step to step.
-        control: What the control of the step size carries.
-        next_step: Size of the next step.
-        tried: Size of the last step that was tried.
-        accepted: Number of accepted steps.
-        rejected: Number of rejected steps.
-        code: A `Status`; success while the solve goes on.
-    """
-
-    t: Time
-    state: State
-    hidden: PyTree
-    control: PyTree
-    next_step: Time
-    tried: Time
-    accepted: Int[Array, ""]
-    rejected: Int[Array, ""]
-    code: Int[Array, ""]
-
-
-class Rows(NamedTuple):
-    """Steps that were kept, one a row, in the order of time.
-
-    Args:
-        starts: Where each step starts.
-        ends: Where it ends; infinite in the rows that are not used.
-        infos: What the solver keeps of it for its polynomial.
-        used: Number of rows in use.
-    """
-
-    starts: Float[Array, " rows"]
-    ends: Float[Array, " rows"]
-    infos: PyTree
-    used: Int[Array, ""]
-
-
-class Step(NamedTuple):
-    """One step that was tried."""
-
-    start: Time
-    end: Time
-    info: PyTree
-    accepted: Bool[Array, ""]
-
-
-class Record(NamedTuple):
-    """What the derivative of a solve needs of it.
-
-    Args:
-        starts: State before the first step of each piece of `piece` accepted steps.
-        ends: `t0` and the ends of all accepted steps; constant after the last.
-    """
-
-    starts: State
-    ends: Float[Array, " ends"]
-
-
-class Log(NamedTuple):
-    """What is written down: rows, landed states, and a record; each may be missing."""
-
-    rows: Rows | None
-    landed: State | None
-    record: Record | None
 
 
 def begin(problem: Problem, solver: diffrax.AbstractSolver) -> Carry:
@@ -142,7 +66,8 @@ def run(problem: Problem, method: Method, *, piece: int | None = None) -> tuple[
     """
     solver = ready(method.solver, problem, "lax")
     start = begin(problem, solver)
-    log = _empty_log(problem, method, solver, start, piece)
+    one = lambda: _try_step(problem, method, solver, start)[1].info
+    log = empty_log(problem, method, eqx.filter_eval_shape(one), piece)
 
     def is_running(loop: tuple[Carry, Log]) -> Array:
         carry, _ = loop
@@ -155,21 +80,12 @@ def run(problem: Problem, method: Method, *, piece: int | None = None) -> tuple[
         after, step = _try_step(problem, method, solver, before)
         if method.progress:
             _report(problem, after)
-        return after, _write(problem, method, log, before, after, step, piece)
+        return after, write(problem, method, log, before, after, step, piece)
 
     carry, log = jax.lax.while_loop(is_running, advance, (start, log))
     unfinished = (carry.t < problem.t1) & (carry.code == Status.SUCCESS)
     code = jnp.where(unfinished, int(Status.MAX_STEPS), carry.code)
-    return carry._replace(code=code), _close(log, carry)
-
-
-def _close(log: Log, carry: Carry) -> Log:
-    if log.record is None:
-        return log
-    ends = log.record.ends
-    unused = jnp.arange(len(ends)) > carry.accepted
-    record = Record(log.record.starts, jnp.where(unused, carry.t, ends))
-    return log._replace(record=record)
+    return carry._replace(code=code), close(log, carry)
 
 
 def _try_step(
@@ -223,7 +139,7 @@ def _try_step(
 def _end_of_step(problem: Problem, method: Method, carry: Carry) -> Time:
     """The end of the next step: not beyond the target, and not just short of it."""
     target = problem.t1
-    if _lands(method):
+    if lands(method):
         following = jnp.searchsorted(problem.times, carry.t, side="right")
         last = len(problem.times) - 1
         output = problem.times[jnp.minimum(following, last)]
@@ -236,94 +152,3 @@ def _report(problem: Problem, carry: Carry) -> None:
     due = (carry.accepted % REPORT_EVERY == 0) | (carry.t >= problem.t1)
     show = lambda: report(problem.t0, carry.t, problem.t1)
     jax.lax.cond(due, show, lambda: None)
-
-
-def _empty_log(
-    problem: Problem,
-    method: Method,
-    solver: diffrax.AbstractSolver,
-    carry: Carry,
-    piece: int | None,
-) -> Log:
-    step = lambda: _try_step(problem, method, solver, carry)[1].info
-    shapes = eqx.filter_eval_shape(step)
-    times, dtype = len(problem.times), problem.t0.dtype
-    room = lambda length: lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype)
-    rows = landed = record = None
-    length = _number_of_rows(problem, method)
-    if length:
-        unused = jnp.full(length, jnp.inf, dtype)
-        infos = jax.tree.map(room(length), shapes)
-        rows = Rows(unused, unused, infos, jnp.asarray(0))
-    if _lands(method):
-        repeat = lambda leaf: jnp.broadcast_to(leaf, (times, *leaf.shape))
-        landed = jax.tree.map(repeat, problem.state)
-    if piece is not None:
-        pieces = -(-method.max_steps // piece)
-        starts = jax.tree.map(room(pieces), problem.state)
-        ends = jnp.full(pieces * piece + 1, problem.t0)
-        record = Record(starts, ends)
-    return Log(rows, landed, record)
-
-
-def _lands(method: Method) -> bool:
-    return method.lands and not method.dense
-
-
-def _number_of_rows(problem: Problem, method: Method) -> int:
-    """Room for every step that can be needed after the loop.
-
-    One row is for the step in which the solve is stopped.
-    """
-    if method.dense:
-        return method.max_steps
-    if method.lands:
-        return int(has_stop(problem))
-    return len(problem.times) + 1
-
-
-def _write(
-    problem: Problem,
-    method: Method,
-    log: Log,
-    before: Carry,
-    after: Carry,
-    step: Step,
-    piece: int | None,
-) -> Log:
-    rows, landed, record = log
-    if rows is not None:
-        rows = _write_row(problem, method, rows, after, step)
-    if landed is not None:
-        due = step.accepted & (problem.times >= after.t)
-        put = lambda leaf, new: jnp.where(
-            due.reshape(due.shape + (1,) * new.ndim), new[None], leaf
-        )
-        landed = jax.tree.map(put, landed, after.state)
-    if record is not None and piece is not None:
-        index = before.accepted // piece
-        first = before.accepted % piece == 0
-        put = lambda leaf, new: leaf.at[index].set(jnp.where(first, new, leaf[index]))
-        starts = jax.tree.map(put, record.starts, before.state)
-        record = Record(starts, record.ends.at[after.accepted].set(after.t))
-    return Log(rows, landed, record)
-
-
-def _write_row(
-    problem: Problem, method: Method, rows: Rows, after: Carry, step: Step
-) -> Rows:
-    """Write the step into the next row, which stays unused if it is not needed.
-
-    What is written into an unused row is overwritten by the next step.
-    """
-    inside = (problem.times > step.start) & (problem.times <= step.end)
-    has_output = jnp.any(inside) & (not method.lands)
-    wanted = method.dense | has_output | (after.code == Status.STOPPED)
-    needed = step.accepted & wanted
-    i = rows.used
-    return Rows(
-        rows.starts.at[i].set(step.start),
-        rows.ends.at[i].set(jnp.where(needed, step.end, jnp.inf)),
-        jax.tree.map(lambda leaf, new: leaf.at[i].set(new), rows.infos, step.info),
-        rows.used + needed.astype(int),
-    )

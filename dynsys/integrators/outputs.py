@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from dynsys.integrators.dense import DenseOutput
-from dynsys.integrators.loop import Carry, Log
+from dynsys.integrators.log import Carry, Log
 from dynsys.integrators.problem import Problem
 from dynsys.systems.system import State
 

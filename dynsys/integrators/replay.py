@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.dense import DenseOutput
-from dynsys.integrators.loop import Record
+from dynsys.integrators.log import Record
 from dynsys.integrators.outputs import first_outputs
 from dynsys.integrators.problem import TERM, Method, Problem, ready
 from dynsys.integrators.stop import differentiable_stop, has_stop

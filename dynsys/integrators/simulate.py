@@ -6,18 +6,12 @@ from typing import Any
 import diffrax
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
-from dynsys.integrators.closures import open_condition, open_system
-from dynsys.integrators.default_solver import cost
-from dynsys.integrators.dense import DepartureThenDense
 from dynsys.integrators.diagnosis import advise
-from dynsys.integrators.loop import Carry
-from dynsys.integrators.objective_check import check_objective
-from dynsys.integrators.outputs import choose
-from dynsys.integrators.problem import Method, Problem
+from dynsys.integrators.problem import Method
+from dynsys.integrators.program import run_program
 from dynsys.integrators.request import (
     Inputs,
     Options,
@@ -33,19 +27,10 @@ from dynsys.integrators.request import (
     read_times,
     read_tolerances,
 )
-from dynsys.integrators.solve import Output, solve
-from dynsys.integrators.start import (
-    Start,
-    Tolerances,
-    check_start,
-    start_from_rest_at_zero,
-)
-from dynsys.integrators.stop import stop_holds
-from dynsys.result import Result, Status
-from dynsys.systems.system import AbstractSystem, State
-from dynsys.systems.vanishing_damping import AbstractVanishingDamping
-from dynsys.trajectory import KinkEvents, Stats, Trajectory, reconcile
-from dynsys.trees import Position, dimension, time_dtype
+from dynsys.result import Result
+from dynsys.systems.system import AbstractSystem
+from dynsys.trajectory import Trajectory
+from dynsys.trees import dimension, time_dtype
 
 Time = Float[Array, ""]
 
@@ -174,7 +159,7 @@ def simulate(
         max_events=int(max_events),
         adjoint=adjoint,
     )
-    trajectory = _run(inputs, options)
+    trajectory = run_program(inputs, options)
     return _look(trajectory, throw)
 
 
@@ -192,128 +177,3 @@ def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     if throw:
         result.raise_if_failed()
     return eqx.tree_at(lambda tree: tree.result, trajectory, result)
-
-
-@eqx.filter_jit
-def _run(inputs: Inputs, options: Options) -> Trajectory:
-    x = _initial_position(inputs)
-    check_objective(inputs.system, x)
-    given = inputs.system
-    system = open_system(given, inputs.t0, x)
-    inputs = eqx.tree_at(lambda tree: tree.system, inputs, system)
-    tolerances = Tolerances(inputs.rtol, inputs.atol)
-    times = inputs.times
-    if times is None:
-        fraction = jnp.linspace(0, 1, options.outputs, dtype=inputs.t0.dtype)
-        times = inputs.t0 + (inputs.t1 - inputs.t0) * fraction
-        times = times.at[-1].set(inputs.t1)
-    start = _start(inputs, options, tolerances)
-    code, where = check_start(inputs.system, start, inputs.t0, inputs.t1, times, tolerances)
-    problem = Problem(
-        inputs.system,
-        start.state,
-        start.t,
-        jnp.maximum(inputs.t1, start.t),
-        jnp.clip(times, start.t, jnp.maximum(inputs.t1, start.t)),
-        *tolerances,
-        code,
-        inputs.stop_norm,
-        open_condition(inputs.stop, inputs.t0, x),
-    )
-    method = options.method
-    first = start.departure.state(inputs.t0) if start.departure else start.state
-    at_start = (code == Status.SUCCESS) & stop_holds(problem, inputs.t0, first)
-    code = jnp.where(at_start, int(Status.STOPPED), code)
-    where = jnp.where(at_start, inputs.t0, where)
-    problem = eqx.tree_at(lambda tree: tree.code, problem, code)
-    output = solve(problem, method, options.adjoint)
-    result = _result(output.last, code, where)
-    final = jax.tree.map(lambda a, b: jnp.where(at_start, a, b), first, output.last.state)
-    output = output._replace(last=output.last._replace(state=final))
-    trajectory = _trajectory(inputs, options, times, start, output, result)
-    return eqx.tree_at(lambda tree: tree.system, trajectory, given)
-
-
-def _initial_position(inputs: Inputs) -> Position:
-    return inputs.x0 if inputs.state is None else inputs.system.position(inputs.state)
-
-
-def _start(inputs: Inputs, options: Options, tolerances: Tolerances) -> Start:
-    system = inputs.system
-    if inputs.state is not None:
-        return Start(inputs.t0, inputs.state, None)
-    if options.from_series and isinstance(system, AbstractVanishingDamping):
-        return start_from_rest_at_zero(system, inputs.x0, inputs.t1, tolerances)
-    state = system.initial_state(inputs.t0, inputs.x0, inputs.v0)
-    return Start(inputs.t0, state, None)
-
-
-def _result(last: Carry, code: Array, where: Time) -> Result:
-    ended_at_start = code != Status.SUCCESS
-    t = jnp.where(ended_at_start, where, last.t)
-    return Result(last.code, t, last.tried)
-
-
-def _trajectory(
-    inputs: Inputs,
-    options: Options,
-    times: Float[Array, " times"],
-    start: Start,
-    output: Output,
-    result: Result,
-) -> Trajectory:
-    system = inputs.system
-    shown = jnp.where(result.stopped, jnp.minimum(times, result.t), times)
-    states, x, v = _outputs(inputs, shown, start, output)
-    known = result.ok | (times <= result.t) & result.ran
-    unknown = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), (states, x, v))
-    states, x, v = choose(known, (states, x, v), unknown)
-    dense = output.dense
-    if dense is not None and start.departure is not None:
-        dense = DepartureThenDense(inputs.t0, dense.t1, start.departure, dense)
-    last = output.last
-    attempts = last.accepted + last.rejected
-    spent = cost(options.method.solver, system, attempts)
-    stats = Stats(
-        last.accepted,
-        last.rejected,
-        spent.gradient_evaluations,
-        spent.hessians,
-        None if start.departure is None else start.t,
-        type(options.method.solver).__name__,
-        options.reason,
-    )
-    return Trajectory(
-        t=shown,
-        x=x,
-        v=v,
-        state=states,
-        final_state=last.state,
-        system=system,
-        events=KinkEvents.none(options.max_events, times.dtype),
-        unique=jnp.asarray(True),
-        stats=stats,
-        result=result,
-        rtol=inputs.rtol,
-        atol=inputs.atol,
-        dense=dense,
-        inclusion=options.inclusion,
-    )
-
-
-def _outputs(
-    inputs: Inputs, times: Float[Array, " times"], start: Start, output: Output
-) -> tuple[State, Position, Position]:
-    """States, positions and velocities at the output times."""
-    system = inputs.system
-    states, slopes = output.states, output.slopes
-    if slopes is None:
-        v = jax.vmap(system.velocity)(times, states)
-    else:
-        chosen = lambda t, s, d: reconcile(system, t, s, d, inputs.rtol, inputs.atol)
-        v = jax.vmap(chosen)(times, states, slopes)
-    if start.departure is not None:
-        early, soon = times < start.t, jnp.minimum(times, start.t)
-        states = choose(early, jax.vmap(start.departure.state)(soon), states)
-        v = choose(early, jax.vmap(start.departure.series.velocity)(soon), v)
-    return states, jax.vmap(system.position)(states), v

@@ -7,7 +7,8 @@ import equinox as eqx
 import jax
 
 from dynsys.integrators.dense import DenseOutput
-from dynsys.integrators.loop import Carry, Log, Rows, run
+from dynsys.integrators.log import Carry, Log, Rows
+from dynsys.integrators.loop import run
 from dynsys.integrators.outputs import outputs
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.replay import Replay, pull_back

@@ -1,0 +1,191 @@
+"""What is written down while a solve runs.
+
+Outputs are evaluated after the loop: while it runs, it keeps of each step only what
+its polynomial needs, and that only of steps with an output time in them. So the room
+is set by the number of outputs, whatever the number of steps.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from dynsys.integrators.problem import Method, Problem
+from dynsys.integrators.stop import has_stop
+from dynsys.result import Status
+from dynsys.systems.system import State
+
+Time = Float[Array, ""]
+
+
+class Carry(NamedTuple):
+    """Where a solve stands between two steps.
+
+    Args:
+        t: Time.
+        state: State at that time.
+        hidden: What the solver carries from step to step.
+        control: What the control of the step size carries.
+        next_step: Size of the next step.
+        tried: Size of the last step that was tried.
+        accepted: Number of accepted steps.
+        rejected: Number of rejected steps.
+        code: A `Status`; success while the solve goes on.
+    """
+
+    t: Time
+    state: State
+    hidden: PyTree
+    control: PyTree
+    next_step: Time
+    tried: Time
+    accepted: Int[Array, ""]
+    rejected: Int[Array, ""]
+    code: Int[Array, ""]
+
+
+class Rows(NamedTuple):
+    """Steps that were kept, one a row, in the order of time.
+
+    Args:
+        starts: Where each step starts.
+        ends: Where it ends; infinite in the rows that are not used.
+        infos: What the solver keeps of it for its polynomial.
+        used: Number of rows in use.
+    """
+
+    starts: Float[Array, " rows"]
+    ends: Float[Array, " rows"]
+    infos: PyTree
+    used: Int[Array, ""]
+
+
+class Step(NamedTuple):
+    """One step that was tried."""
+
+    start: Time
+    end: Time
+    info: PyTree
+    accepted: Bool[Array, ""]
+
+
+class Record(NamedTuple):
+    """What the derivative of a solve needs of it.
+
+    Args:
+        starts: State before the first step of each piece of `piece` accepted steps.
+        ends: `t0` and the ends of all accepted steps; constant after the last.
+    """
+
+    starts: State
+    ends: Float[Array, " ends"]
+
+
+class Log(NamedTuple):
+    """What is written down: rows, landed states, and a record; each may be missing."""
+
+    rows: Rows | None
+    landed: State | None
+    record: Record | None
+
+
+def empty_log(problem: Problem, method: Method, info: PyTree, piece: int | None) -> Log:
+    """Room for what a solve will write down.
+
+    Args:
+        problem: What is solved.
+        method: With what.
+        info: Shapes of what the solver keeps of one step.
+        piece: Accepted steps between two states of the record; `None` for no record.
+    """
+    times, dtype = len(problem.times), problem.t0.dtype
+    room = lambda length: lambda leaf: jnp.zeros((length, *leaf.shape), leaf.dtype)
+    rows = landed = record = None
+    length = _number_of_rows(problem, method)
+    if length:
+        unused = jnp.full(length, jnp.inf, dtype)
+        rows = Rows(unused, unused, jax.tree.map(room(length), info), jnp.asarray(0))
+    if lands(method):
+        repeat = lambda leaf: jnp.broadcast_to(leaf, (times, *leaf.shape))
+        landed = jax.tree.map(repeat, problem.state)
+    if piece is not None:
+        pieces = -(-method.max_steps // piece)
+        starts = jax.tree.map(room(pieces), problem.state)
+        record = Record(starts, jnp.full(pieces * piece + 1, problem.t0))
+    return Log(rows, landed, record)
+
+
+def lands(method: Method) -> bool:
+    """Whether steps end at the output times and their states are kept."""
+    return method.lands and not method.dense
+
+
+def _number_of_rows(problem: Problem, method: Method) -> int:
+    """Room for every step that can be needed after the loop.
+
+    One row is for the step in which the solve is stopped.
+    """
+    if method.dense:
+        return method.max_steps
+    if method.lands:
+        return int(has_stop(problem))
+    return len(problem.times) + 1
+
+
+def write(
+    problem: Problem,
+    method: Method,
+    log: Log,
+    before: Carry,
+    after: Carry,
+    step: Step,
+    piece: int | None,
+) -> Log:
+    """The log with one more step that was tried."""
+    rows, landed, record = log
+    if rows is not None:
+        rows = _write_row(problem, method, rows, after, step)
+    if landed is not None:
+        due = step.accepted & (problem.times >= after.t)
+        put = lambda leaf, new: jnp.where(
+            due.reshape(due.shape + (1,) * new.ndim), new[None], leaf
+        )
+        landed = jax.tree.map(put, landed, after.state)
+    if record is not None and piece is not None:
+        index = before.accepted // piece
+        first = before.accepted % piece == 0
+        put = lambda leaf, new: leaf.at[index].set(jnp.where(first, new, leaf[index]))
+        starts = jax.tree.map(put, record.starts, before.state)
+        record = Record(starts, record.ends.at[after.accepted].set(after.t))
+    return Log(rows, landed, record)
+
+
+def _write_row(
+    problem: Problem, method: Method, rows: Rows, after: Carry, step: Step
+) -> Rows:
+    """Write the step into the next row, which stays unused if it is not needed.
+
+    What is written into an unused row is overwritten by the next step.
+    """
+    inside = (problem.times > step.start) & (problem.times <= step.end)
+    has_output = jnp.any(inside) & (not method.lands)
+    wanted = method.dense | has_output | (after.code == Status.STOPPED)
+    needed = step.accepted & wanted
+    i = rows.used
+    return Rows(
+        rows.starts.at[i].set(step.start),
+        rows.ends.at[i].set(jnp.where(needed, step.end, jnp.inf)),
+        jax.tree.map(lambda leaf, new: leaf.at[i].set(new), rows.infos, step.info),
+        rows.used + needed.astype(int),
+    )
+
+
+def close(log: Log, carry: Carry) -> Log:
+    """The log after the last step."""
+    if log.record is None:
+        return log
+    ends = log.record.ends
+    unused = jnp.arange(len(ends)) > carry.accepted
+    record = Record(log.record.starts, jnp.where(unused, carry.t, ends))
+    return log._replace(record=record)
