@@ -205,6 +205,13 @@ def test_reverse_mode_through_velocity_final_state_and_times():
     np.testing.assert_allclose(gradient, (by_alpha, by_t1), rtol=1e-6)
 
 
+def test_first_output_depends_on_the_start_alone():
+    first = lambda x0, alpha: run(alpha, x0, times=3).x[0, 0]
+    by_x0, by_alpha = jax.grad(first, argnums=(0, 1))(jnp.asarray(X0), 0.7)
+    np.testing.assert_allclose(by_x0, [1.0, 0.0], atol=1e-14)
+    np.testing.assert_allclose(by_alpha, 0.0, atol=1e-14)
+
+
 def test_reverse_mode_over_many_pieces():
     """The derivative of a solve that needs more than one piece."""
     quantity = lambda a: run(a, t1=60.0, rtol=1e-11, atol=1e-13, times=61).x[20, 0]

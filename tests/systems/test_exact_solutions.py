@@ -225,3 +225,14 @@ def test_general_equation_with_linear_mass_is_a_bessel_function():
     )
     system = ds.VMDINAVD(separable, PowerLaw(e, -1.0), alpha, beta)
     close(run(system, X0, np.array([0.3, 0.3])).x, exact)
+
+
+@pytest.mark.parametrize("hessian_free", [True, False])
+def test_what_the_series_leaves_of_the_equation_is_of_fourth_order(hessian_free):
+    f = lambda x: jnp.cosh(x) + 0.3 * x**3
+    system = ds.DINAVD(f, 3.0, beta=0.4, hessian_free=hessian_free)
+    series = system.start_series(jnp.array(1.2))
+    times = np.array([0.01, 0.02, 0.04])
+    errors = [abs(float(system.series_error(series, jnp.array(t)))) for t in times]
+    slope = np.polyfit(np.log(times), np.log(errors), 1)[0]
+    assert abs(slope - 4) < 0.2
