@@ -59,6 +59,12 @@ def as_parameter(
     return jnp.asarray(array, array.dtype if is_float else default_float())
 
 
+def as_time(t: Any) -> Float[Array, "..."]:
+    """A time as a float array; plain numbers are taken, too."""
+    t = jnp.asarray(t)
+    return t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(default_float())
+
+
 def known(value: Any) -> np.ndarray | None:
     """The numbers that a value holds, or `None` while it is traced.
 

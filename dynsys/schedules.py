@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, default_float
+from dynsys.checks import as_parameter, as_time
 
 Time = Float[Array, ""]
 
@@ -46,7 +46,7 @@ class Constant(AbstractSchedule):
         self.value = as_parameter("value", value)
 
     def __call__(self, t: Any) -> Float[Array, "..."]:
-        t = _as_time(t)
+        t = as_time(t)
         return jnp.broadcast_to(self.value.astype(t.dtype), t.shape)
 
 
@@ -79,7 +79,7 @@ class PowerLaw(AbstractSchedule):
         )
 
     def __call__(self, t: Any) -> Float[Array, "..."]:
-        t = _as_time(t)
+        t = as_time(t)
         base = t + self.shift.astype(t.dtype)
         return self.value.astype(t.dtype) * base ** -self.exponent.astype(t.dtype)
 
@@ -107,7 +107,7 @@ class Exponential(AbstractSchedule):
         self.rate = as_parameter("rate", rate)
 
     def __call__(self, t: Any) -> Float[Array, "..."]:
-        t = _as_time(t)
+        t = as_time(t)
         return self.value.astype(t.dtype) * jnp.exp(-self.rate.astype(t.dtype) * t)
 
 
@@ -137,7 +137,7 @@ class Function(AbstractSchedule):
         self.function = function
 
     def __call__(self, t: Any) -> Float[Array, "..."]:
-        return self.function(_as_time(t))
+        return self.function(as_time(t))
 
 
 def as_schedule(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -148,9 +148,5 @@ def as_schedule(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def evaluate(schedule: Callable[[Any], Any], t: Time) -> Time:
     """Value of a schedule at `t`, a scalar in the dtype of `t`."""
+    t = as_time(t)
     return jnp.asarray(schedule(t)).astype(t.dtype)
-
-
-def _as_time(t: Any) -> Float[Array, "..."]:
-    t = jnp.asarray(t)
-    return t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(default_float())

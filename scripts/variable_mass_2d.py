@@ -51,7 +51,7 @@ VANISHING = ds.schedules.Exponential(0.02, rate=1.0)
 STAYING = ds.schedules.Exponential(DAMPING, rate=0.0)
 ONE = ds.schedules.Exponential(1.0, rate=0.0)
 CASES = (
-    Case("Follows CN", VANISHING, VANISHING, r"$\varepsilon=\alpha=0.02\,e^{-t}$"),
+    Case("Approaches CN", VANISHING, VANISHING, r"$\varepsilon=\alpha=0.02\,e^{-t}$"),
     Case("Follows LM", VANISHING, STAYING, r"$\varepsilon=0.02\,e^{-t}$, $\alpha=0.5$"),
     Case("Is DIN", ONE, STAYING, r"$\varepsilon=1$, $\alpha=0.5$"),
 )

@@ -57,7 +57,8 @@ def test_python_blocks_are_found_with_their_lines():
 
 
 @pytest.mark.parametrize("path", PAGES, ids=page_id)
-def test_the_code_of_the_page_runs(path):
+def test_the_code_of_the_page_runs(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # Pages write files.
     namespace = {"__name__": path.stem}
     try:
         for line, code in python_blocks(path.read_text("utf-8")):

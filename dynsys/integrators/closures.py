@@ -8,6 +8,7 @@ import jax
 from jaxtyping import Array, Float
 
 from dynsys import objectives, schedules
+from dynsys.integrators.objective_check import NOT_TRACEABLE
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Position
 
@@ -37,7 +38,7 @@ def open_system(system: AbstractSystem, t: Float[Array, ""], x: Position) -> Abs
         if isinstance(node, objectives.Function):
             return eqx.filter_closure_convert(node.function, x)
         if isinstance(node, schedules.Function):
-            return eqx.filter_closure_convert(node.function, t)
+            return _convert("A schedule", node.function, t)
         return node
 
     is_function = lambda n: isinstance(n, objectives.Function | schedules.Function)
@@ -50,4 +51,22 @@ def open_condition(
     """The condition of a stop, with what it closes over as leaves."""
     if not isinstance(stop, Condition):
         return stop
-    return eqx.filter_closure_convert(stop.function, t, x, x)
+    return _convert("`stop(t, x, v)`", stop.function, t, x, x)
+
+
+def _convert(what: str, function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    """A function with what it closes over as leaves, or why it is none of JAX's.
+
+    Raises:
+        TypeError: The function cannot be traced, or does not take these arguments.
+    """
+    try:
+        jax.eval_shape(function, *args)
+        return eqx.filter_closure_convert(function, *args)
+    except NOT_TRACEABLE as error:
+        raise TypeError(
+            f"{what} cannot be traced by JAX. Write it with jax.numpy instead of numpy or "
+            f"math, and with jnp.where, & and | instead of `if`, `and` and `or`."
+        ) from error
+    except TypeError as error:
+        raise TypeError(f"{what} failed: {error}") from error

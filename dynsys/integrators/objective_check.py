@@ -6,6 +6,14 @@ import jax.numpy as jnp
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Position
 
+NOT_TRACEABLE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerBoolConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+"""What JAX raises where a function looks at the values of its arguments."""
+
 
 def check_objective(system: AbstractSystem, x: Position) -> None:
     """Trace the objective once, to say what is wrong with it in its own terms.
@@ -17,12 +25,7 @@ def check_objective(system: AbstractSystem, x: Position) -> None:
     shapes = jax.tree.map(lambda leaf: leaf.shape, x)
     try:
         value = jax.eval_shape(system.objective, x)
-    except (
-        jax.errors.ConcretizationTypeError,
-        jax.errors.TracerArrayConversionError,
-        jax.errors.TracerBoolConversionError,
-        jax.errors.NonConcreteBooleanIndexError,
-    ) as error:
+    except NOT_TRACEABLE as error:
         raise TypeError(
             "The objective cannot be traced by JAX. Write it with jax.numpy instead of "
             "numpy or math, and with jnp.where instead of `if` on values of x. JAX said: "
@@ -35,8 +38,9 @@ def check_objective(system: AbstractSystem, x: Position) -> None:
     leaves = jax.tree.leaves(value)
     if len(leaves) != 1 or leaves[0].shape != ():
         raise ValueError(
-            f"The objective must return a scalar, but returned {value} for x0 of shape "
-            f"{shapes}. Sum over it, or check the shape of `x0`."
+            f"The objective must return a scalar, but returned "
+            f"{jax.tree.map(lambda leaf: leaf.shape, value)} in shapes for x0 of shape "
+            f"{shapes}. Return the value only, sum over it, or check the shape of `x0`."
         )
     if not jnp.issubdtype(leaves[0].dtype, jnp.floating):
         raise TypeError(

@@ -225,8 +225,8 @@ def read_solver(
         return choose_solver(system, size)
     if not isinstance(solver, diffrax.AbstractSolver):
         raise TypeError(
-            f"`solver` must be a diffrax solver such as diffrax.Tsit5(), but is "
-            f"{solver!r} of type {type(solver).__name__}."
+            f"`solver` must be a diffrax solver such as diffrax.Tsit5(), with parentheses, "
+            f"but is {solver!r} of type {type(solver).__name__}."
         )
     if solver.term_structure not in (diffrax.ODETerm, diffrax.AbstractTerm):
         raise ValueError(

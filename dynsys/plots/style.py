@@ -170,6 +170,10 @@ def save(figure: Figure, path: str | pathlib.Path) -> None:
         figure: The figure.
         path: Where to, without suffix. Missing folders are made.
 
+    Raises:
+        TypeError: `figure` is not a figure.
+        ValueError: `path` has a suffix, or is a folder.
+
     Example:
         >>> import pathlib, tempfile
         >>> from matplotlib.figure import Figure
@@ -179,6 +183,16 @@ def save(figure: Figure, path: str | pathlib.Path) -> None:
         ['empty.pdf', 'empty.png']
     """
     path = pathlib.Path(path)
+    if not isinstance(figure, Figure):
+        raise TypeError(
+            f"`figure` must be a matplotlib figure, but is a {type(figure).__name__}. The "
+            f"figure of some axes is `axes.figure`."
+        )
+    if path.suffix in (".pdf", ".png") or path.is_dir():
+        raise ValueError(
+            f"`path` must be a file name without suffix, since a PDF and a PNG are "
+            f"written, but is {str(path)!r}."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     with context():
         # Dates and versions would change the file with the day and the machine.

@@ -9,6 +9,7 @@ import jax
 import lineax as lx
 from jaxtyping import Array, Float
 
+from dynsys.checks import as_time
 from dynsys.systems.conjugate_gradients import conjugate_gradients
 from dynsys.systems.gradient_flow import PositionState
 from dynsys.systems.system import AbstractSystem
@@ -58,7 +59,7 @@ class AbstractDampedNewton(AbstractSystem):
     def velocity(self, t: Time, state: PositionState) -> Position:
         gradient, hessian = jax.linearize(self.gradient, state.x)
         right_side = combine((-1.0, gradient))
-        return solve_shifted(hessian, self.shift(t), self.beta, right_side)
+        return solve_shifted(hessian, self.shift(as_time(t)), self.beta, right_side)
 
 
 def solve_shifted(

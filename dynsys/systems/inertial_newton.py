@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsys.checks import as_time
 from dynsys.objectives.objective import as_objective
 from dynsys.schedules import evaluate
 from dynsys.systems.parameters import check_schedule
@@ -76,12 +77,13 @@ class AbstractInertialNewton(AbstractSystem):
         v = zeros_like(x) if v is None else v
         if not self.hessian_free:
             return VelocityState(x, v)
-        epsilon, _, beta, _ = self.coefficients(t)
+        epsilon, _, beta, _ = self.coefficients(as_time(t))
         return MomentumState(x, combine((epsilon, v), (beta, self.gradient(x))))
 
     def vector_field(
         self, t: Time, state: MomentumState | VelocityState
     ) -> MomentumState | VelocityState:
+        t = as_time(t)
         if isinstance(state, MomentumState):
             return self._momentum_field(t, state)
         return self._velocity_field(t, state)
@@ -97,7 +99,7 @@ class AbstractInertialNewton(AbstractSystem):
     def velocity(self, t: Time, state: MomentumState | VelocityState) -> Position:
         if isinstance(state, VelocityState):
             return state.v
-        epsilon, _, beta, _ = self.coefficients(t)
+        epsilon, _, beta, _ = self.coefficients(as_time(t))
         gradient = self.gradient(state.x)
         return combine((1 / epsilon, state.p), (-beta / epsilon, gradient))
 

@@ -106,6 +106,33 @@ def test_objective_that_is_no_differentiable_scalar_is_refused(name):
         run(ds.DIN(objective, 1.0, 0.1))
 
 
+UNTRACEABLE = {
+    "schedule by math": (
+        {"system": ds.DIN(f, lambda t: math.exp(-t), 0.1)},
+        "A schedule cannot be traced",
+    ),
+    "schedule by if": (
+        {"system": ds.DIN(f, lambda t: t if t > 1 else 2, 0.1)},
+        "A schedule cannot be traced",
+    ),
+    "stop with and": (
+        {"stop": lambda t, x, v: x[0] < 0.5 and x[1] > 0},
+        "stop.*cannot be traced.*instead of `if`",
+    ),
+    "stop of two arguments": (
+        {"stop": lambda t, x: x[0]},
+        "stop.*failed.*takes 2 positional",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNTRACEABLE)
+def test_schedule_or_stop_that_jax_cannot_trace_is_refused(name):
+    options, message = UNTRACEABLE[name]
+    with pytest.raises(TypeError, match=message):
+        run(**options)
+
+
 @pytest.mark.parametrize("schedule", [lambda t: 1 - t, lambda t: (1 - t) ** 2 - 1e-9])
 def test_mass_that_reaches_zero_is_refused_with_the_place(schedule):
     # The place is known to one part in a thousand of the interval.

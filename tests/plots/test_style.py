@@ -7,7 +7,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 import dynsys as ds
-from dynsys.plots.style import LOOKS, resolve_looks
+from dynsys.plots.style import LOOKS, resolve_looks, save
 from dynsys.systems import AbstractSystem
 
 PUBLISHED = {
@@ -118,3 +118,12 @@ def test_a_figure_saved_twice_has_the_same_bytes(objective, trajectory, tmp_path
         second = (tmp_path / "new" / f"second.v1.{suffix}").read_bytes()
         assert first == second
         assert b"CreationDate" not in first
+
+
+def test_save_refuses_a_suffix_a_folder_and_axes(tmp_path):
+    figure = Figure()
+    for path in (tmp_path / "x.png", tmp_path / "x.pdf", tmp_path):
+        with pytest.raises(ValueError, match="without suffix"):
+            save(figure, path)
+    with pytest.raises(TypeError, match="axes.figure"):
+        save(figure.add_subplot(), tmp_path / "x")

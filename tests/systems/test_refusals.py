@@ -116,3 +116,10 @@ def test_initial_psi_with_speed_beta_is_the_authors_start():
     system = ds.GDIN(f, 1.3, 0.1)
     psi = system.initial_psi([1.0, -2.0], speed=0.1)
     np.testing.assert_allclose(psi, (1 - 0.13) * np.array([1.0, -2.0]))
+
+
+def test_plain_times_are_taken():
+    for system in (ds.DIN(f, 1.0, 0.1), ds.LevenbergMarquardt(f, 0.5)):
+        state = system.initial_state(0.0, jnp.ones(2), None)
+        assert system.velocity(0.0, state).shape == (2,)
+        assert system.vector_field(0.0, state)[0].shape == (2,)
