@@ -17,9 +17,6 @@ from dynsys.result import Status
 
 Time = Float[Array, ""]
 
-HUGE = 1e30
-"""An error that rejects the step, also of combinations of several of them."""
-
 REPORT_EVERY = 256
 """Accepted steps between two reports of progress."""
 
@@ -96,7 +93,10 @@ def _try_step(
         TERM, carry.t, end, carry.state, problem.system, carry.hidden, False
     )
     # Where the field is not defined the step is too long, not the solve at its end.
-    error = jax.tree.map(lambda leaf: jnp.where(jnp.isnan(leaf), HUGE, leaf), error)
+    error = jax.tree.map(
+        lambda leaf: jnp.where(jnp.isnan(leaf), jnp.inf, leaf),
+        problem.system.controlled(error),
+    )
     error_order: Any = solver.error_order(TERM)
     with jax.numpy_dtype_promotion("standard"):
         keep, _, next_end, _, control, _ = problem.controller.adapt_step_size(
@@ -105,7 +105,7 @@ def _try_step(
             problem.system.controlled(carry.state),
             problem.system.controlled(new),
             problem.system,
-            problem.system.controlled(error),
+            error,
             error_order,
             carry.control,
         )

@@ -416,6 +416,24 @@ def test_batch_of_trajectories_knows_its_objectives():
         batch(0.05)
 
 
+def test_step_out_of_the_domain_is_rejected_at_any_scale():
+    """The gradient is not a number for x < 0, where long explicit stages land."""
+    ends = []
+    for scale in (1.0, 1e60):
+        loss = lambda x, c=scale: c**2 * (100 * x / c + (x / c) ** -0.5)
+        trajectory = ds.simulate(
+            ds.GradientFlow(loss),
+            3.0 * scale,
+            t1=1.0,
+            times=3,
+            atol=1e-9 * scale,
+            solver=diffrax.Tsit5(),
+        )
+        ends.append(float(trajectory.x[-1]) / scale)
+    assert np.isfinite(ends).all()
+    np.testing.assert_allclose(ends[1], ends[0], rtol=1e-4)
+
+
 def test_max_steps_is_exact():
     for max_steps in (1, 37, 300):
         trajectory = run(t1=100.0, rtol=1e-10, atol=1e-12, max_steps=max_steps, throw=False)
