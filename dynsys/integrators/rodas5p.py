@@ -1,18 +1,18 @@
 """Rodas5P, a Rosenbrock-Wanner method of order 5 for stiff systems."""
 
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import diffrax
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from dynsys.integrators.linearisation import linearise
 from dynsys.integrators.rodas5p_tableau import GAMMA, A, C, D, G, H
-from dynsys.trees import as_vector, from_vector
+from dynsys.trees import combine, widest_dtype
 
 State = PyTree[Float[Array, "..."]]
-Vector = Float[Array, " dim"]
 
 STAGES = len(C)
 
@@ -44,13 +44,6 @@ class Rodas5PInterpolation(diffrax.AbstractLocalInterpolation):
         return jax.tree.map(blend, self.y0, self.y1, *self.k)
 
 
-class Linearisation(NamedTuple):
-    """The factorised matrix of the stages, and the derivative of the field in time."""
-
-    lu: tuple[Float[Array, "dim dim"], Array]
-    time_derivative: Vector
-
-
 class Rodas5P(diffrax.AbstractAdaptiveSolver):
     r"""Rosenbrock-Wanner method of order 5(4), stiffly accurate and L-stable.
 
@@ -60,7 +53,25 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
     + \sum_j\tfrac{g_{ij}}hU_j + h\,d_i\,\partial_tF,$$
 
     where $J$ and $\partial_tF$ are exact. No nonlinear equation is solved, so nothing
-    can fail to converge. The matrix is dense: use it in small dimension.
+    can fail to converge.
+
+    Where `args` is a system that is linear in feedback with the gradient, all but the
+    general field with a Hessian in it, each linear system is reduced to
+    $(c_0I + c_1\nabla^2f)u = r$ of the size of the position, with one Hessian a step
+    ($c_0$, $c_1$ by `dynsys.systems.feedback`): written out up to dimension 3, by
+    Cholesky up to 1024, beyond by conjugate gradients on Hessian-vector products. Of any
+    other field the Jacobian is formed and factorised.
+
+    Example:
+        >>> import dynsys as ds
+        >>> system = ds.DIN(lambda x: jnp.sum(x**4), alpha=1.0, beta=0.1)
+        >>> start = system.initial_state(0.0, jnp.ones(2), None)
+        >>> term = diffrax.ODETerm(lambda t, y, args: args.vector_field(t, y))
+        >>> step = Rodas5P().step
+        >>> zero = jnp.array(0.0)
+        >>> state, error, *_ = step(term, zero, zero + 0.1, start, system, None, False)
+        >>> state.x.shape
+        (2,)
 
     Source:
         G. Steinebach, "Construction of Rosenbrock-Wanner method Rodas5P and numerical
@@ -93,54 +104,32 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         made_jump: Any,
     ) -> tuple[State, State, dict[str, Any], None, diffrax.RESULTS]:
         del solver_state, made_jump
-        flat0 = as_vector(y0)
-        unravel = lambda vector: from_vector(vector, y0)
-
-        def field(t: Float[Array, ""], flat: Vector) -> Vector:
-            return as_vector(terms.vf(t, unravel(flat), args))
-
-        h = terms.contr(t0, t1).astype(flat0.dtype)
-        stages = _stages(field, t0, h, flat0)
-        increments = jnp.stack(stages)
-        flat1 = _add_weighted(flat0, A[-1], stages[:-1]) + stages[-1]
-        k1, k2, k3 = jnp.asarray(H, flat0.dtype) @ increments
-        dense_info = {
-            "y0": y0,
-            "y1": unravel(flat1),
-            "k": (unravel(k1), unravel(k2), unravel(k3)),
-        }
-        error = unravel(stages[-1])
-        return unravel(flat1), error, dense_info, None, diffrax.RESULTS.successful
+        h = terms.contr(t0, t1).astype(widest_dtype(y0))
+        field = lambda t, y: terms.vf(t, y, args)
+        stages = _stages(field, t0, h, y0, args)
+        last = stages[-1]
+        y1 = _add(_add(y0, A[-1], stages[:-1]), (1.0,), [last])
+        k = tuple(combine(*zip(row, stages, strict=True)) for row in H)
+        dense_info = {"y0": y0, "y1": y1, "k": k}
+        return y1, last, dense_info, None, diffrax.RESULTS.successful
 
 
 def _stages(
-    field: Callable[[Any, Vector], Vector], t0: Any, h: Any, flat0: Vector
-) -> list[Vector]:
+    field: Callable[[Any, State], State], t0: Any, h: Any, y0: State, args: Any
+) -> list[State]:
     """The increments of the stages, each a solution with the same matrix."""
-    lu, time_derivative = _linearise(field, t0, h, flat0)
-    stages: list[Vector] = []
+    solve, time_derivative = linearise(field, t0, y0, args, 1 / (h * GAMMA))
+    inverse = 1 / h
+    stages: list[State] = []
     for a, g, c, d in zip(A, G, C, D, strict=True):
-        inside = _add_weighted(flat0, a, stages)
-        right_side = field(t0 + c * h.astype(t0.dtype), inside)
-        right_side = right_side + d * h * time_derivative
-        right_side = _add_weighted(right_side, g, stages, h)
-        stages.append(jax.scipy.linalg.lu_solve(lu, right_side))
+        slope = field(t0 + c * h.astype(t0.dtype), _add(y0, a, stages))
+        # A weight of 0 must not bring in a derivative that is not finite.
+        if d != 0:
+            slope = combine((1.0, slope), (d * h, time_derivative))
+        right_side = _add(slope, [weight * inverse for weight in g], stages)
+        stages.append(solve(right_side))
     return stages
 
 
-def _linearise(
-    field: Callable[[Any, Vector], Vector], t0: Any, h: Any, flat0: Vector
-) -> Linearisation:
-    jacobian = jax.jacfwd(field, argnums=1)(t0, flat0)
-    _, time_derivative = jax.jvp(lambda t: field(t, flat0), (t0,), (jnp.ones_like(t0),))
-    identity = jnp.eye(len(flat0), dtype=flat0.dtype)
-    matrix = identity / (h * GAMMA) - jacobian
-    return Linearisation(jax.scipy.linalg.lu_factor(matrix), time_derivative)
-
-
-def _add_weighted(
-    base: Vector, weights: tuple[float, ...], vectors: list[Vector], over: Any = 1
-) -> Vector:
-    for weight, vector in zip(weights, vectors, strict=True):
-        base = base + (weight / over) * vector
-    return base
+def _add(base: State, weights: Sequence[Any], vectors: list[State]) -> State:
+    return combine((1.0, base), *zip(weights, vectors, strict=True))

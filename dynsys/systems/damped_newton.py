@@ -50,6 +50,9 @@ class AbstractDampedNewton(AbstractSystem):
     def vector_field(self, t: Time, state: PositionState) -> PositionState:
         return PositionState(self.velocity(t, state))
 
+    def feedback(self, t: Time) -> None:
+        del t
+
     def controlled(self, state: PositionState) -> PositionState:
         return state
 

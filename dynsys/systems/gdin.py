@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.objectives.objective import as_objective
+from dynsys.systems.feedback import Feedback
 from dynsys.systems.parameters import check_number
 from dynsys.systems.system import AbstractSystem, Constraint
 from dynsys.trees import Position, as_position, combine
@@ -123,14 +125,13 @@ class GDIN(AbstractSystem):
         return GDINState(x, self.initial_psi(x, v))
 
     def vector_field(self, t: Float[Array, ""], state: GDINState) -> GDINState:
+        feedback = self.feedback(t)
+        return GDINState(*feedback.rates(state, self.gradient(state.theta)))
+
+    def feedback(self, t: Float[Array, ""]) -> Feedback:
         del t
-        linear = ((1 / self.beta - self.alpha), state.theta)
-        auxiliary = (-1 / self.beta, state.psi)
-        gradient = self.gradient(state.theta)
-        return GDINState(
-            combine(linear, auxiliary, (-self.beta, gradient)),
-            combine(linear, auxiliary),
-        )
+        row = (1 / self.beta - self.alpha, -1 / self.beta)
+        return Feedback((row, row), (-self.beta, jnp.zeros_like(self.beta)))
 
     def controlled(self, state: GDINState) -> tuple[Position, Position]:
         r"""Position and momentum $p = ((1 - \alpha\beta)\theta - \psi)/\beta$.

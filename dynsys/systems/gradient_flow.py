@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsys.checks import as_time
 from dynsys.objectives.objective import as_objective
+from dynsys.systems.feedback import Feedback
 from dynsys.systems.system import AbstractSystem, Constraint
 from dynsys.trees import Position, combine
 
@@ -59,6 +62,10 @@ class GradientFlow(AbstractSystem):
 
     def vector_field(self, t: Float[Array, ""], state: PositionState) -> PositionState:
         return PositionState(self.velocity(t, state))
+
+    def feedback(self, t: Float[Array, ""]) -> Feedback:
+        t = as_time(t)
+        return Feedback(((jnp.zeros_like(t),),), (-jnp.ones_like(t),))
 
     def controlled(self, state: PositionState) -> PositionState:
         return state

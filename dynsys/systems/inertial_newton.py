@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from dynsys.checks import as_time
 from dynsys.objectives.objective import as_objective
 from dynsys.schedules import evaluate
+from dynsys.systems.feedback import Feedback
 from dynsys.systems.parameters import check_schedule
 from dynsys.systems.system import AbstractSystem, Constraint
 from dynsys.trees import Position, combine, zeros_like
@@ -84,9 +85,26 @@ class AbstractInertialNewton(AbstractSystem):
         self, t: Time, state: MomentumState | VelocityState
     ) -> MomentumState | VelocityState:
         t = as_time(t)
-        if isinstance(state, MomentumState):
-            return self._momentum_field(t, state)
-        return self._velocity_field(t, state)
+        feedback = self.feedback(t)
+        if feedback is None:
+            return self._velocity_field(t, state)
+        return MomentumState(*feedback.rates(state, self.gradient(state.x)))
+
+    def feedback(self, t: Time) -> Feedback | None:
+        if not self.hessian_free:
+            return None
+        t = as_time(t)
+        now, rate = jax.jvp(self.coefficients, (t,), (jnp.ones_like(t),))
+        # p' = slip v + (beta' - b) grad f, with v = (p - beta grad f) / epsilon.
+        slip = rate.epsilon - now.alpha
+        inverse, zero = 1 / now.epsilon, jnp.zeros_like(t)
+        return Feedback(
+            ((zero, inverse), (zero, inverse * slip)),
+            (
+                -now.beta * inverse,
+                rate.beta - now.b - now.beta * inverse * slip,
+            ),
+        )
 
     def controlled(
         self, state: MomentumState | VelocityState
@@ -102,13 +120,6 @@ class AbstractInertialNewton(AbstractSystem):
         epsilon, _, beta, _ = self.coefficients(as_time(t))
         gradient = self.gradient(state.x)
         return combine((1 / epsilon, state.p), (-beta / epsilon, gradient))
-
-    def _momentum_field(self, t: Time, state: MomentumState) -> MomentumState:
-        now, rate = jax.jvp(self.coefficients, (t,), (jnp.ones_like(t),))
-        gradient = self.gradient(state.x)
-        v = combine((1 / now.epsilon, state.p), (-now.beta / now.epsilon, gradient))
-        p_rate = combine((rate.epsilon - now.alpha, v), (rate.beta - now.b, gradient))
-        return MomentumState(v, p_rate)
 
     def _velocity_field(self, t: Time, state: VelocityState) -> VelocityState:
         epsilon, alpha, beta, b = self.coefficients(t)

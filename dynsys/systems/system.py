@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from dynsys.checks import Kind
 from dynsys.schedules import Constant, evaluate
+from dynsys.systems.feedback import Feedback
 from dynsys.trees import Position, as_position
 
 State = Any
@@ -80,6 +81,15 @@ class AbstractSystem(eqx.Module):
     @abc.abstractmethod
     def velocity(self, t: Float[Array, ""], state: State) -> Position:
         """The time derivative of the position, as the equation gives it at a state."""
+
+    @abc.abstractmethod
+    def feedback(self, t: Float[Array, ""]) -> Feedback | None:
+        """The system as a linear one in feedback with the gradient, if it is one.
+
+        Then implicit steps solve systems of the size of the position with the Hessian of
+        the objective; where it is `None`, systems of the size of the state with a
+        Jacobian that is formed.
+        """
 
     @abc.abstractmethod
     def controlled(self, state: State) -> Any:

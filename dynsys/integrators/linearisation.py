@@ -1,0 +1,80 @@
+"""The linear systems of an implicit step, by the structure of what moves."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from dynsys.integrators.symmetric_solve import factorise, hessian_product
+from dynsys.systems.feedback import Feedback, drift, eliminate, solve_eliminated
+from dynsys.systems.system import AbstractSystem
+from dynsys.trees import as_vector, from_vector
+
+State = PyTree[Float[Array, "..."]]
+Time = Float[Array, ""]
+Field = Callable[[Time, State], State]
+
+
+class Linearisation(NamedTuple):
+    r"""What a Rosenbrock step needs of a field at its start.
+
+    Args:
+        solve: The solution $u$ of $(\sigma I - J)u = r$ as a function of $r$, where $J$
+            is the Jacobian; not a number where the step is too long for it.
+        time_derivative: The derivative of the field in time.
+    """
+
+    solve: Callable[[State], State]
+    time_derivative: State
+
+
+def linearise(field: Field, t: Time, state: State, args: Any, shift: Any) -> Linearisation:
+    r"""Linearise a field, by its structure if it is that of a system that has one.
+
+    Args:
+        field: The vector field.
+        t: Time.
+        state: State at which to linearise.
+        args: The system whose field it is, or anything else.
+        shift: The scalar $\sigma$, of the widest dtype of the state.
+    """
+    if isinstance(args, AbstractSystem):
+        feedback = args.feedback(t)
+        if feedback is not None:
+            return _linearise_feedback(args, feedback, t, state, shift)
+    return _linearise_dense(field, t, state, shift)
+
+
+def _linearise_feedback(
+    system: AbstractSystem, feedback: Feedback, t: Time, state: Any, shift: Any
+) -> Linearisation:
+    """One symmetric system of the size of the position."""
+    position = system.position(state)
+    gradient, product = hessian_product(system.gradient, position)
+    small = eliminate(feedback, shift)
+    inverse = factorise(product, small.c0, small.c1, position)
+
+    def solve(right_side: Any) -> Any:
+        solved = solve_eliminated(feedback, shift, right_side, inverse, product)
+        return type(right_side)(*solved)
+
+    rates: Any = drift(system.feedback, t)
+    return Linearisation(solve, type(state)(*rates.rates(state, gradient)))
+
+
+def _linearise_dense(field: Field, t: Time, state: State, shift: Any) -> Linearisation:
+    """The Jacobian of the whole state, factorised."""
+    flat = as_vector(state)
+    on_vectors = lambda vector: as_vector(field(t, from_vector(vector, state)))
+    jacobian = jax.jacfwd(on_vectors)(flat)
+    identity = jnp.eye(len(flat), dtype=flat.dtype)
+    factors = jax.scipy.linalg.lu_factor(shift * identity - jacobian)
+
+    def solve(right_side: State) -> State:
+        vector = jax.scipy.linalg.lu_solve(factors, as_vector(right_side))
+        return from_vector(vector, right_side)
+
+    _, rate = jax.jvp(lambda time: field(time, state), (t,), (jnp.ones_like(t),))
+    return Linearisation(solve, rate)

@@ -1,0 +1,106 @@
+r"""Linear systems in feedback with the gradient: what most of the catalogue is."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jaxtyping import Array, Float
+
+from dynsys.trees import Position, combine
+
+Scalar = Float[Array, ""]
+
+
+class Feedback(NamedTuple):
+    r"""The scalars of a system $\dot z_i = \sum_j a_{ij}z_j + b_i\nabla f(z_1)$.
+
+    Each component $z_i$ of the state is as large as the position, which is the first, so
+    the Jacobian consists of blocks $a_{ij}I$ and $b_i\nabla^2f(z_1)$. Control theory
+    calls it a Lur'e system.
+
+    Args:
+        linear: The scalars $a_{ij}$, row by row.
+        gradient: The scalars $b_i$.
+    """
+
+    linear: tuple[tuple[Any, ...], ...]
+    gradient: tuple[Any, ...]
+
+    def rates(self, state: Any, gradient: Position) -> tuple[Position, ...]:
+        r"""The rates $\dot z_i$ at a state with a given gradient."""
+        rows = zip(self.linear, self.gradient, strict=True)
+        return tuple(
+            combine(*zip(row, state, strict=True), (factor, gradient))
+            for row, factor in rows
+        )
+
+
+class Eliminated(NamedTuple):
+    r"""The equation of $(\sigma I - J)u = r$ for $u_1$, after elimination of $u_2$.
+
+    $$(c_0 I + c_1\nabla^2 f)\,u_1 = r_1 + m\,r_2$$
+
+    Args:
+        c0: The scalar $c_0$.
+        c1: The scalar $c_1$.
+        mixing: The scalar $m$.
+    """
+
+    c0: Any
+    c1: Any
+    mixing: Any
+
+
+def eliminate(feedback: Feedback, shift: Any) -> Eliminated:
+    r"""Reduce a linear system with the Jacobian to one of the size of the position.
+
+    Source:
+        Derived: the Schur complement of the second component, whose block of
+        $\sigma I - J$ is a multiple of $I$.
+    """
+    if len(feedback.linear) == 1:
+        return Eliminated(shift - feedback.linear[0][0], -feedback.gradient[0], 0)
+    (a11, a12), (a21, a22) = feedback.linear
+    mixing = a12 / (shift - a22)
+    c0 = shift - a11 - mixing * a21
+    c1 = -feedback.gradient[0] - mixing * feedback.gradient[1]
+    return Eliminated(c0, c1, mixing)
+
+
+def solve_eliminated(
+    feedback: Feedback,
+    shift: Any,
+    right_side: tuple[Position, ...],
+    solve: Callable[[Position], Position],
+    hessian: Callable[[Position], Position],
+) -> tuple[Position, ...]:
+    r"""Solve $(\sigma I - J)u = r$ by one system of the size of the position.
+
+    Args:
+        feedback: The scalars of $J$.
+        shift: The scalar $\sigma$.
+        right_side: The components of $r$.
+        solve: The inverse of $c_0I + c_1\nabla^2f$ of `eliminate`.
+        hessian: The product $v \mapsto \nabla^2f\,v$.
+
+    Returns:
+        The components of $u$.
+    """
+    if len(right_side) == 1:
+        return (solve(right_side[0]),)
+    first, second = right_side
+    (_, _), (a21, a22) = feedback.linear
+    mixing = eliminate(feedback, shift).mixing
+    u = solve(combine((1.0, first), (mixing, second)))
+    scale = 1 / (shift - a22)
+    rest = combine(
+        (scale, second),
+        (scale * a21, u),
+        (scale * feedback.gradient[1], hessian(u)),
+    )
+    return u, rest
+
+
+def drift(feedback: Callable[[Scalar], Feedback], t: Scalar) -> Feedback:
+    """The time derivatives of the scalars of a system."""
+    return jax.jvp(feedback, (t,), (jax.numpy.ones_like(t),))[1]
