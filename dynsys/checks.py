@@ -28,9 +28,21 @@ def default_float() -> jnp.dtype:
 def as_parameter(
     name: str, value: Any, kind: Kind = "finite", why: str = ""
 ) -> Float[Array, ""]:
+    """Turn a number into a float array of JAX, or say what is wrong with it.
+
+    Arguments and errors are those of `as_number`.
+    """
+    number = as_number(name, value, kind, why)
+    return jnp.asarray(number, number.dtype)
+
+
+def as_number(
+    name: str, value: Any, kind: Kind = "finite", why: str = ""
+) -> Float[Array, ""] | np.ndarray:
     """Turn a number into a float array, or say what is wrong with it.
 
-    A traced value is checked for its type and shape only.
+    A traced value is checked for its type and shape only. A concrete one stays on the
+    host, where it costs nothing until a compiled program takes it.
 
     Args:
         name: Name of the parameter in messages.
@@ -56,7 +68,7 @@ def as_parameter(
     if isinstance(array, np.ndarray):
         _check_range(name, float(array), kind, why)
     is_float = jnp.issubdtype(array.dtype, jnp.floating)
-    return jnp.asarray(array, array.dtype if is_float else default_float())
+    return array if is_float else array.astype(default_float())
 
 
 def as_time(t: Any) -> Float[Array, "..."]:

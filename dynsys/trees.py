@@ -157,5 +157,5 @@ def _as_leaf(name: str, value: Any) -> Float[Array, "..."]:
     values = known(value)
     if values is not None and not np.isfinite(values).all():
         raise ValueError(f"`{name}` must be finite, but has value {values}.")
-    # The dtype is given, so that a plain number is no other type than an array.
-    return jnp.asarray(array, array.dtype)
+    # A plain number must be no other type than an array.
+    return jnp.asarray(array, array.dtype) if array.weak_type else array

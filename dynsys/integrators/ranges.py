@@ -31,6 +31,9 @@ def _violation(constraint: Constraint, t0: Time, t1: Time) -> tuple[Bool[Array, 
     """Look at a grid, then ever closer around the smallest value on it."""
     if constraint.is_constant:
         return _is_wrong(constraint, constraint.at(t0)), t0
+    if constraint.is_monotone:
+        first, last = (_is_wrong(constraint, constraint.at(t)) for t in (t0, t1))
+        return first | last, jnp.where(first, t0, t1)
     value = jax.vmap(constraint.at)
     low, high, found, where = t0, t1, jnp.asarray(False), t0
     for _ in range(1 + ZOOMS):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, known
+from dynsys.checks import as_number, known
 from dynsys.integrators.closures import as_condition
 from dynsys.integrators.default_solver import choose_solver
 from dynsys.integrators.problem import Method
@@ -115,7 +115,7 @@ def read_interval(
     system: AbstractSystem, t0: Any, t1: Any, moving: bool
 ) -> tuple[Any, Any, bool]:
     """Ends of the interval, and whether the series at t = 0 leads away from it."""
-    start, end = as_parameter("t0", t0), as_parameter("t1", t1)
+    start, end = as_number("t0", t0), as_number("t1", t1)
     low, high = known(t0), known(t1)
     if low is not None and high is not None and not high > low:
         raise ValueError(
@@ -186,8 +186,8 @@ def read_tolerances(rtol: Any, atol: Any, dtype: Any) -> tuple[Any, Any]:
     default_rtol, default_atol = TOLERANCES[jnp.finfo(dtype).bits]
     rtol = default_rtol if rtol is None else rtol
     atol = default_atol if atol is None else atol
-    relative = as_parameter("rtol", rtol, "positive")
-    absolute = as_parameter("atol", atol, "positive")
+    relative = as_number("rtol", rtol, "positive")
+    absolute = as_number("atol", atol, "positive")
     floor = 10 * float(jnp.finfo(dtype).eps)
     value = known(rtol)
     if value is not None and value < floor:
@@ -285,4 +285,4 @@ def read_stop(stop: Any) -> tuple[Any, Callable[..., Any] | None]:
     if stop is None or callable(stop):
         return None, None if stop is None else as_condition(stop)
     why = "It is a bound on the gradient norm; a condition is a callable stop(t, x, v)."
-    return as_parameter("stop", stop, "positive", why), None
+    return as_number("stop", stop, "positive", why), None

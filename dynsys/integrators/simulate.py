@@ -27,7 +27,7 @@ from dynsys.integrators.request import (
     read_times,
     read_tolerances,
 )
-from dynsys.result import Result
+from dynsys.result import Result, Status
 from dynsys.systems.system import AbstractSystem
 from dynsys.trajectory import Trajectory
 from dynsys.trees import dimension, time_dtype
@@ -165,6 +165,9 @@ def simulate(
 
 def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     """On the host: say why a run failed, and raise it if asked to."""
+    code = trajectory.result.code
+    if is_concrete(code) and bool(code <= Status.STOPPED):
+        return trajectory
     # Under `jax.grad` the values are traced, but what they were is known.
     seen = jax.lax.stop_gradient(
         (trajectory.result, trajectory.final_state, trajectory.system)

@@ -9,7 +9,7 @@ import jax
 from jaxtyping import Array, Float
 
 from dynsys.checks import Kind
-from dynsys.schedules import Constant, evaluate
+from dynsys.schedules import Constant, Exponential, PowerLaw, evaluate
 from dynsys.systems.feedback import Feedback
 from dynsys.trees import Position, as_position
 
@@ -40,6 +40,11 @@ class Constraint(NamedTuple):
     def is_constant(self) -> bool:
         """Whether one look is enough."""
         return isinstance(self.value, Constant) or not callable(self.value)
+
+    @property
+    def is_monotone(self) -> bool:
+        """Whether the ends of an interval tell everything."""
+        return self.is_constant or isinstance(self.value, PowerLaw | Exponential)
 
 
 class AbstractSystem(eqx.Module):
