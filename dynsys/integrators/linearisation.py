@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from dynsys.integrators.symmetric_solve import factorise, hessian_product
+from dynsys.integrators.symmetric_solve import hessian_at, inverse_of_shifted
 from dynsys.systems.feedback import Feedback, drift, eliminate, solve_eliminated
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import as_vector, from_vector
@@ -52,12 +52,12 @@ def _linearise_feedback(
 ) -> Linearisation:
     """One symmetric system of the size of the position."""
     position = system.position(state)
-    gradient, product = hessian_product(system.gradient, position)
+    gradient, hessian = hessian_at(system.gradient, position)
     small = eliminate(feedback, shift)
-    inverse = factorise(product, small.c0, small.c1, position)
+    inverse = inverse_of_shifted(hessian, small.c0, small.c1)
 
     def solve(right_side: Any) -> Any:
-        solved = solve_eliminated(feedback, shift, right_side, inverse, product)
+        solved = solve_eliminated(feedback, shift, right_side, inverse, hessian.product)
         return type(right_side)(*solved)
 
     rates: Any = drift(system.feedback, t)

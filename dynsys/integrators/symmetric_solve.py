@@ -1,7 +1,7 @@
-r"""Solving $(c_0 I + c_1 H)u = r$ with the Hessian of an objective."""
+r"""Solving $(c_0 I + c_1 H)u = r$ with the Hessian $H$ of an objective."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,57 +19,55 @@ CLOSED_LIMIT = 3
 """Up to this dimension the inverse is written out: a call of LAPACK costs more."""
 
 
-def hessian_product(
-    gradient: Callable[[Position], Position], x: Position
-) -> tuple[Position, Product]:
-    """The gradient at a point and the product with the Hessian there.
+class Hessian(NamedTuple):
+    """The Hessian of an objective at a point.
 
-    Up to `DENSE_LIMIT` coordinates the Hessian is formed, once.
+    Args:
+        product: The product with it.
+        matrix: Its entries, up to `DENSE_LIMIT` coordinates, where it is formed.
     """
+
+    product: Product
+    matrix: Matrix | None
+
+
+def hessian_at(
+    gradient: Callable[[Position], Position], x: Position
+) -> tuple[Position, Hessian]:
+    """The gradient at a point, and the Hessian there."""
     value, product = jax.linearize(gradient, x)
     if dimension(x) > DENSE_LIMIT:
-        return value, product
+        return value, Hessian(product, None)
     column = lambda direction: as_vector(product(from_vector(direction, x)))
     wide = as_vector(x)
     matrix = jax.vmap(column)(jnp.eye(len(wide), dtype=wide.dtype))
-    matrix = 0.5 * (matrix + matrix.T)
     multiply = _multiply_small if len(wide) <= CLOSED_LIMIT else jnp.matmul
-    return value, lambda v: from_vector(multiply(matrix, as_vector(v)), v)
+    formed = lambda v: from_vector(multiply(matrix, as_vector(v)), v)
+    return value, Hessian(formed, matrix)
 
 
-def factorise(product: Product, c0: Any, c1: Any, like: Position) -> Product:
+def inverse_of_shifted(hessian: Hessian, c0: Any, c1: Any) -> Product:
     r"""The inverse of $c_0I + c_1H$, as a function of the right side.
 
     In closed form up to dimension 3, by Cholesky up to `DENSE_LIMIT`, above that by
-    conjugate gradients. It gives what is not a number where the matrix is not positive
+    conjugate gradients. What it gives is not a number where the matrix is not positive
     definite, so that a step beyond the growth of an unstable direction is shortened.
-
-    Args:
-        product: The product with $H$.
-        c0: The scalar $c_0$.
-        c1: The scalar $c_1$.
-        like: A position, for its structure.
     """
-    shifted = lambda v: combine((c0, v), (c1, product(v)))
-    size = dimension(like)
-    if size > DENSE_LIMIT:
+    if hessian.matrix is None:
+        shifted = lambda v: combine((c0, v), (c1, hessian.product(v)))
         return lambda right_side: conjugate_gradients(shifted, right_side)
-    wide = as_vector(like)
-    column = lambda direction: as_vector(shifted(from_vector(direction, like)))
-    matrix = jax.vmap(column)(jnp.eye(size, dtype=wide.dtype))
+    size, dtype = len(hessian.matrix), hessian.matrix.dtype
+    scaled = jnp.asarray(c1, dtype) * hessian.matrix
+    matrix = jnp.asarray(c0, dtype) * jnp.eye(size, dtype=dtype) + scaled
     invert = _invert_small if size <= CLOSED_LIMIT else _invert_by_cholesky
     solve = invert(matrix)
     return lambda right_side: from_vector(solve(as_vector(right_side)), right_side)
 
 
 def _multiply_small(matrix: Matrix, vector: Vector) -> Vector:
-    """A product in entries, which the compiler joins with its surroundings."""
-    size = len(vector)
-    rows = [
-        sum((matrix[i, j] * vector[j] for j in range(1, size)), matrix[i, 0] * vector[0])
-        for i in range(size)
-    ]
-    return jnp.stack(rows)
+    """A product that the compiler joins with its surroundings."""
+    size = range(len(vector))
+    return jnp.stack([sum(matrix[i, j] * vector[j] for j in size) for i in size])
 
 
 def _invert_by_cholesky(matrix: Matrix) -> Callable[[Vector], Vector]:
@@ -78,31 +76,26 @@ def _invert_by_cholesky(matrix: Matrix) -> Callable[[Vector], Vector]:
 
 
 def _invert_small(matrix: Matrix) -> Callable[[Vector], Vector]:
-    """The inverse by its root-free Cholesky factors $LDL^T$, written out."""
-    size = len(matrix)
-    lower: list[list[Any]] = [[None] * size for _ in range(size)]
-    pivots: list[Any] = []
-    for j in range(size):
-        pivot = matrix[j, j]
-        for k in range(j):
-            pivot = pivot - lower[j][k] ** 2 * pivots[k]
-        pivots.append(jnp.where(pivot > 0, pivot, jnp.nan))
-        for i in range(j + 1, size):
-            entry = matrix[i, j]
-            for k in range(j):
-                entry = entry - lower[i][k] * lower[j][k] * pivots[k]
-            lower[i][j] = entry / pivots[j]
-    inverse = [1 / pivot for pivot in pivots]
+    """The inverse by bordering, from one leading block to the next larger one.
+
+    The last division is left for the solution: a quotient is computed once by the
+    compiler, where it repeats sums in each place that uses them.
+    """
+    inverse: list[list[Any]] = []
+    pivot = jnp.ones((), matrix.dtype)
+    for size in range(len(matrix)):
+        inverse = [[entry / pivot for entry in row] for row in inverse]
+        border = [matrix[i, size] for i in range(size)]
+        w = [sum(a * b for a, b in zip(row, border, strict=True)) for row in inverse]
+        pivot = matrix[size, size] - sum(a * b for a, b in zip(w, border, strict=True))
+        pivot = jnp.where(pivot > 0, pivot, jnp.nan)
+        for i in range(size):
+            inverse[i] = [inverse[i][j] * pivot + w[i] * w[j] for j in range(size)]
+            inverse[i].append(-w[i])
+        inverse.append([*(-entry for entry in w), jnp.ones((), matrix.dtype)])
 
     def solve(vector: Vector) -> Vector:
-        u = [vector[i] for i in range(size)]
-        for i in range(size):
-            for k in range(i):
-                u[i] = u[i] - lower[i][k] * u[k]
-        u = [entry * factor for entry, factor in zip(u, inverse, strict=True)]
-        for i in reversed(range(size)):
-            for k in range(i + 1, size):
-                u[i] = u[i] - lower[k][i] * u[k]
-        return jnp.stack(u)
+        rows = [sum(a * vector[j] for j, a in enumerate(row)) for row in inverse]
+        return jnp.stack(rows) / pivot
 
     return solve

@@ -92,13 +92,9 @@ def solve_eliminated(
     (_, _), (a21, a22) = feedback.linear
     mixing = eliminate(feedback, shift).mixing
     u = solve(combine((1.0, first), (mixing, second)))
-    scale = 1 / (shift - a22)
-    rest = combine(
-        (scale, second),
-        (scale * a21, u),
-        (scale * feedback.gradient[1], hessian(u)),
-    )
-    return u, rest
+    rest = combine((1.0, second), (a21, u), (feedback.gradient[1], hessian(u)))
+    divide = lambda leaf: leaf / (shift - a22).astype(leaf.dtype)
+    return u, jax.tree.map(divide, rest)
 
 
 def drift(feedback: Callable[[Scalar], Feedback], t: Scalar) -> Feedback:
