@@ -15,6 +15,7 @@ from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.stop import has_stop
 from dynsys.result import Status
 from dynsys.systems.system import State
+from dynsys.trees import as_vector, dimension, widest_dtype
 
 Time = Float[Array, ""]
 
@@ -49,15 +50,13 @@ class Rows(NamedTuple):
     """Steps that were kept, one a row, in the order of time.
 
     Args:
-        starts: Where each step starts.
-        ends: Where it ends; infinite in the rows that are not used.
-        infos: What the solver keeps of it for its polynomial.
+        ends: Start and end of each step; infinite in the rows that are not used.
+        infos: What the solver keeps of it for its polynomial, in one vector.
         used: Number of rows in use.
     """
 
-    starts: Float[Array, " rows"]
-    ends: Float[Array, " rows"]
-    infos: PyTree
+    ends: Float[Array, "rows 2"]
+    infos: Float[Array, "rows size"]
     used: Int[Array, ""]
 
 
@@ -104,8 +103,9 @@ def empty_log(problem: Problem, method: Method, info: PyTree, piece: int | None)
     rows = landed = record = None
     length = _number_of_rows(problem, method)
     if length:
-        unused = jnp.full(length, jnp.inf, dtype)
-        rows = Rows(unused, unused, jax.tree.map(room(length), info), jnp.asarray(0))
+        unused = jnp.full((length, 2), jnp.inf, dtype)
+        infos = jnp.zeros((length, dimension(info)), widest_dtype(info))
+        rows = Rows(unused, infos, jnp.asarray(0))
     if lands(method):
         repeat = lambda leaf: jnp.broadcast_to(leaf, (times, *leaf.shape))
         landed = jax.tree.map(repeat, problem.state)
@@ -172,11 +172,13 @@ def _write_row(
     has_output = jnp.any(inside) & (not method.lands)
     wanted = method.dense | has_output | (after.code == Status.STOPPED)
     needed = step.accepted & wanted
-    i = rows.used
+    ends = jnp.stack([step.start, jnp.where(needed, step.end, jnp.inf)])
+    put = lambda all_rows, row: jax.lax.dynamic_update_index_in_dim(
+        all_rows, row, rows.used, 0
+    )
     return Rows(
-        rows.starts.at[i].set(step.start),
-        rows.ends.at[i].set(jnp.where(needed, step.end, jnp.inf)),
-        jax.tree.map(lambda leaf, new: leaf.at[i].set(new), rows.infos, step.info),
+        put(rows.ends, ends),
+        put(rows.infos, as_vector(step.info)),
         rows.used + needed.astype(int),
     )
 

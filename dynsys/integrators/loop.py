@@ -6,7 +6,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, lands, write
 from dynsys.integrators.problem import TERM, Method, Problem, ready
@@ -63,8 +63,7 @@ def run(problem: Problem, method: Method, *, piece: int | None = None) -> tuple[
     """
     solver = ready(method.solver, problem, "lax")
     start = begin(problem, solver)
-    one = lambda: _try_step(problem, method, solver, start)[1].info
-    log = empty_log(problem, method, eqx.filter_eval_shape(one), piece)
+    log = empty_log(problem, method, shape_of_info(problem, method), piece)
 
     def is_running(loop: tuple[Carry, Log]) -> Array:
         carry, _ = loop
@@ -83,6 +82,20 @@ def run(problem: Problem, method: Method, *, piece: int | None = None) -> tuple[
     unfinished = (carry.t < problem.t1) & (carry.code == Status.SUCCESS)
     code = jnp.where(unfinished, int(Status.MAX_STEPS), carry.code)
     return carry._replace(code=code), close(log, carry)
+
+
+def shape_of_info(problem: Problem, method: Method) -> PyTree:
+    """Shapes of what the solver keeps of one step for its polynomial."""
+    solver = ready(method.solver, problem, "lax")
+
+    def info() -> PyTree:
+        start = begin(problem, solver)
+        end = problem.t0 + start.next_step
+        return solver.step(
+            TERM, problem.t0, end, problem.state, problem.system, start.hidden, False
+        )[2]
+
+    return eqx.filter_eval_shape(info)
 
 
 def _try_step(

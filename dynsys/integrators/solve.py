@@ -8,7 +8,7 @@ import jax
 
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.log import Carry, Log, Rows
-from dynsys.integrators.loop import run
+from dynsys.integrators.loop import run, shape_of_info
 from dynsys.integrators.one_kernel import as_one_kernel
 from dynsys.integrators.outputs import outputs
 from dynsys.integrators.problem import Method, Problem
@@ -16,6 +16,7 @@ from dynsys.integrators.replay import Replay, pull_back
 from dynsys.integrators.stop import has_stop, locate_stop
 from dynsys.result import Status
 from dynsys.systems.system import State
+from dynsys.trees import from_vector
 
 PIECE = 256
 """Steps that the derivative replays at a time when it interpolates."""
@@ -95,8 +96,10 @@ def _solve(
 
 
 def _dense(problem: Problem, method: Method, last: Carry, rows: Rows) -> DenseOutput:
+    info = shape_of_info(problem, method)
+    infos = jax.vmap(lambda row: from_vector(row, info))(rows.infos)
     local = method.solver.interpolation_cls
-    return DenseOutput(problem.t0, last.t, rows.starts, rows.ends, rows.infos, local)
+    return DenseOutput(problem.t0, last.t, *rows.ends.T, infos, local)
 
 
 def _move_to_stop(
