@@ -168,10 +168,11 @@ def _write_row(
 
     What is written into an unused row is overwritten by the next step.
     """
-    inside = (problem.times > step.start) & (problem.times <= step.end)
-    has_output = jnp.any(inside) & (not method.lands)
-    wanted = method.dense | has_output | (after.code == Status.STOPPED)
-    needed = step.accepted & wanted
+    needed = step.accepted
+    if not method.dense:
+        inside = (problem.times > step.start) & (problem.times <= step.end)
+        has_output = jnp.any(inside) & (not method.lands)
+        needed = needed & (has_output | (after.code == Status.STOPPED))
     ends = jnp.stack([step.start, jnp.where(needed, step.end, jnp.inf)])
     put = lambda all_rows, row: jax.lax.dynamic_update_index_in_dim(
         all_rows, row, rows.used, 0

@@ -6,9 +6,10 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, lands, write
+from dynsys.integrators.one_kernel import as_one_kernel
 from dynsys.integrators.problem import TERM, Method, Problem, ready
 from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range
@@ -61,27 +62,38 @@ def run(problem: Problem, method: Method, *, piece: int | None = None) -> tuple[
         method: With what.
         piece: Accepted steps between two states of the record; `None` for no record.
     """
-    solver = ready(method.solver, problem, "lax")
-    start = begin(problem, solver)
-    log = empty_log(problem, method, shape_of_info(problem, method), piece)
+    start = begin(problem, ready(method.solver, problem, "lax"))
+    info = shape_of_info(problem, method)
+    arrays, rest = eqx.partition(problem, eqx.is_array)
 
-    def is_running(loop: tuple[Carry, Log]) -> Array:
-        carry, _ = loop
-        steps = carry.accepted + carry.rejected
-        unfinished = (carry.t < problem.t1) & (steps < method.max_steps)
-        return unfinished & (carry.code == Status.SUCCESS)
+    def loop(arrays: Any, start: Carry) -> tuple[Carry, Log]:
+        problem = eqx.combine(arrays, rest)
+        is_running = lambda now: _is_running(problem.t1, method.max_steps, now[0])
+        advance = lambda now: _step(problem, method, piece, now)
+        log = empty_log(problem, method, info, piece)
+        return jax.lax.while_loop(is_running, advance, (start, log))
 
-    def advance(loop: tuple[Carry, Log]) -> tuple[Carry, Log]:
-        before, log = loop
-        after, step = _try_step(problem, method, solver, before)
-        if method.progress:
-            _report(problem, after)
-        return after, write(problem, method, log, before, after, step, piece)
-
-    carry, log = jax.lax.while_loop(is_running, advance, (start, log))
+    carry, log = as_one_kernel(loop, arrays, start)
     unfinished = (carry.t < problem.t1) & (carry.code == Status.SUCCESS)
     code = jnp.where(unfinished, int(Status.MAX_STEPS), carry.code)
     return carry._replace(code=code), close(log, carry)
+
+
+def _is_running(t1: Time, max_steps: int, carry: Carry) -> Bool[Array, ""]:
+    steps = carry.accepted + carry.rejected
+    return (carry.t < t1) & (steps < max_steps) & (carry.code == Status.SUCCESS)
+
+
+def _step(
+    problem: Problem, method: Method, piece: int | None, loop: tuple[Carry, Log]
+) -> tuple[Carry, Log]:
+    """Try one step and write it down."""
+    before, log = loop
+    solver = ready(method.solver, problem, "lax")
+    after, step = _try_step(problem, method, solver, before)
+    if method.progress:
+        _report(problem, after)
+    return after, write(problem, method, log, before, after, step, piece)
 
 
 def shape_of_info(problem: Problem, method: Method) -> PyTree:

@@ -1,4 +1,4 @@
-"""A small loop as one compiled kernel.
+"""A loop over small steps as one compiled kernel.
 
 On a CPU, XLA runs a program as a sequence of kernels. One step of a small problem is
 about a hundred of them, of a few arithmetic operations each, and starting them costs
@@ -11,63 +11,184 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+from jaxtyping import Array, Float
+
+from dynsys.trees import from_vector
 
 ARITHMETIC = frozenset(
-    """
-    abs acos acosh add add_any and argmax argmin asin asinh atan atan2 atanh
-    broadcast_in_dim cbrt ceil clamp concatenate convert_element_type copy cos cosh
-    custom_jvp_call custom_vjp_call div dot_general dynamic_slice dynamic_update_slice eq
-    erf erfc exp exp2 expand_dims expm1 floor gather ge gt integer_pow iota is_finite jit
-    le log log1p logistic lt max min mul ne neg nonbatchable not or pad pjit pow real reduce_and
-    reduce_max reduce_min reduce_or reduce_prod reduce_sum rem reshape rev round rsqrt scan
-    scatter select_n sign sin sinh slice split sqrt square squeeze stack stop_gradient sub tan
-    tanh transpose while xor cond
-    """.split()
+    {
+        "abs",
+        "acos",
+        "acosh",
+        "add",
+        "add_any",
+        "and",
+        "argmax",
+        "argmin",
+        "asin",
+        "asinh",
+        "atan",
+        "atan2",
+        "atanh",
+        "broadcast_in_dim",
+        "cbrt",
+        "ceil",
+        "clamp",
+        "concatenate",
+        "convert_element_type",
+        "copy",
+        "cos",
+        "cosh",
+        "custom_jvp_call",
+        "custom_vjp_call",
+        "div",
+        "dynamic_slice",
+        "dynamic_update_slice",
+        "eq",
+        "erf",
+        "erfc",
+        "exp",
+        "exp2",
+        "expand_dims",
+        "expm1",
+        "floor",
+        "gather",
+        "ge",
+        "gt",
+        "integer_pow",
+        "iota",
+        "is_finite",
+        "jit",
+        "le",
+        "log",
+        "log1p",
+        "logistic",
+        "lt",
+        "max",
+        "min",
+        "mul",
+        "ne",
+        "neg",
+        "nonbatchable",
+        "not",
+        "or",
+        "pad",
+        "pjit",
+        "pow",
+        "real",
+        "reduce_and",
+        "reduce_max",
+        "reduce_min",
+        "reduce_or",
+        "reduce_prod",
+        "reduce_sum",
+        "rem",
+        "reshape",
+        "rev",
+        "round",
+        "rsqrt",
+        "scatter",
+        "select_n",
+        "sign",
+        "sin",
+        "sinh",
+        "slice",
+        "split",
+        "sqrt",
+        "square",
+        "squeeze",
+        "stack",
+        "stop_gradient",
+        "sub",
+        "tan",
+        "tanh",
+        "transpose",
+        "xor",
+    }
 )
-"""Primitives that compile into a kernel. Others, calls of LAPACK among them, do not."""
+"""Primitives that compile into a kernel. Calls of libraries, for products of matrices,
+factorisations or sorting, do not, nor do loops inside of the loop."""
 
-LARGEST_PRODUCT = 4096
-"""Entries of a factor of a matrix product above which a library's product is faster."""
+AS_ONE = {"xla_cpu_small_call": "true", "inlineable": "false"}
+"""Metadata of a call that XLA compiles as one kernel."""
+
+LARGEST_VECTOR = 65_536
+"""Entries of the arguments, which are copied, above which nothing would be gained."""
 
 
-def as_one_kernel(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a function of pytrees of arrays, as one kernel if it is small arithmetic."""
-    if jax.default_backend() != "cpu":
-        return function(*args)
-    traced, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
+def as_one_kernel(loop: Callable[..., Any], *args: Any) -> Any:
+    """Call a function that is one `while_loop`, as one kernel if its steps are small.
+
+    The kernel takes one vector, of which something is always needed: XLA cannot compile
+    one with an argument that turns out not to be.
+
+    Args:
+        loop: A function of pytrees of arrays, whose result is that of the loop.
+        *args: Its arguments.
+    """
+    if jax.default_backend() != "cpu" or not _fits_into_a_vector(args):
+        return loop(*args)
+    shapes = jax.eval_shape(lambda: args)
+    on_vector = lambda vector: loop(*from_vector(vector, shapes))
+    vector = _pack(args)
+    traced, results = jax.make_jaxpr(on_vector, return_shape=True)(vector)
     run = jaxpr_as_fun(traced)
-    leaves = jax.tree.leaves(args)
-    if is_small_arithmetic(traced):
-        with set_xla_metadata(xla_cpu_small_call="true", inlineable="false"):
-            results = jax.jit(run)(*leaves)
+    if is_small_loop(traced):
+        with set_xla_metadata(**AS_ONE):
+            leaves = jax.jit(_without_metadata(run))(vector)
     else:
-        results = run(*leaves)
-    return jax.tree.unflatten(jax.tree.structure(shapes), results)
+        leaves = run(vector)
+    return jax.tree.unflatten(jax.tree.structure(results), leaves)
 
 
-def is_small_arithmetic(traced: ClosedJaxpr) -> bool:
-    """Whether a program is made of primitives that compile into one kernel."""
-    return all(_is_small(equation) for equation in _equations(traced.jaxpr))
+def _fits_into_a_vector(args: Any) -> bool:
+    """Whether the arguments are few, and a vector of 64 bits holds them exactly."""
+    leaves = jax.tree.leaves(args)
+    sound = [_is_exact_in_64_bits(leaf) for leaf in leaves]
+    has_wide = any(leaf.dtype == jnp.float64 for leaf in leaves)
+    return has_wide and all(sound) and sum(leaf.size for leaf in leaves) <= LARGEST_VECTOR
 
 
-def _is_small(equation: Any) -> bool:
-    name = equation.primitive.name
-    if name == "dot_general":
-        return all(var.aval.size <= LARGEST_PRODUCT for var in equation.invars)
-    return name in ARITHMETIC
+def _is_exact_in_64_bits(leaf: Array) -> bool:
+    is_small_integer = leaf.dtype == jnp.bool_ or jnp.issubdtype(leaf.dtype, jnp.integer)
+    return jnp.issubdtype(leaf.dtype, jnp.floating) or (is_small_integer and leaf.ndim == 0)
 
 
-def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
-    """All equations of a program, those of programs inside of it, too."""
-    for equation in jaxpr.eqns:
-        yield equation
-        for inner in jax.tree.leaves(
-            list(equation.params.values()),
-            is_leaf=lambda leaf: isinstance(leaf, ClosedJaxpr | Jaxpr),
-        ):
-            if isinstance(inner, ClosedJaxpr):
-                yield from _equations(inner.jaxpr)
-            elif isinstance(inner, Jaxpr):
-                yield from _equations(inner)
+def _pack(args: Any) -> Float[Array, " size"]:
+    flat = [leaf.astype(jnp.float64).reshape(-1) for leaf in jax.tree.leaves(args)]
+    return jnp.concatenate(flat)
+
+
+def _without_metadata(run: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, in which the calls are compiled as usual."""
+
+    def plain(vector: Any) -> Any:
+        with set_xla_metadata(**dict.fromkeys(AS_ONE)):
+            return run(vector)
+
+    return plain
+
+
+def is_small_loop(traced: ClosedJaxpr) -> bool:
+    """Whether a program is one loop over steps of small arithmetic."""
+    equations = traced.jaxpr.eqns
+    loops = [equation for equation in equations if equation.primitive.name == "while"]
+    others = [equation for equation in equations if equation.primitive.name != "while"]
+    if len(loops) != 1:
+        return False
+    inside = [*others, *_equations_inside(loops[0])]
+    return all(equation.primitive.name in ARITHMETIC for equation in inside)
+
+
+def _equations_inside(equation: Any) -> Iterator[Any]:
+    """All equations of the programs inside an equation, at any depth."""
+    is_program = lambda leaf: isinstance(leaf, ClosedJaxpr | Jaxpr)
+    parameters = list(equation.params.values())
+    for program in filter(is_program, jax.tree.leaves(parameters, is_leaf=is_program)):
+        jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+        for inner in jaxpr.eqns:
+            yield inner
+            yield from _equations_inside(inner)

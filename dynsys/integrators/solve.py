@@ -9,7 +9,6 @@ import jax
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.log import Carry, Log, Rows
 from dynsys.integrators.loop import run, shape_of_info
-from dynsys.integrators.one_kernel import as_one_kernel
 from dynsys.integrators.outputs import outputs
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.replay import Replay, pull_back
@@ -85,9 +84,7 @@ def _piece(method: Method) -> int:
 def _solve(
     problem: Problem, method: Method, piece: int | None = None
 ) -> tuple[Output, Log]:
-    arrays, rest = eqx.partition(problem, eqx.is_array)
-    loop = lambda arrays: run(eqx.combine(arrays, rest), method, piece=piece)
-    last, log = as_one_kernel(loop, arrays)
+    last, log = run(problem, method, piece=piece)
     dense = None if log.rows is None else _dense(problem, method, last, log.rows)
     if dense is not None and has_stop(problem):
         last, dense = _move_to_stop(problem, last, dense)

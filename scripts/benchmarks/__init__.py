@@ -1,0 +1,1 @@
+"""Benchmarks: `make benchmarks` runs them all and writes `docs/benchmarks.md`."""

@@ -1,0 +1,108 @@
+"""What a user would otherwise write, for a problem of `small_problems`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import heyoka
+import jax
+import jax.numpy as jnp
+import numba
+import numpy as np
+import scipy.integrate
+import sksundae.cvode
+
+import dynsys as ds
+from scripts.benchmarks.small_problems import END, OUTPUTS, TIMES, Problem
+from scripts.benchmarks.timing import Contestant
+
+Solve = Callable[[], np.ndarray]
+
+
+def reference(problem: Problem) -> np.ndarray:
+    """Positions by SciPy's Radau at tolerances that leave an error below 1e-10."""
+    solution = scipy.integrate.solve_ivp(
+        problem.fast_field, (0, END), problem.state, "Radau", TIMES, rtol=1e-12, atol=1e-14
+    )
+    return solution.y[:2].T
+
+
+def dynsys(problem: Problem, rtol: float, atol: float) -> Contestant:
+    """`dynsys.simulate` as it is."""
+
+    def solve() -> np.ndarray:
+        x0, v0 = problem.start
+        run = ds.simulate(
+            problem.system, x0, v0, t1=END, times=OUTPUTS, rtol=rtol, atol=atol
+        )
+        return np.asarray(run.x)
+
+    return Contestant("dynsys", solve)
+
+
+def plain_diffrax(
+    problem: Problem, solver: diffrax.AbstractSolver, rtol: float, atol: float
+) -> Contestant:
+    """`diffrax.diffeqsolve` under `jax.jit`."""
+
+    @jax.jit
+    def run(state: Any, rtol: Any, atol: Any) -> Any:
+        return diffrax.diffeqsolve(
+            diffrax.ODETerm(problem.jax_field),
+            solver,
+            0.0,
+            END,
+            None,
+            state,
+            saveat=diffrax.SaveAt(ts=jnp.asarray(TIMES)),
+            stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
+            max_steps=65_536,
+        ).ys
+
+    state = jnp.asarray(problem.state)
+    solve = lambda: np.asarray(run(state, rtol, atol))[:, :2]
+    return Contestant(f"diffrax {type(solver).__name__}", solve)
+
+
+def lsoda(problem: Problem, rtol: float, atol: float, compiled: bool) -> Contestant:
+    """SciPy's LSODA, with a field of NumPy or of numba."""
+    field = problem.fast_field if compiled else problem.fast_field.py_func  # pyright: ignore
+
+    def solve() -> np.ndarray:
+        solution = scipy.integrate.solve_ivp(
+            field, (0, END), problem.state, "LSODA", TIMES, rtol=rtol, atol=atol
+        )
+        return solution.y[:2].T
+
+    return Contestant("SciPy LSODA, " + ("numba" if compiled else "NumPy"), solve)
+
+
+def cvode(problem: Problem, rtol: float, atol: float) -> Contestant:
+    """SUNDIALS' CVODE (BDF) with a field of numba."""
+    field = problem.fast_field
+
+    @numba.njit
+    def write(t: float, y: np.ndarray, out: np.ndarray) -> None:
+        out[:] = field(t, y)
+
+    solver = sksundae.cvode.CVODE(write, rtol=rtol, atol=atol, max_num_steps=100_000)
+    return Contestant(
+        "CVODE, numba", lambda: np.asarray(solver.solve(TIMES, problem.state).y)[:, :2]
+    )
+
+
+def taylor(problem: Problem, rtol: float) -> Contestant:
+    """The Taylor method of heyoka, on the Rosenbrock problem."""
+    x, y, p, q = heyoka.make_vars("x", "y", "p", "q")
+    step = y - x * x
+    g0, g1 = -2.0 * (1.0 - x) - 400.0 * x * step, 200.0 * step
+    c0, c1 = 8.0 * x - 10.0 * p, 8.0 * y - 10.0 * q
+    equations = [(x, c0 - 0.1 * g0), (y, c1 - 0.1 * g1), (p, c0), (q, c1)]
+    integrator = heyoka.taylor_adaptive(equations, problem.state.tolist(), tol=rtol)
+
+    def solve() -> np.ndarray:
+        integrator.time = 0.0
+        integrator.state[:] = problem.state
+        return integrator.propagate_grid(TIMES)[5][:, :2]
+
+    return Contestant("heyoka", solve)

@@ -1,0 +1,119 @@
+r"""Two problems in two dimensions, each written by hand for every contestant.
+
+The stiff one is VM-DIN-AVD with $f(x) = (x_1^2 + 10x_2^2)/2 + \sum_i\log\cosh x_i$,
+$\varepsilon(t) = \varepsilon_0(1+t)^{-4}$, $\alpha = \varepsilon/2$, $\beta = 1$ from
+$x_0 = (1, 2)$, $v_0 = (1, -1)$; the other one is g-DIN with $\alpha = 2$, $\beta = 0.1$ on
+the smooth Rosenbrock function from $(-1.5, 2)$ at rest. Both run to $T = 20$.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numba
+import numpy as np
+
+import dynsys as ds
+
+END = 20.0
+OUTPUTS = 201
+TIMES = np.linspace(0.0, END, OUTPUTS)
+
+
+class Problem(NamedTuple):
+    """A problem in the form that each contestant takes.
+
+    Args:
+        name: Its name.
+        system: As a system.
+        start: Position, and velocity or `None`.
+        state: The initial state `(2 components) x 2` as one vector.
+        jax_field: The field `(t, y, args)` in JAX, as a user of diffrax writes it.
+        fast_field: The field `(t, y) -> array`, compiled by numba.
+        stiff: Whether explicit methods are held back by stability.
+    """
+
+    name: str
+    system: Any
+    start: tuple[Any, Any]
+    state: np.ndarray
+    jax_field: Callable[..., Any]
+    fast_field: Callable[..., np.ndarray]
+    stiff: bool
+
+
+def log_cosh_bowl(x: Any) -> Any:
+    """The objective of the stiff problem."""
+    return 0.5 * (x[0] ** 2 + 10 * x[1] ** 2) + jnp.sum(jnp.log(jnp.cosh(x)))
+
+
+def rosenbrock(x: Any) -> Any:
+    """The objective of the other problem."""
+    return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+
+
+def variable_mass(mass: float) -> Problem:
+    """VM-DIN-AVD with a given initial mass."""
+    schedules = ds.schedules.PowerLaw(mass, 4.0), ds.schedules.PowerLaw(mass / 2, 4.0)
+    gradient = jax.grad(log_cosh_bowl)
+
+    def jax_field(t: Any, y: Any, _: Any) -> Any:
+        x, p = y[:2], y[2:]
+        epsilon = mass * (1 + t) ** -4
+        rate = -4 * epsilon / (1 + t)
+        g = gradient(x)
+        v = (p - g) / epsilon
+        return jnp.concatenate([v, (rate - epsilon / 2) * v - g])
+
+    @numba.njit
+    def fast_field(t: float, y: np.ndarray) -> np.ndarray:
+        epsilon = mass * (1 + t) ** -4
+        slip = -4 * epsilon / (1 + t) - epsilon / 2
+        g0, g1 = y[0] + np.tanh(y[0]), 10 * y[1] + np.tanh(y[1])
+        v0, v1 = (y[2] - g0) / epsilon, (y[3] - g1) / epsilon
+        return np.array([v0, v1, slip * v0 - g0, slip * v1 - g1])
+
+    x0, v0 = np.array([1.0, 2.0]), np.array([1.0, -1.0])
+    slope = np.array([1.0, 10.0]) * x0 + np.tanh(x0)
+    return Problem(
+        "VM-DIN-AVD, stiff",
+        ds.VMDINAVD(log_cosh_bowl, *schedules, 1.0),
+        (jnp.asarray(x0), jnp.asarray(v0)),
+        np.concatenate([x0, mass * v0 + slope]),
+        jax_field,
+        fast_field,
+        True,
+    )
+
+
+def rosenbrock_gdin() -> Problem:
+    """g-DIN on the smooth Rosenbrock function."""
+    alpha, beta = 2.0, 0.1
+    gradient = jax.grad(rosenbrock)
+
+    def jax_field(_: Any, y: Any, __: Any) -> Any:
+        theta, psi = y[:2], y[2:]
+        common = (1 / beta - alpha) * theta - psi / beta
+        return jnp.concatenate([common - beta * gradient(theta), common])
+
+    @numba.njit
+    def fast_field(_: float, y: np.ndarray) -> np.ndarray:
+        step = y[1] - y[0] ** 2
+        g0, g1 = -2 * (1 - y[0]) - 400 * y[0] * step, 200 * step
+        c0 = (1 / beta - alpha) * y[0] - y[2] / beta
+        c1 = (1 / beta - alpha) * y[1] - y[3] / beta
+        return np.array([c0 - beta * g0, c1 - beta * g1, c0, c1])
+
+    theta = np.array([-1.5, 2.0])
+    slope = np.array([-2 * 2.5 + 600 * (2 - 2.25), 200 * (2 - 2.25)])
+    psi = (1 - alpha * beta) * theta - beta**2 * slope
+    return Problem(
+        "g-DIN, Rosenbrock",
+        ds.GDIN(rosenbrock, alpha, beta),
+        (jnp.asarray(theta), None),
+        np.concatenate([theta, psi]),
+        jax_field,
+        fast_field,
+        False,
+    )

@@ -1,0 +1,88 @@
+"""Loops compiled as one kernel: same numbers, and only where it can be done."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import dynsys as ds
+from dynsys.integrators.one_kernel import as_one_kernel, is_small_loop
+
+LOSSES = {
+    "powers": lambda x: jnp.sum(x**4 + jnp.abs(x) ** 2.5 + jnp.cbrt(1 + x**2)),
+    "exponentials": lambda x: jnp.sum(jnp.exp(x) + jnp.expm1(x) ** 2 + jnp.exp2(x)),
+    "logarithms": lambda x: jnp.sum(jnp.log1p(x**2) + jnp.log(2 + x**2)),
+    "circular": lambda x: jnp.sum(2 * x**2 - jnp.cos(x) + jnp.arctan(x) + jnp.sin(x) ** 2),
+    "hyperbolic": lambda x: jnp.sum(jnp.cosh(x) + jnp.tanh(x) ** 2 + jnp.arcsinh(x) ** 2),
+    "roots": lambda x: jnp.sqrt(1 + jnp.sum(x**2)) + jnp.linalg.norm(x - 3) ** 2,
+    "logistic": lambda x: jnp.sum(jax.nn.sigmoid(x) + jax.nn.softplus(x) + x**2),
+    "softmax": lambda x: jax.nn.logsumexp(x) + jnp.sum(x**2),
+    "error function": lambda x: jnp.sum(x**2 + jax.scipy.special.erf(x)),
+    "indexing": lambda x: jnp.sum(x[jnp.array([1, 0, 1])] ** 2) + x[-1] ** 2,
+    "rolls": lambda x: jnp.sum((x - jnp.roll(x, 1)) ** 2) + jnp.sum(x[::-1] ** 2),
+    "concatenation": lambda x: jnp.sum(jnp.concatenate([x, 2 * x, jnp.ones(2)]) ** 2),
+    "products": lambda x: 10 + jnp.prod(x) + jnp.sum(x**2),
+    "maxima": lambda x: (
+        jnp.sum(jnp.clip(x, -9, 9) ** 2) + jnp.max(x + 9 * jnp.eye(2)[0]) ** 2
+    ),
+    "branches": lambda x: jnp.sum(jnp.where(x > 0, x**2, 2 * x**2)),
+    "huber": lambda x: jnp.sum(jnp.where(jnp.abs(x) < 1, x**2 / 2, jnp.abs(x) - 0.5)),
+    "inner jit": lambda x: jax.jit(lambda y: jnp.sum(y**2))(x),
+    "reshapes": lambda x: jnp.sum(jnp.outer(x, x).T.reshape(-1)) + 2 * jnp.sum(x**2),
+    "matrix product": lambda x: x @ jnp.array([[2.0, 1.0], [1.0, 3.0]]) @ x,
+    "sorting": lambda x: jnp.sum(jnp.sort(x) * jnp.array([1.0, 2.0])) + jnp.sum(x**2),
+    "solving": lambda x: x @ jnp.linalg.solve(jnp.array([[2.0, 1.0], [1.0, 3.0]]), x),
+    "inner loop": lambda x: jax.lax.fori_loop(0, 3, lambda _, s: s + jnp.sum(x**2), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("options", [{"times": 5}, {"times": 5, "stop": 1e-9}])
+def test_paths_are_those_of_a_loop_over_kernels(name, options, monkeypatch):
+    loss, start = LOSSES[name], [0.7, -0.4]
+    system = ds.DIN(loss, 1.0, 0.1)
+    one = ds.simulate(system, start, t1=2.0, **options)
+    monkeypatch.setattr("dynsys.integrators.one_kernel.is_small_loop", lambda _: False)
+    jax.clear_caches()
+    many = ds.simulate(ds.DIN(loss, 1.0, 0.1), start, t1=2.0, **options)
+    np.testing.assert_allclose(one.x, many.x, rtol=1e-9, atol=1e-12)
+    assert int(one.stats.steps) == int(many.stats.steps)
+
+
+def traced(body):
+    loop = lambda x: jax.lax.while_loop(lambda y: y[0] < 3.0, body, x)
+    return jax.make_jaxpr(loop)(jnp.zeros(2))
+
+
+def test_arithmetic_becomes_one_kernel():
+    assert is_small_loop(traced(lambda y: jnp.where(y > 1, y * 2, jnp.cos(y))))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda y: jnp.eye(2) @ y,
+        jnp.sort,
+        lambda y: jnp.linalg.solve(jnp.eye(2), y),
+        lambda y: jax.lax.fori_loop(0, 3, lambda _, z: z + 1, y),
+        lambda y: jax.lax.cond(y[0] > 1, jnp.cos, jnp.sin, y),
+    ],
+)
+def test_libraries_and_inner_loops_do_not(body):
+    assert not is_small_loop(traced(body))
+
+
+def test_compiled_program_holds_one_call():
+    def loop(x, unused):
+        step = lambda y: y * 1.1 + 0.0 * jnp.cos(y)
+        return jax.lax.while_loop(lambda y: y[0] < 3.0, step, x)
+
+    program = jax.jit(lambda x, unused: as_one_kernel(loop, x, unused))
+    lowered = program.lower(jnp.ones(2), jnp.zeros(3))
+    assert "xla_cpu_small_call" in lowered.as_text(dialect="hlo")
+    np.testing.assert_array_equal(program(jnp.ones(2), jnp.zeros(3)), loop(jnp.ones(2), 0))
+
+
+def test_an_argument_that_turns_out_unused_compiles():
+    run = ds.simulate(ds.DIN(lambda x: x**2, 1.0, 0.1), 1.0, t1=1.0, dense=True)
+    assert run.result.ok
