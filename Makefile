@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 MADE_OF := $(shell { cat requirements.lock pyproject.toml; $(PYTHON) --version; pwd; } 2>&1 | cksum | tr ' ' '-')
 
 .DEFAULT_GOAL := help
-.PHONY: help install figures test check lint types layers docs lock clean
+.PHONY: help install figures benchmarks test check lint types layers docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -24,6 +24,10 @@ $(STAMP)-$(MADE_OF):
 
 figures: install ## Draw every figure into figures/
 	$(BIN)/python -m scripts --output figures
+
+benchmarks: install ## Measure against other tools and write docs/benchmarks.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[benchmarks]'
+	$(BIN)/python -m scripts.benchmarks
 
 test: install ## Run all tests, the doctests and the code of the documentation
 	$(BIN)/python -m pytest

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import diffrax
+import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from dynsys.integrators.rodas5p import STAGES, Rodas5P
@@ -53,11 +54,13 @@ def cost(solver: Any, system: AbstractSystem, attempts: Int[Array, ""]) -> Cost:
     Each evaluation of the field takes one gradient, and along a Newton direction one
     Hessian, in product form when it is large. Two evaluations choose the first step; a
     method that reuses its last stage makes one more at the start. A Rosenbrock step
-    also takes the Jacobian and the derivative in time of the field, once each.
+    also takes a gradient with the Hessian; where the Jacobian of the state is formed, the
+    derivative of the field in time takes another one.
     """
     is_newton = int(isinstance(system, AbstractDampedNewton))
     if isinstance(solver, Rodas5P):
-        evaluations = 2 + (STAGES + 2) * attempts
+        is_formed = system.feedback(jnp.zeros(())) is None
+        evaluations = 2 + (STAGES + 1 + int(is_formed)) * attempts
         return Cost(evaluations, attempts + is_newton * evaluations)
     is_plain = not isinstance(solver, diffrax.HalfSolver)
     if is_plain and isinstance(solver, diffrax.AbstractERK):

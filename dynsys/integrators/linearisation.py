@@ -51,6 +51,7 @@ def _linearise_feedback(
     system: AbstractSystem, feedback: Feedback, t: Time, state: Any, shift: Any
 ) -> Linearisation:
     """One symmetric system of the size of the position."""
+    feedback = jax.tree.map(lambda scalar: scalar.astype(shift.dtype), feedback)
     position = system.position(state)
     gradient, hessian = hessian_at(system.gradient, position)
     small = eliminate(feedback, shift)

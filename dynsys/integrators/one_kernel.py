@@ -90,7 +90,6 @@ ARITHMETIC = frozenset(
         "rev",
         "round",
         "rsqrt",
-        "scatter",
         "select_n",
         "sign",
         "sin",
@@ -136,12 +135,25 @@ def as_one_kernel(loop: Callable[..., Any], *args: Any) -> Any:
     vector = _pack(args)
     traced, results = jax.make_jaxpr(on_vector, return_shape=True)(vector)
     run = jaxpr_as_fun(traced)
-    if is_small_loop(traced):
-        with set_xla_metadata(**AS_ONE):
-            leaves = jax.jit(_without_metadata(run))(vector)
-    else:
-        leaves = run(vector)
+    leaves = _one_kernel(run)(vector) if is_small_loop(traced) else run(vector)
     return jax.tree.unflatten(jax.tree.structure(results), leaves)
+
+
+def _one_kernel(run: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function of a vector as one kernel, unless it is mapped over."""
+
+    @jax.custom_batching.custom_vmap
+    def alone(vector: Any) -> Any:
+        with set_xla_metadata(**AS_ONE):
+            return jax.jit(_without_metadata(run))(vector)
+
+    @alone.def_vmap
+    def _(axis_size: int, in_batched: Any, vectors: Any) -> tuple[Any, Any]:
+        del axis_size, in_batched
+        results = jax.vmap(run)(vectors)
+        return results, jax.tree.map(lambda _: True, results)
+
+    return alone
 
 
 def _fits_into_a_vector(args: Any) -> bool:

@@ -96,7 +96,8 @@ def _dense(problem: Problem, method: Method, last: Carry, rows: Rows) -> DenseOu
     info = shape_of_info(problem, method)
     infos = jax.vmap(lambda row: from_vector(row, info))(rows.infos)
     local = method.solver.interpolation_cls
-    return DenseOutput(problem.t0, last.t, *rows.ends.T, infos, local)
+    starts, ends = rows.ends[:, 0], rows.ends[:, 1]
+    return DenseOutput(problem.t0, last.t, starts, ends, infos, local)
 
 
 def _move_to_stop(

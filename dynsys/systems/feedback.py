@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.trees import Position, combine
@@ -97,6 +98,6 @@ def solve_eliminated(
     return u, jax.tree.map(divide, rest)
 
 
-def drift(feedback: Callable[[Scalar], Feedback], t: Scalar) -> Feedback:
-    """The time derivatives of the scalars of a system."""
-    return jax.jvp(feedback, (t,), (jax.numpy.ones_like(t),))[1]
+def drift(feedback: Callable[[Scalar], Any], t: Scalar) -> Feedback:
+    """The time derivatives of the scalars of a system that has them."""
+    return jax.jvp(feedback, (t,), (jnp.ones_like(t),))[1]

@@ -85,15 +85,15 @@ class AbstractInertialNewton(AbstractSystem):
         self, t: Time, state: MomentumState | VelocityState
     ) -> MomentumState | VelocityState:
         t = as_time(t)
-        feedback = self.feedback(t)
-        if feedback is None:
+        if isinstance(state, VelocityState):
             return self._velocity_field(t, state)
-        return MomentumState(*feedback.rates(state, self.gradient(state.x)))
+        rates = self._feedback(t).rates(state, self.gradient(state.x))
+        return MomentumState(*rates)
 
     def feedback(self, t: Time) -> Feedback | None:
-        if not self.hessian_free:
-            return None
-        t = as_time(t)
+        return self._feedback(as_time(t)) if self.hessian_free else None
+
+    def _feedback(self, t: Time) -> Feedback:
         now, rate = jax.jvp(self.coefficients, (t,), (jnp.ones_like(t),))
         # p' = slip v + (beta' - b) grad f, with v = (p - beta grad f) / epsilon.
         slip = rate.epsilon - now.alpha

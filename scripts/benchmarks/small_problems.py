@@ -31,7 +31,6 @@ class Problem(NamedTuple):
         state: The initial state `(2 components) x 2` as one vector.
         jax_field: The field `(t, y, args)` in JAX, as a user of diffrax writes it.
         fast_field: The field `(t, y) -> array`, compiled by numba.
-        stiff: Whether explicit methods are held back by stability.
     """
 
     name: str
@@ -40,7 +39,6 @@ class Problem(NamedTuple):
     state: np.ndarray
     jax_field: Callable[..., Any]
     fast_field: Callable[..., np.ndarray]
-    stiff: bool
 
 
 def log_cosh_bowl(x: Any) -> Any:
@@ -83,7 +81,6 @@ def variable_mass(mass: float) -> Problem:
         np.concatenate([x0, mass * v0 + slope]),
         jax_field,
         fast_field,
-        True,
     )
 
 
@@ -115,5 +112,4 @@ def rosenbrock_gdin() -> Problem:
         np.concatenate([theta, psi]),
         jax_field,
         fast_field,
-        False,
     )
