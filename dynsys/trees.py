@@ -57,7 +57,8 @@ def norm(tree: Position) -> Float[Array, ""]:
     scale = jnp.where((scale > 0) & jnp.isfinite(scale), scale, 1)
     unit = combine((1 / scale, tree))
     total = dot(unit, unit)
-    return scale * jnp.where(total > 0, jnp.sqrt(jnp.where(total > 0, total, 1)), 0)
+    # What is not positive is 0, or not a number and must stay so.
+    return scale * jnp.where(total > 0, jnp.sqrt(jnp.where(total > 0, total, 1)), total)
 
 
 def largest(tree: Position) -> Float[Array, ""]:
