@@ -3,8 +3,7 @@
 from typing import Any, NamedTuple
 
 import diffrax
-import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from dynsys.integrators.rodas5p import STAGES, Rodas5P
 from dynsys.objectives.objective import is_known_smooth
@@ -48,7 +47,9 @@ def choose_solver(system: AbstractSystem, size: int) -> Choice:
     )
 
 
-def cost(solver: Any, system: AbstractSystem, attempts: Int[Array, ""]) -> Cost:
+def cost(
+    solver: Any, system: AbstractSystem, t: Float[Array, ""], attempts: Int[Array, ""]
+) -> Cost:
     """Gradients and Hessians that the steps of a run took.
 
     Each evaluation of the field takes one gradient, and along a Newton direction one
@@ -59,7 +60,7 @@ def cost(solver: Any, system: AbstractSystem, attempts: Int[Array, ""]) -> Cost:
     """
     is_newton = int(isinstance(system, AbstractDampedNewton))
     if isinstance(solver, Rodas5P):
-        is_formed = system.feedback(jnp.zeros(())) is None
+        is_formed = system.feedback(t) is None
         evaluations = 2 + (STAGES + 1 + int(is_formed)) * attempts
         return Cost(evaluations, attempts + is_newton * evaluations)
     is_plain = not isinstance(solver, diffrax.HalfSolver)

@@ -110,7 +110,7 @@ def _trajectory(
         dense = DepartureThenDense(inputs.t0, dense.t1, start.departure, dense)
     last = output.last
     attempts = last.accepted + last.rejected
-    spent = cost(options.method.solver, system, attempts)
+    spent = cost(options.method.solver, system, inputs.t0, attempts)
     stats = Stats(
         last.accepted,
         last.rejected,

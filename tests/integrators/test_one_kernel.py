@@ -37,9 +37,8 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("options", [{"times": 5}, {"times": 5, "stop": 1e-9}])
-def test_paths_are_those_of_a_loop_over_kernels(name, options, monkeypatch):
-    loss, start = LOSSES[name], [0.7, -0.4]
+def test_paths_are_those_of_a_loop_over_kernels(name, monkeypatch):
+    loss, start, options = LOSSES[name], [0.7, -0.4], {"times": 5, "stop": 1e-9}
     system = ds.DIN(loss, 1.0, 0.1)
     one = ds.simulate(system, start, t1=2.0, **options)
     monkeypatch.setattr("dynsys.integrators.one_kernel.is_small_loop", lambda _: False)
