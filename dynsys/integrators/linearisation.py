@@ -58,7 +58,9 @@ def _linearise_feedback(
     inverse = inverse_of_shifted(hessian, small.c0, small.c1)
 
     def solve(right_side: Any) -> Any:
-        solved = solve_eliminated(feedback, shift, right_side, inverse, hessian.product)
+        solved = solve_eliminated(
+            feedback, shift, small.mixing, right_side, inverse, hessian.product
+        )
         return type(right_side)(*solved)
 
     rates: Any = drift(system.feedback, t)

@@ -54,16 +54,18 @@ def begin(problem: Problem, solver: diffrax.AbstractSolver) -> Carry:
     )
 
 
-def run(problem: Problem, method: Method, *, piece: int | None = None) -> tuple[Carry, Log]:
+def run(
+    problem: Problem, method: Method, info: PyTree, *, piece: int | None = None
+) -> tuple[Carry, Log]:
     """Step from the start to the end, a stop or a failure.
 
     Args:
         problem: What to integrate.
         method: With what.
+        info: Shapes of what the solver keeps of one step.
         piece: Accepted steps between two states of the record; `None` for no record.
     """
     start = begin(problem, ready(method.solver, problem, "lax"))
-    info = shape_of_info(problem, method)
     arrays, rest = eqx.partition(problem, eqx.is_array)
 
     def loop(arrays: Any, start: Carry) -> tuple[Carry, Log]:

@@ -10,8 +10,9 @@ from jaxtyping import Array, Bool, Float, Int
 from dynsys.checks import as_number, known
 from dynsys.integrators.closures import open_system
 from dynsys.integrators.objective_check import check_objective
+from dynsys.integrators.outputs import choose
 from dynsys.integrators.request import read_interval, read_times
-from dynsys.result import Result, Status
+from dynsys.result import Result, Status, select
 from dynsys.systems.continuous_newton import ContinuousNewton
 from dynsys.systems.damped_newton import solve_shifted
 from dynsys.systems.gradient_flow import PositionState
@@ -23,11 +24,11 @@ Time = Float[Array, ""]
 CORRECTIONS = 12
 """Newton steps to a point of the path; from a good start four are enough."""
 
-CLOSE = 1e-12
-"""Size of the last correction relative to the position and to the first one. The next
-one would be its square."""
+CLOSE = {64: 1e-12, 32: 1e-5}
+"""Size of the last correction relative to the position and to the first one, by the
+number of bits. The next one would be its square."""
 
-ROUNDED = 1e-8
+ROUNDED = {64: 1e-8, 32: 1e-3}
 """Below this relative size, or where the gradient is right to `CLOSE`, a correction that
 does not shrink any more is rounding."""
 
@@ -128,10 +129,17 @@ def _follow(
     start = _Place(t0, x0, jnp.maximum(span, 0), zero, zero, jnp.asarray(False))
     last, x = jax.lax.scan(advance, start, times)
     v = jax.vmap(opened.velocity)(times, PositionState(x))
-    failed = last.failed | ~jnp.isfinite(norm(jax.tree.map(jnp.sum, v)))
-    known_until = jnp.where(last.failed, last.t, times[-1])
-    code = jnp.where(failed, int(Status.NOT_POSITIVE_DEFINITE), int(Status.SUCCESS))
-    tolerance = jnp.asarray(CLOSE, t0.dtype)
+    is_finite = jnp.isfinite(norm(jax.tree.map(jnp.sum, v)))
+    ordered = (times[0] >= t0) & jnp.all(times[1:] > times[:-1])
+    code = select(
+        (~ordered, Status.BAD_TIMES),
+        (opened.regularization != 0, Status.COEFFICIENT_OUT_OF_RANGE),
+        (last.failed | ~is_finite, Status.NOT_POSITIVE_DEFINITE),
+    )
+    result = Result(code, jnp.where(last.failed, last.t, times[-1]), last.step)
+    unknown = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), (x, v))
+    x, v = choose(result.ok | (times <= last.t) & last.failed, (x, v), unknown)
+    tolerance = jnp.asarray(CLOSE[jnp.finfo(t0.dtype).bits], t0.dtype)
     reason = "the gradient of continuous Newton stays on a ray"
     stats = Stats(last.taken, last.refused, None, None, None, "newton_path", reason)
     return Trajectory(
@@ -144,7 +152,7 @@ def _follow(
         events=KinkEvents.none(0, t0.dtype),
         unique=jnp.asarray(True),
         stats=stats,
-        result=Result(code, known_until, last.step),
+        result=result,
         rtol=tolerance,
         atol=tolerance,
         dense=None,
@@ -169,11 +177,11 @@ def _advance(
         t = jnp.minimum(now.t + now.step, until)
         decay = jnp.exp(-(t - t0) / system.beta.astype(t.dtype))
         x, converged = _correct(system, now.x, combine((decay, gradient)))
-        choose = lambda new, old: jnp.where(converged, new, old)
+        keep = lambda new, old: jnp.where(converged, new, old)
         step = jnp.where(converged, 2 * now.step, (t - now.t) / 4)
         return _Place(
-            choose(t, now.t),
-            jax.tree.map(choose, x, now.x),
+            keep(t, now.t),
+            jax.tree.map(keep, x, now.x),
             step,
             now.taken + converged.astype(int),
             now.refused + (~converged).astype(int),
@@ -196,6 +204,7 @@ def _correct(
     system: ContinuousNewton, x: Position, target: Position
 ) -> tuple[Position, Bool[Array, ""]]:
     """Newton's method for the point with a given gradient."""
+    bits = jnp.finfo(time_dtype(x)).bits
 
     def goes_on(now: _Correction) -> Array:
         return ~(now.converged | now.diverged) & (now.tried < CORRECTIONS)
@@ -208,14 +217,15 @@ def _correct(
         first = jnp.where(now.tried == 0, size, now.first)
         scale = norm(now.x) + first
         shrinks = size <= 0.5 * now.size
-        is_small = (size <= ROUNDED * scale) | (norm(left) <= CLOSE * norm(target))
+        is_right = norm(left) <= CLOSE[bits] * norm(target)
+        is_small = (size <= ROUNDED[bits] * scale) | is_right
         is_rounding = ~shrinks & is_small
         return _Correction(
             combine((1.0, now.x), (1.0, change)),
             first,
             size,
             now.tried + 1,
-            (size <= CLOSE * scale) | is_rounding,
+            (size <= CLOSE[bits] * scale) | is_rounding,
             ~(shrinks | is_rounding),
         )
 

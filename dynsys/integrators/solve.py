@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import diffrax
 import equinox as eqx
 import jax
+from jaxtyping import PyTree
 
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.log import Carry, Log, Rows
@@ -84,16 +85,18 @@ def _piece(method: Method) -> int:
 def _solve(
     problem: Problem, method: Method, piece: int | None = None
 ) -> tuple[Output, Log]:
-    last, log = run(problem, method, piece=piece)
-    dense = None if log.rows is None else _dense(problem, method, last, log.rows)
+    info = shape_of_info(problem, method)
+    last, log = run(problem, method, info, piece=piece)
+    dense = None if log.rows is None else _dense(problem, method, info, last, log.rows)
     if dense is not None and has_stop(problem):
         last, dense = _move_to_stop(problem, last, dense)
     states, slopes = outputs(problem, last, log, dense)
     return Output(states, slopes, last, dense if method.dense else None), log
 
 
-def _dense(problem: Problem, method: Method, last: Carry, rows: Rows) -> DenseOutput:
-    info = shape_of_info(problem, method)
+def _dense(
+    problem: Problem, method: Method, info: PyTree, last: Carry, rows: Rows
+) -> DenseOutput:
     infos = jax.vmap(lambda row: from_vector(row, info))(rows.infos)
     local = method.solver.interpolation_cls
     starts, ends = rows.ends[:, 0], rows.ends[:, 1]

@@ -71,6 +71,7 @@ def eliminate(feedback: Feedback, shift: Any) -> Eliminated:
 def solve_eliminated(
     feedback: Feedback,
     shift: Any,
+    mixing: Any,
     right_side: tuple[Position, ...],
     solve: Callable[[Position], Position],
     hessian: Callable[[Position], Position],
@@ -80,6 +81,7 @@ def solve_eliminated(
     Args:
         feedback: The scalars of $J$.
         shift: The scalar $\sigma$.
+        mixing: The scalar $m$ of `eliminate`.
         right_side: The components of $r$.
         solve: The inverse of $c_0I + c_1\nabla^2f$ of `eliminate`.
         hessian: The product $v \mapsto \nabla^2f\,v$.
@@ -91,7 +93,6 @@ def solve_eliminated(
         return (solve(right_side[0]),)
     first, second = right_side
     (_, _), (a21, a22) = feedback.linear
-    mixing = eliminate(feedback, shift).mixing
     u = solve(combine((1.0, first), (mixing, second)))
     rest = combine((1.0, second), (a21, u), (feedback.gradient[1], hessian(u)))
     divide = lambda leaf: leaf / (shift - a22).astype(leaf.dtype)

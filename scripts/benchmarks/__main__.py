@@ -11,7 +11,13 @@ import jax
 
 import dynsys as ds
 from scripts.benchmarks import contestants as who
-from scripts.benchmarks.small_problems import END, Problem, rosenbrock_gdin, variable_mass
+from scripts.benchmarks.small_problems import (
+    END,
+    OUTPUTS,
+    Problem,
+    rosenbrock_gdin,
+    variable_mass,
+)
 from scripts.benchmarks.timing import Timing, race
 
 RTOL, ATOL = 1e-6, 1e-9
@@ -42,34 +48,25 @@ def main() -> None:
     jax.config.update("jax_enable_x64", True)
     rounds = arguments.rounds
     stiff, other = variable_mass(1e-4), rosenbrock_gdin()
+    for_stiff = _contestants(stiff, diffrax.Kvaerno5())
+    for_other = [*_contestants(other, diffrax.Tsit5()), who.taylor(other, RTOL)]
     parts = [
         _head(rounds),
-        _section(stiff, race(_for_stiff(stiff), who.reference(stiff), rounds)),
-        _section(other, race(_for_other(other), who.reference(other), rounds)),
+        _section(stiff, race(for_stiff, who.reference(stiff), rounds)),
+        _section(other, race(for_other, who.reference(other), rounds)),
         _masses(),
     ]
     arguments.output.write_text("\n".join(parts))
     print(arguments.output)
 
 
-def _for_stiff(problem: Problem) -> list[who.Contestant]:
+def _contestants(problem: Problem, solver: diffrax.AbstractSolver) -> list[who.Contestant]:
     return [
         who.dynsys(problem, RTOL, ATOL),
-        who.plain_diffrax(problem, diffrax.Kvaerno5(), RTOL, ATOL),
+        who.plain_diffrax(problem, solver, RTOL, ATOL),
         who.lsoda(problem, RTOL, ATOL, compiled=False),
         who.lsoda(problem, RTOL, ATOL, compiled=True),
         who.cvode(problem, RTOL, ATOL),
-    ]
-
-
-def _for_other(problem: Problem) -> list[who.Contestant]:
-    return [
-        who.dynsys(problem, RTOL, ATOL),
-        who.plain_diffrax(problem, diffrax.Tsit5(), RTOL, ATOL),
-        who.lsoda(problem, RTOL, ATOL, compiled=False),
-        who.lsoda(problem, RTOL, ATOL, compiled=True),
-        who.cvode(problem, RTOL, ATOL),
-        who.taylor(problem, RTOL),
     ]
 
 
@@ -78,7 +75,7 @@ def _head(rounds: int) -> str:
     return HEAD.format(
         rtol=RTOL,
         atol=ATOL,
-        outputs=201,
+        outputs=OUTPUTS,
         rounds=rounds,
         cores=os.cpu_count(),
         machine=platform.machine(),

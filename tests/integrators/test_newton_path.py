@@ -59,6 +59,31 @@ def test_a_hessian_that_is_not_positive_definite_is_named():
         newton_path(system, [0.5], t1=1.0)
 
 
+def test_what_only_tracing_shows_is_not_a_number_and_recorded():
+    f = lambda x: jnp.sum(x**4 / 4 - x**2 / 2)
+
+    def run(regularization, times, x0):
+        system = ds.ContinuousNewton(f, regularization=regularization)
+        path = newton_path(system, x0, t1=1.0, times=times)
+        return path.x[-1, 0], path.result
+
+    cases = [(0.0, [0.1, 1.0], [2.0]), (0.1, [0.1, 1.0], [2.0])]
+    cases += [(0.0, [1.0, 0.1], [2.0]), (0.0, [0.1, 1.0], [0.5])]
+    columns = [jnp.array(column) for column in zip(*cases, strict=True)]
+    last, result = jax.vmap(run)(*columns)
+    np.testing.assert_array_equal(result.ok, [True, False, False, False])
+    np.testing.assert_array_equal(jnp.isfinite(last), result.ok)
+
+
+def test_float32_is_followed_to_its_precision():
+    system = ds.ContinuousNewton(lambda x: jnp.sum(jnp.cosh(x)))
+    x0 = jnp.array([1.0, -2.0], jnp.float32)
+    path = newton_path(system, x0, t1=2.0, times=5)
+    assert path.x.dtype == path.v.dtype == jnp.float32
+    exact = np.arcsinh(np.exp(-np.asarray(path.t))[:, None] * np.sinh(np.asarray(x0)))
+    np.testing.assert_allclose(path.x, exact, rtol=1e-5)
+
+
 def test_other_systems_and_regularization_are_refused():
     f = lambda x: x**2
     with pytest.raises(TypeError, match=r"must be a dynsys\.ContinuousNewton"):
