@@ -179,13 +179,14 @@ def _advance(
         x, converged = _correct(system, now.x, combine((decay, gradient)))
         keep = lambda new, old: jnp.where(converged, new, old)
         step = jnp.where(converged, 2 * now.step, (t - now.t) / 4)
+        too_short = (step < SMALLEST * span) | (now.t + step <= now.t)
         return _Place(
             keep(t, now.t),
             jax.tree.map(keep, x, now.x),
             step,
             now.taken + converged.astype(int),
             now.refused + (~converged).astype(int),
-            step < SMALLEST * span,
+            ~converged & too_short,
         )
 
     return jax.lax.while_loop(goes_on, attempt, place)

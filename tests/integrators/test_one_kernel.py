@@ -1,12 +1,19 @@
 """Loops compiled as one kernel: same numbers, and only where it can be done."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.integrators.one_kernel import as_one_kernel, is_small_loop
+from dynsys.integrators.one_kernel import (
+    ARITHMETIC,
+    _equations_inside,
+    as_one_kernel,
+    is_small_loop,
+)
 
 LOSSES = {
     "powers": lambda x: jnp.sum(x**4 + jnp.abs(x) ** 2.5 + jnp.cbrt(1 + x**2)),
@@ -85,3 +92,47 @@ def test_compiled_program_holds_one_call():
 def test_an_argument_that_turns_out_unused_compiles():
     run = ds.simulate(ds.DIN(lambda x: x**2, 1.0, 0.1), 1.0, t1=1.0, dense=True)
     assert run.result.ok
+
+
+def everything(y):
+    """A value that takes each admitted primitive that is not one of programs' structure."""
+    u = jnp.tanh(y) / 2
+    whole = jnp.round(3 * u).astype(int)
+    lax, special = jax.lax, jax.scipy.special
+    parts = [
+        *(f(u) for f in (jnp.arcsin, jnp.arccos, jnp.arctan, jnp.arctanh, jnp.arcsinh)),
+        *(f(u) for f in (jnp.sin, jnp.cos, jnp.tan, jnp.sinh, jnp.cosh, lax.logistic)),
+        *(f(u) for f in (jnp.exp, jnp.exp2, jnp.expm1, jnp.log1p, jnp.cbrt, jnp.abs)),
+        *(f(2 + u) for f in (jnp.log, jnp.sqrt, lax.rsqrt, jnp.arccosh, lax.square)),
+        *(f(u) for f in (special.erf, special.erfc, jnp.sign, jnp.floor, jnp.ceil)),
+        *(f(u) for f in (jnp.max, jnp.min, jnp.prod, jnp.sum, jnp.argmax, jnp.argmin)),
+        *(f(u, 0.1 - u) for f in (lax.max, lax.min, jnp.arctan2, lax.sub, lax.pow)),
+        *(f(u < 0.2) for f in (jnp.all, jnp.any, jnp.logical_not, lax.stop_gradient)),
+        *(f(u, u[::-1]) for f in (lax.eq, lax.ne, lax.lt, lax.le, lax.gt, lax.ge)),
+        *(f(whole, whole[::-1]) for f in (lax.bitwise_and, lax.bitwise_or)),
+        *(f(whole, whole[::-1]) for f in (lax.bitwise_xor, lax.rem)),
+        *jnp.split(jnp.concatenate([u, jnp.array(u, copy=True)]), 2),
+        -(u**3) * jnp.clip(u, -0.1, 0.1) + jnp.where(jnp.isfinite(u), u, lax.neg(u)),
+        lax.clamp(-0.1, u, 0.1) + jnp.round(u) + jnp.outer(u, u).T[0],
+        lax.dynamic_slice(jnp.pad(u, 1), (whole[0] % 3,), (2,)),
+        lax.dynamic_update_slice(u, jnp.ones(1), (whole[1] % 2,)),
+        u[jnp.abs(whole) % 2] + jnp.arange(2.0) + u.reshape(2, 1)[:, 0],
+        jax.nn.relu(u) + jnp.stack([u[1], u[0]]),
+    ]
+    total = sum(jnp.sum(jnp.nan_to_num(p.astype(float))) for p in parts)
+    return y + 1 + 1e-3 * total
+
+
+STRUCTURE = {"add_any", "custom_vjp_call", "jit", "nonbatchable", "pjit"}
+"""Primitives that are programs or do nothing, and the sum of two derivatives."""
+
+
+def test_each_admitted_primitive_compiles_into_a_kernel():
+    start = jnp.array([0.1, -0.3])
+    loop = lambda x: jax.lax.while_loop(lambda y: y[0] < 3.0, everything, x)
+    program = jax.make_jaxpr(loop)(start)
+    assert is_small_loop(program)
+    seen = {inner.primitive.name for inner in _equations_inside(program.jaxpr.eqns[-1])}
+    assert seen >= ARITHMETIC - STRUCTURE
+    one = jax.jit(partial(as_one_kernel, loop))(start)
+    np.testing.assert_allclose(one, loop(start), rtol=1e-12)
