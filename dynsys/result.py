@@ -159,7 +159,7 @@ def _sentence(code: Any, t: Any, step: Any) -> str:
 
 def select(*cases: tuple[Any, Status]) -> Int[Array, ""]:
     """The status of the first case whose condition holds, success if none does."""
-    code = jnp.asarray(int(Status.SUCCESS))
+    code = jnp.full((), int(Status.SUCCESS), int)
     for condition, status in reversed(cases):
         code = jnp.where(condition, int(status), code)
     return code

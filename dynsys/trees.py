@@ -138,7 +138,7 @@ def _is_number(leaf: Any) -> bool:
 
 def _as_leaf(name: str, value: Any) -> Float[Array, "..."]:
     try:
-        array = jnp.asarray(value)
+        array = value if isinstance(value, jax.Array) else jnp.asarray(value)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"`{name}` must hold real numbers or arrays of one shape, but {value!r} of "

@@ -15,6 +15,9 @@ SMALL = 128
 less than what an explicit method loses on a stiff problem."""
 
 
+EXPLICIT, IMPLICIT = diffrax.Tsit5(), Rodas5P()
+
+
 class Choice(NamedTuple):
     """A solver and the reason for it."""
 
@@ -32,17 +35,15 @@ class Cost(NamedTuple):
 def choose_solver(system: AbstractSystem, size: int) -> Choice:
     """Pick a solver by what is known before the run: smoothness and dimension."""
     if is_known_smooth(system.objective) is False:
-        return Choice(
-            diffrax.Tsit5(), "the objective is not smooth, so steps are kept explicit"
-        )
+        return Choice(EXPLICIT, "the objective is not smooth, so steps are kept explicit")
     if size <= SMALL:
         return Choice(
-            Rodas5P(),
+            IMPLICIT,
             f"small ({size} coordinates) and taken for smooth: implicit steps are cheap, "
             f"and stiffness does not shorten them",
         )
     return Choice(
-        diffrax.Tsit5(),
+        EXPLICIT,
         f"large ({size} coordinates), so one gradient an evaluation and no matrices",
     )
 

@@ -81,7 +81,7 @@ def _gradient_jumps(system: AbstractSystem, state: State, result: Result) -> boo
     x = system.position(state)
     v = system.velocity(jnp.asarray(result.t), state)
     step = float(result.step)
-    changes = [_gradient_change(system, x, v, reach * step) for reach in (20.0, 2.0)]
+    changes = [_gradient_change(system, x, v, reach * step) for reach in (100.0, 10.0)]
     size = float(norm(system.gradient(x)))
     if not all(map(math.isfinite, (*changes, size))):
         return False

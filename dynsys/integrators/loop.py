@@ -8,13 +8,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
+from dynsys.cached_call import cached_call
+from dynsys.integrators.first_step import first_step
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, lands, write
 from dynsys.integrators.one_kernel import as_one_kernel
-from dynsys.integrators.problem import TERM, Method, Problem, ready
+from dynsys.integrators.problem import TERM, Method, Problem, ready, step_control
 from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.stop import stop_holds_in
 from dynsys.result import Status
+from dynsys.systems.system import AbstractSystem, State
 
 Time = Float[Array, ""]
 
@@ -25,22 +28,17 @@ REPORT_EVERY = 256
 def begin(problem: Problem, solver: diffrax.AbstractSolver) -> Carry:
     """The start of a solve: size of the first step and state of the solver."""
     system, state, t0 = problem.system, problem.state, problem.t0
-    # Positions of mixed precision meet in diffrax's choice of the first step.
+    error_order: Any = solver.error_order(TERM)
+    first = first_step(problem, error_order)
+    # Positions of mixed precision meet in the types of the control.
     with jax.numpy_dtype_promotion("standard"):
-        end, control = problem.controller.init(
-            TERM,
-            t0,
-            problem.t1,
-            state,
-            None,
-            system,
-            solver.func,
-            solver.error_order(TERM),
+        _, control = step_control(problem, solver).init(
+            TERM, t0, problem.t1, state, first, system, solver.func, error_order
         )
-    end = jnp.asarray(end, t0.dtype)
+    end = t0 + first
     hidden = solver.init(TERM, t0, end, state, system)
     as_arrays = lambda tree: jax.tree.map(jnp.asarray, tree)
-    first, zero = jnp.asarray(end - t0), jnp.asarray(0)
+    zero = jnp.zeros((), int)
     return Carry(
         t=t0,
         state=state,
@@ -65,17 +63,17 @@ def run(
         info: Shapes of what the solver keeps of one step.
         piece: Accepted steps between two states of the record; `None` for no record.
     """
-    start = begin(problem, ready(method.solver, problem, "lax"))
     arrays, rest = eqx.partition(problem, eqx.is_array)
 
-    def loop(arrays: Any, start: Carry) -> tuple[Carry, Log]:
+    def loop(arrays: Any) -> tuple[Carry, Log]:
         problem = eqx.combine(arrays, rest)
+        start = begin(problem, ready(method.solver, problem, "lax"))
         is_running = lambda now: _is_running(problem.t1, method.max_steps, now[0])
         advance = lambda now: _step(problem, method, piece, now)
         log = empty_log(problem, method, info, piece)
         return jax.lax.while_loop(is_running, advance, (start, log))
 
-    carry, log = as_one_kernel(loop, arrays, start)
+    carry, log = as_one_kernel(loop, arrays)
     unfinished = (carry.t < problem.t1) & (carry.code == Status.SUCCESS)
     code = jnp.where(unfinished, int(Status.MAX_STEPS), carry.code)
     return carry._replace(code=code), close(log, carry)
@@ -105,19 +103,32 @@ def shape_of_info(problem: Problem, method: Method) -> PyTree:
     def info() -> PyTree:
         start = begin(problem, solver)
         end = problem.t0 + start.next_step
-        return solver.step(
-            TERM, problem.t0, end, problem.state, problem.system, start.hidden, False
-        )[2]
+        return _step_of(solver, problem.system, problem.t0, end, start.state, start.hidden)[
+            2
+        ]
 
     return eqx.filter_eval_shape(info)
+
+
+@cached_call
+def _step_of(
+    solver: diffrax.AbstractSolver,
+    system: AbstractSystem,
+    t: Time,
+    end: Time,
+    state: State,
+    hidden: PyTree,
+) -> Any:
+    """A step of the solver, which is traced once for its shapes and for the loop."""
+    return solver.step(TERM, t, end, state, system, hidden, False)
 
 
 def _try_step(
     problem: Problem, method: Method, solver: diffrax.AbstractSolver, carry: Carry
 ) -> tuple[Carry, Step]:
     end = _end_of_step(problem, method, carry)
-    new, error, info, hidden, result = solver.step(
-        TERM, carry.t, end, carry.state, problem.system, carry.hidden, False
+    new, error, info, hidden, result = _step_of(
+        solver, problem.system, carry.t, end, carry.state, carry.hidden
     )
     # Where the field is not defined the step is too long, not the solve at its end.
     error = jax.tree.map(
@@ -126,7 +137,7 @@ def _try_step(
     )
     error_order: Any = solver.error_order(TERM)
     with jax.numpy_dtype_promotion("standard"):
-        keep, _, next_end, _, control, _ = problem.controller.adapt_step_size(
+        keep, _, next_end, _, control, _ = step_control(problem, solver).adapt_step_size(
             carry.t,
             end,
             problem.system.controlled(carry.state),

@@ -134,7 +134,9 @@ def as_one_kernel(loop: Callable[..., Any], *args: Any) -> Any:
     traced, results = jax.make_jaxpr(on_vector, return_shape=True)(vector)
     run = jaxpr_as_fun(traced)
     leaves = _one_kernel(run)(vector) if is_small_loop(traced) else run(vector)
-    return jax.tree.unflatten(jax.tree.structure(results), leaves)
+    # A result that is a constant comes as a number of Python.
+    arrays = [jnp.asarray(leaf) for leaf in leaves]
+    return jax.tree.unflatten(jax.tree.structure(results), arrays)
 
 
 def _one_kernel(run: Callable[..., Any]) -> Callable[..., Any]:

@@ -41,11 +41,6 @@ class Problem(eqx.Module):
     stop_norm: Float[Array, ""] | None
     stop: Callable[..., Any] | None
 
-    @property
-    def controller(self) -> diffrax.PIDController:
-        """The control of the step size."""
-        return diffrax.PIDController(rtol=self.rtol, atol=self.atol, norm=root_mean_square)
-
 
 class Method(NamedTuple):
     """Everything about a run that is fixed when it is compiled.
@@ -73,6 +68,21 @@ def vector_field(t: Any, state: State, system: AbstractSystem) -> State:
 TERM = diffrax.ODETerm(vector_field)
 
 
+def step_control(problem: Problem, solver: diffrax.AbstractSolver) -> diffrax.PIDController:
+    """The control of the step size for a solver.
+
+    Where stability limits an explicit method, steps chosen by the last error alone are
+    rejected over and over; a part of the one before damps that.
+    """
+    is_explicit = isinstance(solver, diffrax.AbstractERK)
+    smooth: dict[str, Any] = (
+        {"pcoeff": 0.2, "icoeff": 0.5, "safety": 0.95} if is_explicit else {}
+    )
+    return diffrax.PIDController(
+        rtol=problem.rtol, atol=problem.atol, norm=root_mean_square, **smooth
+    )
+
+
 def ready(
     solver: diffrax.AbstractSolver, problem: Problem, stages: Literal["lax", "bounded"]
 ) -> diffrax.AbstractSolver:
@@ -94,10 +104,9 @@ def ready(
     finder: Any = solver.root_finder
     if eqx.is_array_like(finder.rtol):
         return solver
-    controller = problem.controller
     finder = eqx.tree_at(
         lambda tree: (tree.rtol, tree.atol, tree.norm),
         finder,
-        (controller.rtol, controller.atol, controller.norm),
+        (problem.rtol, problem.atol, root_mean_square),
     )
     return eqx.tree_at(lambda tree: tree.root_finder, solver, finder)

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsys.cached_call import cached_call
 from dynsys.integrators.closures import open_condition, open_system
 from dynsys.integrators.default_solver import cost
 from dynsys.integrators.dense import DepartureThenDense
@@ -30,14 +31,14 @@ from dynsys.trees import Position
 Time = Float[Array, ""]
 
 
-@eqx.filter_jit
+@cached_call
 def run_program(inputs: Inputs, options: Options) -> Trajectory:
     """Everything from numbers to a trajectory, in one program."""
     x = _initial_position(inputs)
     check_objective(inputs.system, x)
     given = inputs.system
     system = open_system(given, inputs.t0, x)
-    inputs = eqx.tree_at(lambda tree: tree.system, inputs, system)
+    inputs = inputs._replace(system=system)
     tolerances = Tolerances(inputs.rtol, inputs.atol)
     times = inputs.times
     if times is None:

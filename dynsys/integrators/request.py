@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +33,7 @@ STATES = (GDINState, MomentumState, PositionState, VelocityState)
 INCLUSIONS = ("clarke", "d_operator", "autodiff")
 
 
-class Inputs(eqx.Module):
+class Inputs(NamedTuple):
     """The numbers of a request: they may change without a new program."""
 
     system: AbstractSystem
@@ -148,7 +147,7 @@ def read_times(times: Any, t0: Any, t1: Any) -> tuple[Any, int]:
             )
         return None, int(times)
     values = known(times)
-    array = jnp.asarray(times)
+    array = jnp.asarray(times) if values is None else values
     if array.ndim != 1 or array.size == 0:
         raise ValueError(
             f"`times` must be a number of outputs or a one-dimensional array of times "

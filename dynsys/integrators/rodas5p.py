@@ -62,6 +62,11 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
     Cholesky up to 1024, beyond by conjugate gradients on Hessian-vector products. Of any
     other field the Jacobian is formed and factorised.
 
+    Where the mass $\varepsilon$ of a system is small next to the step, the error of the
+    position is $O(h^5) + O(\varepsilon h^2)$: of full order in the limit, where the
+    solution is that of continuous Newton, and with a reduction in between that the mass
+    makes harmless.
+
     Example:
         >>> import dynsys as ds
         >>> system = ds.DIN(lambda x: jnp.sum(x**4), alpha=1.0, beta=0.1)

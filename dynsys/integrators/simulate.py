@@ -6,6 +6,7 @@ from typing import Any
 import diffrax
 import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
@@ -166,13 +167,13 @@ def simulate(
 def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     """On the host: say why a run failed, and raise it if asked to."""
     code = trajectory.result.code
-    if is_concrete(code) and bool(code <= Status.STOPPED):
+    if is_concrete(code) and (np.asarray(code) <= Status.STOPPED).all():
         return trajectory
     # Under `jax.grad` the values are traced, but what they were is known.
     seen = jax.lax.stop_gradient(
         (trajectory.result, trajectory.final_state, trajectory.system)
     )
-    if not is_concrete(seen) or bool(seen[0].ok):
+    if not is_concrete(seen) or (np.asarray(seen[0].code) <= Status.STOPPED).all():
         return trajectory
     result, state, system = seen
     advice = advise(system, state, result)

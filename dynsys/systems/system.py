@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
+from dynsys.cached_call import cached_call
 from dynsys.checks import Kind
 from dynsys.schedules import Constant, Exponential, PowerLaw, evaluate
 from dynsys.systems.feedback import Feedback
@@ -45,6 +46,12 @@ class Constraint(NamedTuple):
     def is_monotone(self) -> bool:
         """Whether the ends of an interval tell everything."""
         return self.is_constant or isinstance(self.value, PowerLaw | Exponential)
+
+
+@cached_call
+def _gradient(objective: Callable[[Any], Any], x: Position) -> Position:
+    """A gradient, which is traced once however often a program takes it."""
+    return jax.grad(objective)(x)
 
 
 class AbstractSystem(eqx.Module):
@@ -102,7 +109,7 @@ class AbstractSystem(eqx.Module):
 
     def gradient(self, x: Position) -> Position:
         """Gradient of the objective; where it has a kink, what JAX returns there."""
-        return jax.grad(self.objective)(x)
+        return _gradient(self.objective, x)
 
     def state(self, *components: Any) -> State:
         """A state from its components, to start from any of them.

@@ -16,7 +16,8 @@ import dynsys as ds
 from scripts.benchmarks.small_problems import END, OUTPUTS, TIMES, Problem
 from scripts.benchmarks.timing import Contestant
 
-Solve = Callable[[], np.ndarray]
+Maker = Callable[[float, float], Contestant]
+"""Makes the contestant of given tolerances, rtol and atol."""
 
 
 def reference(problem: Problem) -> np.ndarray:
@@ -24,25 +25,23 @@ def reference(problem: Problem) -> np.ndarray:
     solution = scipy.integrate.solve_ivp(
         problem.fast_field, (0, END), problem.state, "Radau", TIMES, rtol=1e-12, atol=1e-14
     )
-    return solution.y[:2].T
+    return solution.y[: problem.dimension].T
 
 
-def dynsys(problem: Problem, rtol: float, atol: float) -> Contestant:
+def dynsys(problem: Problem) -> Maker:
     """`dynsys.simulate` as it is."""
 
-    def solve() -> np.ndarray:
+    def solve(rtol: float, atol: float) -> np.ndarray:
         x0, v0 = problem.start
         run = ds.simulate(
             problem.system, x0, v0, t1=END, times=OUTPUTS, rtol=rtol, atol=atol
         )
         return np.asarray(run.x)
 
-    return Contestant("dynsys", solve)
+    return _maker("dynsys", solve)
 
 
-def plain_diffrax(
-    problem: Problem, solver: diffrax.AbstractSolver, rtol: float, atol: float
-) -> Contestant:
+def plain_diffrax(problem: Problem, solver: diffrax.AbstractSolver) -> Maker:
     """`diffrax.diffeqsolve` under `jax.jit`."""
 
     @jax.jit
@@ -60,24 +59,27 @@ def plain_diffrax(
         ).ys
 
     state = jnp.asarray(problem.state)
-    solve = lambda: np.asarray(run(state, rtol, atol))[:, :2]
-    return Contestant(f"diffrax {type(solver).__name__}", solve)
+
+    def solve(rtol: float, atol: float) -> np.ndarray:
+        return np.asarray(run(state, rtol, atol))[:, : problem.dimension]
+
+    return _maker(f"diffrax {type(solver).__name__}", solve)
 
 
-def lsoda(problem: Problem, rtol: float, atol: float, compiled: bool) -> Contestant:
+def lsoda(problem: Problem, compiled: bool) -> Maker:
     """SciPy's LSODA, with a field of NumPy or of numba."""
     field = problem.fast_field if compiled else problem.fast_field.py_func  # pyright: ignore
 
-    def solve() -> np.ndarray:
+    def solve(rtol: float, atol: float) -> np.ndarray:
         solution = scipy.integrate.solve_ivp(
             field, (0, END), problem.state, "LSODA", TIMES, rtol=rtol, atol=atol
         )
-        return solution.y[:2].T
+        return solution.y[: problem.dimension].T
 
-    return Contestant("SciPy LSODA, " + ("numba" if compiled else "NumPy"), solve)
+    return _maker("SciPy LSODA, " + ("numba" if compiled else "NumPy"), solve)
 
 
-def cvode(problem: Problem, rtol: float, atol: float) -> Contestant:
+def cvode(problem: Problem) -> Maker:
     """SUNDIALS' CVODE (BDF) with a field of numba."""
     field = problem.fast_field
 
@@ -85,24 +87,34 @@ def cvode(problem: Problem, rtol: float, atol: float) -> Contestant:
     def write(t: float, y: np.ndarray, out: np.ndarray) -> None:
         out[:] = field(t, y)
 
-    solver = sksundae.cvode.CVODE(write, rtol=rtol, atol=atol, max_num_steps=100_000)
-    return Contestant(
-        "CVODE, numba", lambda: np.asarray(solver.solve(TIMES, problem.state).y)[:, :2]
-    )
+    def make(rtol: float, atol: float) -> Contestant:
+        solver = sksundae.cvode.CVODE(write, rtol=rtol, atol=atol, max_num_steps=100_000)
+        solve = lambda: np.asarray(solver.solve(TIMES, problem.state).y)
+        return Contestant("CVODE, numba", lambda: solve()[:, : problem.dimension])
+
+    return make
 
 
-def taylor(problem: Problem, rtol: float) -> Contestant:
-    """The Taylor method of heyoka, on the Rosenbrock problem."""
+def taylor(problem: Problem) -> Maker:
+    """The Taylor method of heyoka, on the Rosenbrock problem; it has one tolerance."""
     x, y, p, q = heyoka.make_vars("x", "y", "p", "q")
     step = y - x * x
     g0, g1 = -2.0 * (1.0 - x) - 400.0 * x * step, 200.0 * step
     c0, c1 = 8.0 * x - 10.0 * p, 8.0 * y - 10.0 * q
     equations = [(x, c0 - 0.1 * g0), (y, c1 - 0.1 * g1), (p, c0), (q, c1)]
-    integrator = heyoka.taylor_adaptive(equations, problem.state.tolist(), tol=rtol)
 
-    def solve() -> np.ndarray:
-        integrator.time = 0.0
-        integrator.state[:] = problem.state
-        return integrator.propagate_grid(TIMES)[5][:, :2]
+    def make(rtol: float, _: float) -> Contestant:
+        integrator = heyoka.taylor_adaptive(equations, problem.state.tolist(), tol=rtol)
 
-    return Contestant("heyoka", solve)
+        def solve() -> np.ndarray:
+            integrator.time = 0.0
+            integrator.state[:] = problem.state
+            return integrator.propagate_grid(TIMES)[5][:, :2]
+
+        return Contestant("heyoka", solve)
+
+    return make
+
+
+def _maker(name: str, solve: Callable[[float, float], np.ndarray]) -> Maker:
+    return lambda rtol, atol: Contestant(name, lambda: solve(rtol, atol))

@@ -1,9 +1,11 @@
-r"""Two problems in two dimensions, each written by hand for every contestant.
+r"""The small problems, each written by hand for every contestant.
 
 The stiff one is VM-DIN-AVD with $f(x) = (x_1^2 + 10x_2^2)/2 + \sum_i\log\cosh x_i$,
 $\varepsilon(t) = \varepsilon_0(1+t)^{-4}$, $\alpha = \varepsilon/2$, $\beta = 1$ from
 $x_0 = (1, 2)$, $v_0 = (1, -1)$; the other one is g-DIN with $\alpha = 2$, $\beta = 0.1$ on
-the smooth Rosenbrock function from $(-1.5, 2)$ at rest. Both run to $T = 20$.
+the smooth Rosenbrock function from $(-1.5, 2)$ at rest. In higher dimension it is DIN,
+$\alpha = 1$, $\beta = 0.1$, on $\frac12\sum_i\lambda_ix_i^2 + \sum_i\log\cosh x_i$ with
+$\lambda_i$ from 1 to 1000, evenly in their logarithms. All run to $T = 20$.
 """
 
 from collections.abc import Callable
@@ -28,7 +30,7 @@ class Problem(NamedTuple):
         name: Its name.
         system: As a system.
         start: Position, and velocity or `None`.
-        state: The initial state `(2 components) x 2` as one vector.
+        state: The initial state as one vector, the position first.
         jax_field: The field `(t, y, args)` in JAX, as a user of diffrax writes it.
         fast_field: The field `(t, y) -> array`, compiled by numba.
     """
@@ -39,6 +41,11 @@ class Problem(NamedTuple):
     state: np.ndarray
     jax_field: Callable[..., Any]
     fast_field: Callable[..., np.ndarray]
+
+    @property
+    def dimension(self) -> int:
+        """Coordinates of the position, which come first in the state."""
+        return self.state.size // 2
 
 
 def log_cosh_bowl(x: Any) -> Any:
@@ -110,6 +117,37 @@ def rosenbrock_gdin() -> Problem:
         ds.GDIN(rosenbrock, alpha, beta),
         (jnp.asarray(theta), None),
         np.concatenate([theta, psi]),
+        jax_field,
+        fast_field,
+    )
+
+
+def bowl(dimension: int) -> Problem:
+    """DIN on a convex function of any dimension, with a condition number of 1000."""
+    alpha, beta = 1.0, 0.1
+    curvatures = np.logspace(0.0, 3.0, dimension)
+    objective = lambda x: jnp.sum(0.5 * curvatures * x**2 + jnp.log(jnp.cosh(x)))
+    gradient = jax.grad(objective)
+
+    def jax_field(_: Any, y: Any, __: Any) -> Any:
+        x, p = y[:dimension], y[dimension:]
+        g = gradient(x)
+        v = p - beta * g
+        return jnp.concatenate([v, -alpha * v - g])
+
+    @numba.njit
+    def fast_field(_: float, y: np.ndarray) -> np.ndarray:
+        x, p = y[:dimension], y[dimension:]
+        g = curvatures * x + np.tanh(x)
+        v = p - beta * g
+        return np.concatenate((v, -alpha * v - g))
+
+    x0 = np.ones(dimension)
+    return Problem(
+        f"DIN in dimension {dimension}",
+        ds.DIN(objective, alpha, beta),
+        (jnp.asarray(x0), None),
+        np.concatenate([x0, beta * (curvatures * x0 + np.tanh(x0))]),
         jax_field,
         fast_field,
     )

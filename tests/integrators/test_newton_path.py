@@ -53,6 +53,24 @@ def test_high_dimension_is_solved_with_and_without_a_matrix(dim):
     np.testing.assert_allclose(path.x, exact, atol=1e-10)
 
 
+def test_agrees_with_the_ode_in_dimension_1000_at_condition_1e8():
+    """Coordinates that mix: a plane rotation of each pair, of widely different weights."""
+    dim = 1000
+    weights = jnp.logspace(-8.0, 0.0, dim)
+    cosine, sine = jnp.cos(0.5), jnp.sin(0.5)
+
+    def f(x):
+        low, high = x[: dim // 2], x[dim // 2 :]
+        turned = jnp.concatenate([cosine * low - sine * high, sine * low + cosine * high])
+        return jnp.sum(weights * jnp.cosh(turned))
+
+    system = ds.ContinuousNewton(f)
+    x0 = np.linspace(-1.0, 1.0, dim)
+    path = newton_path(system, x0, t1=1.0, times=3)
+    ode = ds.simulate(system, x0, t1=1.0, times=3, rtol=1e-8, atol=1e-11)
+    np.testing.assert_allclose(path.x, ode.x, atol=1e-7)
+
+
 def test_a_hessian_that_is_not_positive_definite_is_named():
     system = ds.ContinuousNewton(lambda x: jnp.sum(x**4 / 4 - x**2 / 2))
     with pytest.raises(ValueError, match="not positive definite"):

@@ -76,6 +76,59 @@ def test_error_at_infinite_stiffness_vanishes():
     assert abs(float(solution.ys[-1])) < 1e-6
 
 
+def coupled(x):
+    quadratic = 0.5 * (x[0] ** 2 + 10 * x[1] ** 2) + 0.3 * x[0] * x[1]
+    return quadratic + jnp.sum(jnp.log(jnp.cosh(x)))
+
+
+NEWTON = ds.ContinuousNewton(coupled)
+FEW_STEPS = np.array([5, 10, 20, 40])
+
+
+@jax.jit
+def perturbed(epsilon, steps):
+    """Position and velocity at t = 2 of VM-DIN-AVD that starts with Newton's velocity."""
+    x0, zero, end = jnp.array([1.0, 2.0]), jnp.array(0.0), jnp.array(2.0)
+    system = ds.VMDINAVD(coupled, epsilon, epsilon / 2, 1.0)
+    v0 = NEWTON.velocity(zero, NEWTON.initial_state(zero, x0, None))
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, y, args: args.vector_field(jnp.asarray(t), y)),
+        Rodas5P(),
+        zero,
+        end,
+        end / steps,
+        system.initial_state(zero, x0, v0),
+        args=system,
+        saveat=diffrax.SaveAt(t1=True, dense=True),
+        max_steps=1000,
+    )
+    return solution.ys.x[-1], solution.interpolation.derivative(end).x
+
+
+def test_order_in_the_limit_of_vanishing_mass_is_that_of_the_method():
+    """Stiff accuracy: at epsilon = 1e-10 the solution is continuous Newton's to 1e-11."""
+    exact = ds.integrators.newton_path(NEWTON, [1.0, 2.0], t1=2.0, times=2)
+    errors, of_velocity = [], []
+    for steps in FEW_STEPS:
+        x, v = perturbed(1e-10, float(steps))
+        errors.append(np.abs(x - exact.x[-1]).max())
+        of_velocity.append(np.abs(v - exact.v[-1]).max())
+    # The last of them is at the 1e-11 that the mass itself makes.
+    assert slope(2 / FEW_STEPS[:3], errors[:3]) > 4.8
+    assert abs(slope(2 / FEW_STEPS, of_velocity) - 3) < 0.2
+
+
+@pytest.mark.parametrize("epsilon", [1e-2, 1e-4, 1e-6])
+def test_order_reduction_is_of_order_two_and_proportional_to_the_mass(epsilon):
+    """The error is O(h^5) + O(epsilon h^2), as the theory of Rosenbrock methods says."""
+    sizes = 2 / FEW_STEPS
+    exact, _ = perturbed(epsilon, 1000.0)
+    errors = [np.abs(perturbed(epsilon, float(n))[0] - exact).max() for n in FEW_STEPS]
+    bound = 2e-6 * sizes**5 + 5e-4 * epsilon * sizes**2
+    assert (errors < bound).all()
+    assert slope(sizes, errors) > 1.8
+
+
 def test_linear_systems_of_pytrees_keep_their_structure():
     field = lambda t, y, args: {"a": y["b"], "b": -y["a"]}
     y0 = {"a": jnp.ones((2, 1)), "b": jnp.zeros((2, 1))}

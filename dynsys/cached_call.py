@@ -1,0 +1,66 @@
+"""A compiled function of pytrees that hold more than arrays, at a small cost a call.
+
+The arrays of the arguments are traced; all else (functions, solvers, strings) is fixed
+and must be equal for a compiled program to be used again. `equinox.filter_jit` means
+the same, but sorts a few microseconds' worth of leaves in Python on every call, which a
+solve of a tenth of a millisecond would notice.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Fixed:
+    """What a pytree holds besides arrays.
+
+    Args:
+        structure: Its structure.
+        leaves: Its leaves, with `None` where an array was.
+    """
+
+    structure: Any
+    leaves: tuple[Any, ...]
+
+
+def cached_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, compiled once for all arguments that differ in numbers only.
+
+    Args:
+        function: A function of pytrees to a pytree.
+    """
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def on_arrays(arrays: list[Any], fixed: Fixed) -> tuple[list[Any], Fixed]:
+        return _split(function(*_join(arrays, fixed)))
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        return _join(*on_arrays(*_split(args)))
+
+    return call
+
+
+def _split(tree: Any) -> tuple[list[Any], Fixed]:
+    """The arrays of a pytree, and the rest."""
+    leaves, structure = jax.tree.flatten(tree)
+    arrays = [leaf for leaf in leaves if _is_array(leaf)]
+    rest = tuple([None if _is_array(leaf) else leaf for leaf in leaves])
+    return arrays, Fixed(structure, rest)
+
+
+def _join(arrays: list[Any], fixed: Fixed) -> Any:
+    """The inverse of `_split`."""
+    remaining = iter(arrays)
+    leaves = [next(remaining) if leaf is None else leaf for leaf in fixed.leaves]
+    return jax.tree.unflatten(fixed.structure, leaves)
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | np.ndarray | np.generic)

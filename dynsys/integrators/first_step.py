@@ -1,0 +1,60 @@
+"""The size of the first step."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dynsys.integrators.problem import Problem, vector_field
+from dynsys.systems.system import State
+from dynsys.trees import combine, root_mean_square
+
+Time = Float[Array, ""]
+
+EVALUATIONS = 2
+"""Evaluations of the vector field that the choice takes."""
+
+
+def first_step(problem: Problem, error_order: Any) -> Time:
+    r"""A first step whose error should be about the tolerance.
+
+    An Euler step over which the state changes by a hundredth shows how fast the field
+    changes; the larger $d$ of the scaled sizes of the field and of its derivative gives
+    $h = (0.01/d)^{1/q}$ for a method with an error of order $q$, at most a hundred
+    times the Euler step.
+
+    Args:
+        problem: The problem.
+        error_order: The order $q$ of the error estimate.
+
+    Source:
+        Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, II.4;
+        where the field is not finite at the end of the Euler step, that is the first.
+    """
+    system, state, t0 = problem.system, problem.state, problem.t0
+    interval = problem.t1 - t0
+    field = vector_field(t0, state, system)
+    measure = lambda tree: _scaled_size(problem, system.controlled(tree))
+    size, speed = measure(state), measure(field)
+    is_tiny = (size < 1e-5) | (speed < 1e-5)
+    euler = jnp.where(is_tiny, 1e-6 * interval, 0.01 * size / jnp.where(is_tiny, 1, speed))
+    moved = vector_field(t0 + euler, combine((1.0, state), (euler, field)), system)
+    change = measure(combine((1.0, moved), (-1.0, field))) / euler
+    fastest = jnp.maximum(speed, change)
+    is_slow = fastest <= 1e-15
+    power = (0.01 / jnp.where(is_slow, 1, fastest)) ** (1 / error_order)
+    step = jnp.where(is_slow, 1e-3 * euler, power)
+    step = jnp.where(jnp.isfinite(step), jnp.minimum(100 * euler, step), euler)
+    return jax.lax.stop_gradient(jnp.minimum(step, interval))
+
+
+def _scaled_size(problem: Problem, tree: State) -> Time:
+    """Size of what is controlled, in units of the tolerance at the start."""
+    start = problem.system.controlled(problem.state)
+
+    def scale(leaf: Array, at: Array) -> Array:
+        cast = lambda number: number.astype(leaf.dtype)
+        return leaf / (cast(problem.atol) + cast(problem.rtol) * jnp.abs(at))
+
+    return root_mean_square(jax.tree.map(scale, tree, start))

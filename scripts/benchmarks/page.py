@@ -1,0 +1,94 @@
+"""The page with the results."""
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+from scripts.benchmarks.latency import Overhead
+from scripts.benchmarks.timing import Timing
+
+PACKAGES = ("jax", "diffrax", "scipy", "scikit-sundae", "heyoka", "numba", "numpy")
+
+HEAD = """# Benchmarks
+
+Measured by `make benchmarks`, which writes this page and its figure anew. All contestants
+solve the same problem in 64 bits and are timed in turn, one warm call each a round, so
+that noise hits all of them. A ratio is the median over the rounds of the time of a
+contestant over that of `dynsys.simulate` in the same round: above 1 it is slower. An error
+is the largest of the positions at the output times, against a reference of another method
+at a tolerance of 1e-10 or less. The fields for SciPy, SUNDIALS and heyoka are written by
+hand; `dynsys` and diffrax are given the loss.
+
+Machine: {cores} cores, {machine}, Python {python}; {packages}.
+"""
+
+
+def head() -> str:
+    """How it was measured, and with what."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    return HEAD.format(
+        cores=os.cpu_count(),
+        machine=platform.machine(),
+        python=platform.python_version(),
+        packages=", ".join(versions),
+    )
+
+
+def section(title: str, text: str, *parts: str) -> str:
+    """A section: a heading, a sentence or two, and tables."""
+    return "\n\n".join([f"## {title}", text, *parts]) + "\n"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A table of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def race_table(same: Sequence[Timing], equal: Sequence[Timing]) -> str:
+    """Ratios at the same tolerance and at no larger error than that of the first."""
+    rows = [
+        [
+            one.name,
+            f"{1e3 * one.seconds:.2f}",
+            f"{one.ratio:.2f}",
+            f"{one.error:.1e}",
+            f"{other.ratio:.2f}",
+            f"{other.error:.1e}",
+        ]
+        for one, other in zip(same, equal, strict=True)
+    ]
+    columns = [
+        "contestant",
+        "time in ms",
+        "ratio",
+        "error",
+        "ratio at no larger error",
+        "its error",
+    ]
+    slower = [one.name for one in equal if one.ratio < 1]
+    words = f"Faster than `dynsys` here: {', '.join(slower)}." if slower else ""
+    return "\n\n".join(filter(None, [table(columns, rows), words]))
+
+
+def plain_table(timings: Sequence[Timing]) -> str:
+    """Seconds, ratios and errors at the same tolerance."""
+    rows = [
+        [one.name, f"{one.seconds:.2f}", f"{one.ratio:.2f}", f"{one.error:.1e}"]
+        for one in timings
+    ]
+    return table(["contestant", "time in s", "ratio", "error"], rows)
+
+
+def latency_tables(cost: Overhead, first: float, cached: float) -> str:
+    """What a call costs besides the solution."""
+    rows = [
+        ["warm call of `simulate`", f"{1e3 * cost.call:.2f} ms"],
+        ["the same under `jax.jit`", f"{1e3 * cost.program:.2f} ms"],
+        ["difference: checks, dispatch, the trajectory", f"{1e3 * cost.difference:.2f} ms"],
+        ["first call in a fresh process, after the imports", f"{first:.2f} s"],
+        ["the same with JAX's persistent compilation cache", f"{cached:.2f} s"],
+    ]
+    return table(["what", "time"], rows)
