@@ -7,6 +7,10 @@ STAMP := $(VENV)/.installed
 # What the environment was made of. It is made anew when this changes, and only then.
 MADE_OF := $(shell { cat requirements.lock pyproject.toml; $(PYTHON) --version; pwd; } 2>&1 | cksum | tr ' ' '-')
 
+# Compiled programs are kept, so that a second run of a target compiles only what changed.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+
 .DEFAULT_GOAL := help
 .PHONY: help install figures benchmarks test check lint types layers docs lock clean
 
@@ -25,7 +29,7 @@ $(STAMP)-$(MADE_OF):
 figures: install ## Draw every figure into figures/
 	$(BIN)/python -m scripts --output figures
 
-benchmarks: install ## Measure against other tools and write docs/benchmarks.md
+benchmarks: install ## Measure against other tools and write docs/benchmarks.md, figures/work_precision
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[benchmarks]'
 	$(BIN)/python -m scripts.benchmarks
 
@@ -51,4 +55,4 @@ lock: ## Write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --universal --fork-strategy fewest --python-version 3.11 --extra dev --extra docs --no-annotate --no-emit-index-url --no-header --quiet --upgrade --output-file requirements.lock
 
 clean: ## Remove what was built, and .venv
-	rm -rf $(VENV) dist build site .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .cache dist build site .pytest_cache .ruff_cache .hypothesis

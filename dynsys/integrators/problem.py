@@ -75,11 +75,14 @@ def step_control(problem: Problem, solver: diffrax.AbstractSolver) -> diffrax.PI
     rejected over and over; a part of the one before damps that.
     """
     is_explicit = isinstance(solver, diffrax.AbstractERK)
-    smooth: dict[str, Any] = (
-        {"pcoeff": 0.2, "icoeff": 0.5, "safety": 0.95} if is_explicit else {}
-    )
+    integral, proportional = (0.5, 0.2) if is_explicit else (1.0, 0.0)
     return diffrax.PIDController(
-        rtol=problem.rtol, atol=problem.atol, norm=root_mean_square, **smooth
+        rtol=problem.rtol,
+        atol=problem.atol,
+        norm=root_mean_square,
+        icoeff=integral,
+        pcoeff=proportional,
+        safety=0.95,
     )
 
 

@@ -97,13 +97,15 @@ def read_start(
         return position, None, None
     velocity = as_position("v0", v0)
     _check_same_space(position, velocity)
-    cast = lambda v, x: v.astype(x.dtype)
+    cast = lambda v, x: v if v.dtype == x.dtype else v.astype(x.dtype)
     return position, jax.tree.map(cast, velocity, position), None
 
 
 def _check_same_space(x0: Position, v0: Position) -> None:
-    shapes = [jax.tree.map(lambda leaf: leaf.shape, tree) for tree in (x0, v0)]
-    if shapes[0] != shapes[1]:
+    leaves = [jax.tree.leaves(tree) for tree in (x0, v0)]
+    same_shapes = [leaf.shape for leaf in leaves[0]] == [leaf.shape for leaf in leaves[1]]
+    if not same_shapes or jax.tree.structure(x0) != jax.tree.structure(v0):
+        shapes = [jax.tree.map(lambda leaf: leaf.shape, tree) for tree in (x0, v0)]
         raise ValueError(
             f"`v0` must have the structure and shapes of `x0`, but they are {shapes[1]} "
             f"and {shapes[0]}."

@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m scripts.benchmarks [--output docs]`."""
+"""Run the benchmarks: `python -m scripts.benchmarks [--output .]`."""
 
 import argparse
 import pathlib
@@ -32,8 +32,16 @@ ROUNDS, FEW_ROUNDS = 101, 11
 def main() -> None:
     """Run every race, and write the page and its figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("docs"))
-    output = parser.parse_args().output
+    parser.add_argument(
+        "--output",
+        type=pathlib.Path,
+        default=pathlib.Path(),
+        help="root with docs, figures",
+    )
+    root = parser.parse_args().output
+    docs, figures = root / "docs", root / "figures"
+    for folder in (docs, figures):
+        folder.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_enable_x64", True)
     stiff, other = variable_mass(1e-4), rosenbrock_gdin()
     implicit, explicit = diffrax.Kvaerno5(), diffrax.Tsit5()
@@ -41,11 +49,11 @@ def main() -> None:
         _climb(stiff, _contestants(stiff, implicit)),
         _climb(other, [*_contestants(other, explicit), who.taylor(other)]),
     ]
-    draw(ladders, output / "work_precision")
+    draw(ladders, figures / "work_precision")
     sections = [page.head(), *map(_race, ladders), _tolerances()]
     sections += [_masses(), _dimensions(), _logistic(), _latency(stiff)]
-    (output / "benchmarks.md").write_text("\n".join(sections))
-    print(output / "benchmarks.md")
+    (docs / "benchmarks.md").write_text("\n".join(sections))
+    print(docs / "benchmarks.md")
 
 
 def _contestants(problem: Problem, solver: diffrax.AbstractSolver) -> list[who.Maker]:
@@ -79,7 +87,7 @@ def _race(ladder: Ladder) -> str:
 def _tolerances() -> str:
     text = (
         "Both problems over tolerances from 1e-3 to 1e-9: down and to the left is better."
-        "\n\n![Time against error of every contestant](work_precision.png)"
+        "\n\n![Time against error of every contestant](figures/work_precision.png)"
     )
     return page.section("Work and precision", text)
 

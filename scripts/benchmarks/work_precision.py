@@ -18,7 +18,7 @@ LADDER = tuple(10.0 ** (-k / 2) for k in range(6, 19))
 LOOKS = {
     "dynsys": ("#000000", "o", "-"),
     "diffrax Kvaerno5": ("#D55E00", "s", "--"),
-    "diffrax Tsit5": ("#D55E00", "s", "--"),
+    "diffrax Tsit5": ("#E69F00", "s", "--"),
     "SciPy LSODA, NumPy": ("#0072B2", "^", ":"),
     "SciPy LSODA, numba": ("#56B4E9", "v", ":"),
     "CVODE, numba": ("#009E73", "D", "-."),
@@ -65,10 +65,14 @@ def climb(name: str, makers: Sequence[Maker], reference: np.ndarray, rounds: int
 def draw(ladders: Sequence[Ladder], output: pathlib.Path) -> None:
     """One panel a problem, saved as PDF and PNG."""
     with ds.plots.context():
-        figure = Figure(figsize=(3.4 * len(ladders), 3.0), layout="constrained")
+        figure = Figure(figsize=(3.4 * len(ladders), 3.2), layout="constrained")
         panels = figure.subplots(1, len(ladders), squeeze=False)[0]
+        entries = {}
         for axes, ladder in zip(panels, ladders, strict=True):
             _draw_panel(axes, ladder)
+            lines, names = axes.get_legend_handles_labels()
+            entries |= dict(zip(names, lines, strict=True))
+        figure.legend(entries.values(), entries, loc="outside lower center", ncols=4)
         ds.plots.save(figure, output)
 
 
@@ -88,4 +92,3 @@ def _draw_panel(axes: Axes, ladder: Ladder) -> None:
     axes.set_title(ladder.name)
     axes.set_xlabel("largest error of the positions")
     axes.set_ylabel("time of a warm call in ms")
-    axes.legend()
