@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 
 from dynsys import objectives, schedules
 from dynsys.integrators.objective_check import NOT_TRACEABLE
+from dynsys.objectives.traced_once import TracedOnce
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Position
 
@@ -42,7 +43,9 @@ def open_system(system: AbstractSystem, t: Float[Array, ""], x: Position) -> Abs
         return node
 
     is_function = lambda n: isinstance(n, objectives.Function | schedules.Function)
-    return jax.tree.map(convert, system, is_leaf=is_function)
+    opened = jax.tree.map(convert, system, is_leaf=is_function)
+    once = TracedOnce(opened.objective)
+    return eqx.tree_at(lambda tree: tree.objective, opened, once)
 
 
 def open_condition(

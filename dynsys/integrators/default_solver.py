@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import diffrax
 from jaxtyping import Array, Float, Int
 
+from dynsys.integrators.first_step import EVALUATIONS
 from dynsys.integrators.rodas5p import STAGES, Rodas5P
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.damped_newton import AbstractDampedNewton
@@ -62,12 +63,12 @@ def cost(
     is_newton = int(isinstance(system, AbstractDampedNewton))
     if isinstance(solver, Rodas5P):
         is_formed = system.feedback(t) is None
-        evaluations = 2 + (STAGES + 1 + int(is_formed)) * attempts
+        evaluations = EVALUATIONS + (STAGES + 1 + int(is_formed)) * attempts
         return Cost(evaluations, attempts + is_newton * evaluations)
     is_plain = not isinstance(solver, diffrax.HalfSolver)
     if is_plain and isinstance(solver, diffrax.AbstractERK):
         tableau: Any = solver.tableau
         reused = int(bool(tableau.fsal))
-        evaluations = 2 + reused + (tableau.num_stages - reused) * attempts
+        evaluations = EVALUATIONS + reused + (tableau.num_stages - reused) * attempts
         return Cost(evaluations, is_newton * evaluations)
     return Cost(None, None)

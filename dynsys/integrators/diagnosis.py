@@ -18,6 +18,10 @@ STABILITY = 1.0
 """Explicit methods of order 2 to 8 are stable for step times rate up to 2 to 7; beyond
 one it is stability that sets the step."""
 
+REACHES = (100.0, 10.0)
+"""Distances ahead and behind, in steps, over which the gradient is compared. A solver that
+chatters about a kink is tens of its steps away from it at most."""
+
 JUMP = 0.1
 """A gradient whose change over a shrinking distance stays above this part of its size
 jumps there."""
@@ -81,7 +85,7 @@ def _gradient_jumps(system: AbstractSystem, state: State, result: Result) -> boo
     x = system.position(state)
     v = system.velocity(jnp.asarray(result.t), state)
     step = float(result.step)
-    changes = [_gradient_change(system, x, v, reach * step) for reach in (100.0, 10.0)]
+    changes = [_gradient_change(system, x, v, reach * step) for reach in REACHES]
     size = float(norm(system.gradient(x)))
     if not all(map(math.isfinite, (*changes, size))):
         return False

@@ -29,8 +29,10 @@ def first_step(problem: Problem, error_order: Any) -> Time:
         error_order: The order $q$ of the error estimate.
 
     Source:
-        Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, II.4;
-        where the field is not finite at the end of the Euler step, that is the first.
+        Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, II.4, with
+        three departures: sizes are those of what the system controls; the smallest Euler
+        step is 1e-6 of the interval, whatever the unit of time; and where the field is
+        not finite at the end of the Euler step, that step is the first.
     """
     system, state, t0 = problem.system, problem.state, problem.t0
     interval = problem.t1 - t0

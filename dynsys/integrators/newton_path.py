@@ -2,11 +2,11 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.cached_call import cached_call
 from dynsys.checks import as_number, known
 from dynsys.integrators.closures import open_system
 from dynsys.integrators.objective_check import check_objective
@@ -112,7 +112,7 @@ def newton_path(
     return trajectory
 
 
-@eqx.filter_jit
+@cached_call
 def _follow(
     system: ContinuousNewton, x0: Position, t0: Time, times: Float[Array, " times"]
 ) -> Trajectory:

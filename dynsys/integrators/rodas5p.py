@@ -63,9 +63,9 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
     other field the Jacobian is formed and factorised.
 
     Where the mass $\varepsilon$ of a system is small next to the step, the error of the
-    position is $O(h^5) + O(\varepsilon h^2)$: of full order in the limit, where the
-    solution is that of continuous Newton, and with a reduction in between that the mass
-    makes harmless.
+    position is at most $O(h^5) + O(\varepsilon h^2)$ for starts near the slow motion: of
+    full order in the limit, where the solution is that of continuous Newton, with an order
+    reduction in between that is in proportion to the mass.
 
     Example:
         >>> import dynsys as ds

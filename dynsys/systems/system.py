@@ -8,8 +8,8 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
-from dynsys.cached_call import cached_call
 from dynsys.checks import Kind
+from dynsys.objectives.traced_once import TracedOnce
 from dynsys.schedules import Constant, Exponential, PowerLaw, evaluate
 from dynsys.systems.feedback import Feedback
 from dynsys.trees import Position, as_position
@@ -46,12 +46,6 @@ class Constraint(NamedTuple):
     def is_monotone(self) -> bool:
         """Whether the ends of an interval tell everything."""
         return self.is_constant or isinstance(self.value, PowerLaw | Exponential)
-
-
-@cached_call
-def _gradient(objective: Callable[[Any], Any], x: Position) -> Position:
-    """A gradient, which is traced once however often a program takes it."""
-    return jax.grad(objective)(x)
 
 
 class AbstractSystem(eqx.Module):
@@ -109,7 +103,9 @@ class AbstractSystem(eqx.Module):
 
     def gradient(self, x: Position) -> Position:
         """Gradient of the objective; where it has a kink, what JAX returns there."""
-        return _gradient(self.objective, x)
+        if isinstance(self.objective, TracedOnce):
+            return self.objective.gradient(x)
+        return jax.grad(self.objective)(x)
 
     def state(self, *components: Any) -> State:
         """A state from its components, to start from any of them.

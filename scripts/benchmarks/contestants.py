@@ -28,13 +28,20 @@ def reference(problem: Problem) -> np.ndarray:
     return solution.y[: problem.dimension].T
 
 
-def dynsys(problem: Problem) -> Maker:
-    """`dynsys.simulate` as it is."""
+def dynsys(problem: Problem, solver: diffrax.AbstractSolver | None = None) -> Maker:
+    """`dynsys.simulate`, as it is or with a given solver."""
 
     def solve(rtol: float, atol: float) -> np.ndarray:
         x0, v0 = problem.start
         run = ds.simulate(
-            problem.system, x0, v0, t1=END, times=OUTPUTS, rtol=rtol, atol=atol
+            problem.system,
+            x0,
+            v0,
+            t1=END,
+            times=OUTPUTS,
+            rtol=rtol,
+            atol=atol,
+            solver=solver,
         )
         return np.asarray(run.x)
 
@@ -66,9 +73,9 @@ def plain_diffrax(problem: Problem, solver: diffrax.AbstractSolver) -> Maker:
     return _maker(f"diffrax {type(solver).__name__}", solve)
 
 
-def lsoda(problem: Problem, compiled: bool) -> Maker:
-    """SciPy's LSODA, with a field of NumPy or of numba."""
-    field = problem.fast_field if compiled else problem.fast_field.py_func  # pyright: ignore
+def lsoda(problem: Problem) -> Maker:
+    """LSODA through `scipy.integrate.solve_ivp`, with a field of NumPy."""
+    field = problem.fast_field.py_func  # pyright: ignore
 
     def solve(rtol: float, atol: float) -> np.ndarray:
         solution = scipy.integrate.solve_ivp(
@@ -76,19 +83,44 @@ def lsoda(problem: Problem, compiled: bool) -> Maker:
         )
         return solution.y[: problem.dimension].T
 
-    return _maker("SciPy LSODA, " + ("numba" if compiled else "NumPy"), solve)
+    return _maker("SciPy LSODA, NumPy", solve)
+
+
+def odeint(problem: Problem) -> Maker:
+    """LSODA through `scipy.integrate.odeint`, all in compiled code, with a Jacobian."""
+
+    def solve(rtol: float, atol: float) -> np.ndarray:
+        states = scipy.integrate.odeint(
+            problem.fast_field,
+            problem.state,
+            TIMES,
+            tfirst=True,
+            Dfun=problem.fast_jacobian,
+            rtol=rtol,
+            atol=atol,
+            mxstep=100_000,
+        )
+        return states[:, : problem.dimension]
+
+    return _maker("SciPy odeint, numba", solve)
 
 
 def cvode(problem: Problem) -> Maker:
-    """SUNDIALS' CVODE (BDF) with a field of numba."""
-    field = problem.fast_field
+    """SUNDIALS' CVODE (BDF) with a field and a Jacobian of numba."""
+    field, jacobian = problem.fast_field, problem.fast_jacobian
 
     @numba.njit
     def write(t: float, y: np.ndarray, out: np.ndarray) -> None:
         out[:] = field(t, y)
 
+    @numba.njit
+    def write_jacobian(t: float, y: np.ndarray, _: np.ndarray, out: np.ndarray) -> None:
+        out[:] = jacobian(t, y)
+
     def make(rtol: float, atol: float) -> Contestant:
-        solver = sksundae.cvode.CVODE(write, rtol=rtol, atol=atol, max_num_steps=100_000)
+        solver = sksundae.cvode.CVODE(
+            write, rtol=rtol, atol=atol, max_num_steps=100_000, jacfn=write_jacobian
+        )
         solve = lambda: np.asarray(solver.solve(TIMES, problem.state).y)
         return Contestant("CVODE, numba", lambda: solve()[:, : problem.dimension])
 

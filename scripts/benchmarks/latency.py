@@ -20,12 +20,18 @@ import jax, jax.numpy as jnp
 import dynsys as ds
 jax.config.update("jax_enable_x64", True)
 loss = lambda x: (x[0] ** 2 + 10 * x[1] ** 2) / 2 + jnp.sum(jnp.log(jnp.cosh(x)))
+mass, damping = ds.schedules.PowerLaw(1e-4, 4.0), ds.schedules.PowerLaw(5e-5, 4.0)
 start = time.perf_counter()
-run = ds.simulate(ds.DIN(loss, alpha=1.0, beta=0.1), [1.0, 2.0], t1=20.0)
+system = ds.VMDINAVD(loss, mass, damping, 1.0)
+run = ds.simulate(system, [1.0, 2.0], [1.0, -1.0], t1=20.0, times=201)
 run.x.block_until_ready()
 print(time.perf_counter() - start)
 """
 """A first call in two dimensions, timed after the imports."""
+
+
+CACHE = ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+"""The environment variables of JAX's persistent cache."""
 
 
 class Overhead(NamedTuple):
@@ -41,9 +47,10 @@ def overhead(problem: Problem, rtol: float, atol: float, rounds: int) -> Overhea
     x0, v0 = problem.start
 
     def call(x0: Any, v0: Any) -> Any:
-        return ds.simulate(
+        run = ds.simulate(
             problem.system, x0, v0, t1=END, times=OUTPUTS, rtol=rtol, atol=atol
-        ).x
+        )
+        return jax.tree.leaves(run)
 
     compiled = jax.jit(call)
     pairs = []
@@ -59,24 +66,21 @@ def overhead(problem: Problem, rtol: float, atol: float, rounds: int) -> Overhea
 
 def _seconds(function: Callable[..., Any], *args: Any) -> float:
     start = time.perf_counter()
-    function(*args).block_until_ready()
+    jax.block_until_ready(function(*args))
     return time.perf_counter() - start
 
 
 def first_calls(repeats: int) -> tuple[float, float]:
     """Seconds of a first call in a fresh process: as it is, and from a warm cache."""
     with tempfile.TemporaryDirectory() as folder:
-        cache = {
-            "JAX_COMPILATION_CACHE_DIR": folder,
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        }
+        cache = dict(zip(CACHE, (folder, "0"), strict=True))
         _first_call(cache)
         pairs = [(_first_call({}), _first_call(cache)) for _ in range(repeats)]
     return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
 
 
 def _first_call(settings: dict[str, str]) -> float:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    inherited = {k: v for k, v in os.environ.items() if k not in CACHE}
     done = subprocess.run(
         [sys.executable, "-c", FIRST_CALL],
         env=inherited | settings,

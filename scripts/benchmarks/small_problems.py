@@ -33,6 +33,7 @@ class Problem(NamedTuple):
         state: The initial state as one vector, the position first.
         jax_field: The field `(t, y, args)` in JAX, as a user of diffrax writes it.
         fast_field: The field `(t, y) -> array`, compiled by numba.
+        fast_jacobian: Its Jacobian `(t, y) -> matrix`, compiled by numba.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Problem(NamedTuple):
     state: np.ndarray
     jax_field: Callable[..., Any]
     fast_field: Callable[..., np.ndarray]
+    fast_jacobian: Callable[..., np.ndarray]
 
     @property
     def dimension(self) -> int:
@@ -79,6 +81,17 @@ def variable_mass(mass: float) -> Problem:
         v0, v1 = (y[2] - g0) / epsilon, (y[3] - g1) / epsilon
         return np.array([v0, v1, slip * v0 - g0, slip * v1 - g1])
 
+    @numba.njit
+    def fast_jacobian(t: float, y: np.ndarray) -> np.ndarray:
+        epsilon = mass * (1 + t) ** -4
+        slip = -4 * epsilon / (1 + t) - epsilon / 2
+        matrix = np.zeros((4, 4))
+        for i, curvature in enumerate((1.0, 10.0)):
+            h = curvature + 1 - np.tanh(y[i]) ** 2
+            matrix[i, i], matrix[i, i + 2] = -h / epsilon, 1 / epsilon
+            matrix[i + 2, i], matrix[i + 2, i + 2] = -slip * h / epsilon - h, slip / epsilon
+        return matrix
+
     x0, v0 = np.array([1.0, 2.0]), np.array([1.0, -1.0])
     slope = np.array([1.0, 10.0]) * x0 + np.tanh(x0)
     return Problem(
@@ -88,6 +101,7 @@ def variable_mass(mass: float) -> Problem:
         np.concatenate([x0, mass * v0 + slope]),
         jax_field,
         fast_field,
+        fast_jacobian,
     )
 
 
@@ -109,6 +123,19 @@ def rosenbrock_gdin() -> Problem:
         c1 = (1 / beta - alpha) * y[1] - y[3] / beta
         return np.array([c0 - beta * g0, c1 - beta * g1, c0, c1])
 
+    @numba.njit
+    def fast_jacobian(_: float, y: np.ndarray) -> np.ndarray:
+        h00, h01, h11 = 2 - 400 * y[1] + 1200 * y[0] ** 2, -400 * y[0], 200.0
+        c, d = 1 / beta - alpha, -1 / beta
+        return np.array(
+            [
+                [c - beta * h00, -beta * h01, d, 0.0],
+                [-beta * h01, c - beta * h11, 0.0, d],
+                [c, 0.0, d, 0.0],
+                [0.0, c, 0.0, d],
+            ]
+        )
+
     theta = np.array([-1.5, 2.0])
     slope = np.array([-2 * 2.5 + 600 * (2 - 2.25), 200 * (2 - 2.25)])
     psi = (1 - alpha * beta) * theta - beta**2 * slope
@@ -119,6 +146,7 @@ def rosenbrock_gdin() -> Problem:
         np.concatenate([theta, psi]),
         jax_field,
         fast_field,
+        fast_jacobian,
     )
 
 
@@ -142,6 +170,16 @@ def bowl(dimension: int) -> Problem:
         v = p - beta * g
         return np.concatenate((v, -alpha * v - g))
 
+    @numba.njit
+    def fast_jacobian(_: float, y: np.ndarray) -> np.ndarray:
+        matrix = np.zeros((2 * dimension, 2 * dimension))
+        for i in range(dimension):
+            h = curvatures[i] + 1 - np.tanh(y[i]) ** 2
+            matrix[i, i], matrix[i, i + dimension] = -beta * h, 1.0
+            matrix[i + dimension, i] = (alpha * beta - 1) * h
+            matrix[i + dimension, i + dimension] = -alpha
+        return matrix
+
     x0 = np.ones(dimension)
     return Problem(
         f"DIN in dimension {dimension}",
@@ -150,4 +188,5 @@ def bowl(dimension: int) -> Problem:
         np.concatenate([x0, beta * (curvatures * x0 + np.tanh(x0))]),
         jax_field,
         fast_field,
+        fast_jacobian,
     )

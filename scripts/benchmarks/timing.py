@@ -37,20 +37,25 @@ class Timing(NamedTuple):
 
 
 def race(contestants: list[Contestant], reference: np.ndarray, rounds: int) -> list[Timing]:
-    """Time warm calls in turn, one each a round, and measure each one's error."""
+    """Time warm calls in turn, one each a round, and measure each one's error.
+
+    Each round starts with another contestant, so that none always runs after the same one.
+    """
     errors = [float(np.abs(c.solve() - reference).max()) for c in contestants]
-    table: list[list[float]] = []
-    for _ in range(rounds):
-        table.append([_seconds(contestant.solve) for contestant in contestants])
-    columns = list(zip(*table, strict=True))
+    number = len(contestants)
+    table = np.empty((rounds, number))
+    for i in range(rounds):
+        for k in range(i, i + number):
+            table[i, k % number] = _seconds(contestants[k % number].solve)
+    ratios = table / table[:, :1]
     return [
         Timing(
             contestant.name,
-            statistics.median(column),
-            statistics.median(a / b for a, b in zip(column, columns[0], strict=True)),
-            error,
+            statistics.median(table[:, k]),
+            statistics.median(ratios[:, k]),
+            errors[k],
         )
-        for contestant, column, error in zip(contestants, columns, errors, strict=True)
+        for k, contestant in enumerate(contestants)
     ]
 
 

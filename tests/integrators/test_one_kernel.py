@@ -134,5 +134,6 @@ def test_each_admitted_primitive_compiles_into_a_kernel():
     assert is_small_loop(program)
     seen = {inner.primitive.name for inner in _equations_inside(program.jaxpr.eqns[-1])}
     assert seen >= ARITHMETIC - STRUCTURE
-    one = jax.jit(partial(as_one_kernel, loop))(start)
-    np.testing.assert_allclose(one, loop(start), rtol=1e-12)
+    lowered = jax.jit(partial(as_one_kernel, loop)).lower(start)
+    assert "xla_cpu_small_call" in lowered.as_text(dialect="hlo")
+    np.testing.assert_allclose(lowered.compile()(start), loop(start), rtol=1e-12)

@@ -114,19 +114,21 @@ def test_order_in_the_limit_of_vanishing_mass_is_that_of_the_method():
         errors.append(np.abs(x - exact.x[-1]).max())
         of_velocity.append(np.abs(v - exact.v[-1]).max())
     # The last of them is at the 1e-11 that the mass itself makes.
-    assert slope(2 / FEW_STEPS[:3], errors[:3]) > 4.8
+    assert 4.8 < slope(2 / FEW_STEPS[:3], errors[:3]) < 5.4
     assert abs(slope(2 / FEW_STEPS, of_velocity) - 3) < 0.2
 
 
 @pytest.mark.parametrize("epsilon", [1e-2, 1e-4, 1e-6])
-def test_order_reduction_is_of_order_two_and_proportional_to_the_mass(epsilon):
-    """The error is O(h^5) + O(epsilon h^2), as the theory of Rosenbrock methods says."""
+def test_order_reduction_is_at_most_to_two_and_in_proportion_to_the_mass(epsilon):
+    """The error is at most O(h^5) + O(epsilon h^2), and no less where that ends."""
     sizes = 2 / FEW_STEPS
     exact, _ = perturbed(epsilon, 1000.0)
     errors = [np.abs(perturbed(epsilon, float(n))[0] - exact).max() for n in FEW_STEPS]
     bound = 2e-6 * sizes**5 + 5e-4 * epsilon * sizes**2
     assert (errors < bound).all()
     assert slope(sizes, errors) > 1.8
+    if epsilon == 1e-4:
+        assert errors[-1] > 5e-5 * epsilon * sizes[-1] ** 2
 
 
 def test_linear_systems_of_pytrees_keep_their_structure():
