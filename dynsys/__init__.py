@@ -14,6 +14,7 @@ if "JAX_ENABLE_X64" not in os.environ:
     jax.config.update("jax_enable_x64", True)
 
 from dynsys import integrators as integrators
+from dynsys import nonsmooth as nonsmooth
 from dynsys import objectives as objectives
 from dynsys import schedules as schedules
 from dynsys import systems as systems

@@ -24,6 +24,7 @@ class Status(enum.IntEnum):
     BAD_TIMES = 7
     BAD_TOLERANCES = 8
     SOLVER_FAILED = 9
+    MAX_EVENTS = 10
 
 
 SENTENCES = {
@@ -63,6 +64,11 @@ SENTENCES = {
     Status.BAD_TOLERANCES: (
         "`rtol` and `atol` must be positive and finite. This was seen while tracing, so "
         "no values are shown."
+    ),
+    Status.MAX_EVENTS: (
+        "The ledger of `max_events` kink events is full at t = {t:.6g}. Raise "
+        "`max_events`; a system without Hessian-driven damping crosses a kink ever faster "
+        "and never sticks to it."
     ),
     Status.SOLVER_FAILED: (
         "The solver failed at t = {t:.6g}, where the step size was {step:.3g}: its "
@@ -159,7 +165,7 @@ def _sentence(code: Any, t: Any, step: Any) -> str:
 
 def select(*cases: tuple[Any, Status]) -> Int[Array, ""]:
     """The status of the first case whose condition holds, success if none does."""
-    code = jnp.full((), int(Status.SUCCESS), int)
+    code = jnp.full((), int(Status.SUCCESS), jnp.int32)
     for condition, status in reversed(cases):
         code = jnp.where(condition, int(status), code)
     return code

@@ -34,6 +34,11 @@ class AbstractDenseOutput(eqx.Module):
     def slope(self, t: Time) -> State:
         """The time derivative of `state` at time `t`."""
 
+    def system_at(self, t: Time, system: AbstractSystem) -> AbstractSystem:
+        """The smooth system that the solution follows at time `t`."""
+        del t
+        return system
+
 
 class KinkEvents(eqx.Module):
     """What happened at each kink of the objective that the trajectory met.
@@ -143,7 +148,8 @@ class Trajectory(eqx.Module):
 
         def velocity(dense: AbstractDenseOutput, time: Time) -> Position:
             state, slope = dense.state(time), dense.slope(time)
-            return reconcile(self.system, time, state, slope, self.rtol, self.atol)
+            system = dense.system_at(time, self.system)
+            return reconcile(system, time, state, slope, self.rtol, self.atol)
 
         return self._at(velocity, t)
 

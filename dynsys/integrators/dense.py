@@ -7,10 +7,10 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from dynsys.integrators.start import Departure
-from dynsys.systems.system import State
+from dynsys.systems.system import AbstractSystem, State
 from dynsys.trajectory import AbstractDenseOutput
 
 Time = Float[Array, ""]
@@ -43,11 +43,15 @@ class DenseOutput(AbstractDenseOutput):
 
     def state_and_slope(self, t: Time) -> tuple[State, State]:
         """State at time `t` and its derivative."""
-        first_after = jnp.searchsorted(self.ends, t, method="compare_all")
-        row = jnp.minimum(first_after, len(self.ends) - 1)
+        row = self.row(t)
         info = jax.tree.map(lambda leaf: leaf[row], self.infos)
         local = self.local(t0=self.starts[row], t1=self.ends[row], **info)
         return jax.jvp(local.evaluate, (t,), (jnp.ones_like(t),))
+
+    def row(self, t: Time) -> Int[Array, ""]:
+        """The step that a time lies in."""
+        first_after = jnp.searchsorted(self.ends, t, method="compare_all")
+        return jnp.minimum(first_after, len(self.ends) - 1)
 
 
 class DepartureThenDense(AbstractDenseOutput):
@@ -56,7 +60,7 @@ class DepartureThenDense(AbstractDenseOutput):
     t0: Time
     t1: Time
     departure: Departure
-    rest: DenseOutput
+    rest: AbstractDenseOutput
 
     def state(self, t: Time) -> State:
         return self._choose(t, self.departure.state, self.rest.state)
@@ -66,6 +70,9 @@ class DepartureThenDense(AbstractDenseOutput):
             self.departure.state, (time,), (jnp.ones_like(time),)
         )[1]
         return self._choose(t, derivative, self.rest.slope)
+
+    def system_at(self, t: Time, system: AbstractSystem) -> AbstractSystem:
+        return self.rest.system_at(jnp.maximum(t, self.departure.until), system)
 
     def _choose(self, t: Time, early: Any, late: Any) -> State:
         switch = self.departure.until

@@ -30,9 +30,9 @@ def first_step(problem: Problem, error_order: Any) -> Time:
 
     Source:
         Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, II.4, with
-        three departures: sizes are those of what the system controls; the smallest Euler
-        step is 1e-6 of the interval, whatever the unit of time; and where the field is
-        not finite at the end of the Euler step, that step is the first.
+        three departures: sizes are those of what the system controls; no step is longer
+        than the interval; and where the field is not finite at the end of the Euler step,
+        a thousandth of that step is the first.
     """
     system, state, t0 = problem.system, problem.state, problem.t0
     interval = problem.t1 - t0
@@ -40,15 +40,20 @@ def first_step(problem: Problem, error_order: Any) -> Time:
     measure = lambda tree: _scaled_size(problem, system.controlled(tree))
     size, speed = measure(state), measure(field)
     is_tiny = (size < 1e-5) | (speed < 1e-5)
-    euler = jnp.where(is_tiny, 1e-6 * interval, 0.01 * size / jnp.where(is_tiny, 1, speed))
+    euler = jnp.where(is_tiny, 1e-6, 0.01 * size / jnp.where(is_tiny, 1, speed))
+    smallest = 16 * jnp.maximum(
+        jnp.finfo(t0.dtype).eps * jnp.abs(t0), jnp.finfo(t0.dtype).tiny
+    )
+    euler = jnp.minimum(jnp.maximum(euler, smallest), interval)
     moved = vector_field(t0 + euler, combine((1.0, state), (euler, field)), system)
     change = measure(combine((1.0, moved), (-1.0, field))) / euler
     fastest = jnp.maximum(speed, change)
     is_slow = fastest <= 1e-15
     power = (0.01 / jnp.where(is_slow, 1, fastest)) ** (1 / error_order)
-    step = jnp.where(is_slow, 1e-3 * euler, power)
-    step = jnp.where(jnp.isfinite(step), jnp.minimum(100 * euler, step), euler)
-    return jax.lax.stop_gradient(jnp.minimum(step, interval))
+    step = jnp.where(is_slow, jnp.maximum(1e-6, 1e-3 * euler), power)
+    step = jnp.where(jnp.isfinite(fastest), jnp.minimum(100 * euler, step), 1e-3 * euler)
+    step = jnp.clip(step, smallest, interval)
+    return jax.lax.stop_gradient(step)
 
 
 def _scaled_size(problem: Problem, tree: State) -> Time:

@@ -1,14 +1,14 @@
 """The linear systems of an implicit step, by the structure of what moves."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from dynsys.integrators.symmetric_solve import hessian_at, inverse_of_shifted
-from dynsys.systems.feedback import Feedback, drift, eliminate, solve_eliminated
+from dynsys.systems.feedback import Feedback, eliminate, solve_eliminated
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import as_vector, from_vector
 
@@ -63,8 +63,9 @@ def _linearise_feedback(
         )
         return type(right_side)(*solved)
 
-    rates: Any = drift(system.feedback, t)
-    return Linearisation(solve, type(state)(*rates.rates(state, gradient)))
+    rates: Any = lambda time: cast(Feedback, system.feedback(time)).rates(state, gradient)
+    _, drift = jax.jvp(rates, (t,), (jnp.ones_like(t),))
+    return Linearisation(solve, type(state)(*drift))
 
 
 def _linearise_dense(field: Field, t: Time, state: State, shift: Any) -> Linearisation:

@@ -15,6 +15,7 @@ from dynsys.integrators.one_kernel import as_one_kernel
 from dynsys.integrators.problem import TERM, Method, Problem, ready, step_control
 from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range
+from dynsys.integrators.start import is_finite
 from dynsys.integrators.stop import stop_holds_in
 from dynsys.result import Status
 from dynsys.systems.system import AbstractSystem, State
@@ -131,9 +132,10 @@ def _try_step(
         solver, problem.system, carry.t, end, carry.state, carry.hidden
     )
     # Where the field is not defined the step is too long, not the solve at its end.
+    sound = is_finite((new, error))
+    new = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, carry.state)
     error = jax.tree.map(
-        lambda leaf: jnp.where(jnp.isnan(leaf), jnp.inf, leaf),
-        problem.system.controlled(error),
+        lambda leaf: jnp.where(sound, leaf, jnp.inf), problem.system.controlled(error)
     )
     error_order: Any = solver.error_order(TERM)
     with jax.numpy_dtype_promotion("standard"):
@@ -151,7 +153,8 @@ def _try_step(
     choose = lambda a, b: jnp.where(keep, a, b)
     t = choose(end, carry.t)
     next_step = jnp.asarray(next_end) - t
-    vanished = ~keep & (next_step <= 4 * jnp.finfo(t.dtype).eps * jnp.abs(t))
+    least = 16 * jnp.finfo(t.dtype).eps * jnp.abs(t)
+    vanished = (~keep & ~(next_step > least)) | ~(end > carry.t)
     failed = keep & (result != diffrax.RESULTS.successful)
     after = Carry(
         t=t,

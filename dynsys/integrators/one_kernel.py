@@ -165,7 +165,8 @@ def _fits_into_a_vector(args: Any) -> bool:
 
 
 def _is_exact_in_64_bits(leaf: Array) -> bool:
-    is_small_integer = leaf.dtype == jnp.bool_ or jnp.issubdtype(leaf.dtype, jnp.integer)
+    is_integer = leaf.dtype == jnp.bool_ or jnp.issubdtype(leaf.dtype, jnp.integer)
+    is_small_integer = is_integer and leaf.dtype.itemsize <= 4
     return jnp.issubdtype(leaf.dtype, jnp.floating) or (is_small_integer and leaf.ndim == 0)
 
 

@@ -46,14 +46,14 @@ class Method(NamedTuple):
     """Everything about a run that is fixed when it is compiled.
 
     Args:
-        solver: The diffrax solver.
+        solver: The diffrax solver; `None` until one is picked.
         max_steps: Largest number of steps, accepted or rejected.
         dense: Whether to keep every step, for evaluation at any time.
         lands: Whether steps end at the output times, instead of interpolating there.
         progress: Whether to show how far the run is.
     """
 
-    solver: diffrax.AbstractSolver
+    solver: Any
     max_steps: int
     dense: bool
     lands: bool

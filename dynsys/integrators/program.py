@@ -9,6 +9,8 @@ from dynsys.cached_call import cached_call
 from dynsys.integrators.closures import open_condition, open_system
 from dynsys.integrators.default_solver import cost
 from dynsys.integrators.dense import DepartureThenDense
+from dynsys.integrators.inclusion.choose import settle, with_smallest_gradient
+from dynsys.integrators.inclusion.solve import solve_inclusion
 from dynsys.integrators.log import Carry
 from dynsys.integrators.objective_check import check_objective
 from dynsys.integrators.outputs import choose
@@ -38,6 +40,7 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
     check_objective(inputs.system, x)
     given = inputs.system
     system = open_system(given, inputs.t0, x)
+    system, pieces, options = settle(system, x, options)
     inputs = inputs._replace(system=system)
     tolerances = Tolerances(inputs.rtol, inputs.atol)
     times = inputs.times
@@ -45,7 +48,10 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
         fraction = jnp.linspace(0, 1, options.outputs, dtype=inputs.t0.dtype)
         times = inputs.t0 + (inputs.t1 - inputs.t0) * fraction
         times = times.at[-1].set(inputs.t1)
-    start = _start(inputs, options, tolerances)
+    released = inputs
+    if pieces is not None:
+        released = inputs._replace(system=with_smallest_gradient(system, pieces, x))
+    start = _start(released, options, tolerances)
     code, where = check_start(inputs.system, start, inputs.t0, inputs.t1, times, tolerances)
     problem = Problem(
         inputs.system,
@@ -64,7 +70,10 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
     code = jnp.where(at_start, int(Status.STOPPED), code)
     where = jnp.where(at_start, inputs.t0, where)
     problem = eqx.tree_at(lambda tree: tree.code, problem, code)
-    output = solve(problem, method, options.adjoint)
+    if pieces is None:
+        output = solve(problem, method, options.adjoint)
+    else:
+        output = solve_inclusion(problem, pieces, method, options.max_events)
     result = _result(output.last, code, where)
     final = jax.tree.map(lambda a, b: jnp.where(at_start, a, b), first, output.last.state)
     output = output._replace(last=output.last._replace(state=final))
@@ -109,6 +118,9 @@ def _trajectory(
     dense = output.dense
     if dense is not None and start.departure is not None:
         dense = DepartureThenDense(inputs.t0, dense.t1, start.departure, dense)
+    events, unique = output.events, output.unique
+    if events is None or unique is None:
+        events, unique = KinkEvents.none(options.max_events, times.dtype), jnp.asarray(True)
     last = output.last
     attempts = last.accepted + last.rejected
     spent = cost(options.method.solver, system, inputs.t0, attempts)
@@ -128,8 +140,8 @@ def _trajectory(
         state=states,
         final_state=last.state,
         system=system,
-        events=KinkEvents.none(options.max_events, times.dtype),
-        unique=jnp.asarray(True),
+        events=events,
+        unique=unique,
         stats=stats,
         result=result,
         rtol=inputs.rtol,
@@ -145,7 +157,9 @@ def _outputs(
     """States, positions and velocities at the output times."""
     system = inputs.system
     states, slopes = output.states, output.slopes
-    if slopes is None:
+    if output.velocities is not None:
+        v = output.velocities
+    elif slopes is None:
         v = jax.vmap(system.velocity)(times, states)
     else:
         chosen = lambda t, s, d: reconcile(system, t, s, d, inputs.rtol, inputs.atol)

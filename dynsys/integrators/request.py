@@ -11,9 +11,7 @@ from jaxtyping import Array, Float
 
 from dynsys.checks import as_number, known
 from dynsys.integrators.closures import as_condition
-from dynsys.integrators.default_solver import choose_solver
 from dynsys.integrators.problem import Method
-from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.gdin import GDINState
 from dynsys.systems.gradient_flow import PositionState
 from dynsys.systems.inertial_newton import MomentumState, VelocityState
@@ -200,30 +198,16 @@ def read_tolerances(rtol: Any, atol: Any, dtype: Any) -> tuple[Any, Any]:
     return relative, absolute
 
 
-def read_inclusion(system: AbstractSystem, inclusion: str) -> str:
-    """The named set of gradients at kinks: what was asked for, or what is done.
-
-    Of an objective that does not say whether it is smooth, JAX's gradient is taken.
-    """
+def check_inclusion(inclusion: str) -> None:
+    """Refuse what is not the name of a set of gradients."""
     if inclusion not in INCLUSIONS:
         raise ValueError(f"`inclusion` must be one of {INCLUSIONS}, but is {inclusion!r}.")
-    if is_known_smooth(system.objective) is False and inclusion != "autodiff":
-        raise ValueError(
-            f"{type(system.objective).__name__} is not smooth, and this version does not "
-            f"solve differential inclusions yet. Pass `inclusion='autodiff'` to integrate "
-            f"with what JAX returns at kinks, which is right between kinks and where "
-            f"they are crossed."
-        )
-    is_smooth = is_known_smooth(system.objective) is True
-    return inclusion if is_smooth else "autodiff"
 
 
-def read_solver(
-    solver: Any, system: AbstractSystem, size: int
-) -> tuple[diffrax.AbstractSolver, str]:
-    """The solver to use and the reason for it."""
+def check_solver(solver: Any) -> None:
+    """Refuse what is not a solver that chooses its steps; `None` is the default one."""
     if solver is None:
-        return choose_solver(system, size)
+        return
     if not isinstance(solver, diffrax.AbstractSolver):
         raise TypeError(
             f"`solver` must be a diffrax solver such as diffrax.Tsit5(), with parentheses, "
@@ -239,7 +223,6 @@ def read_solver(
             f"{type(solver).__name__} gives no error estimate, so its steps cannot be "
             f"chosen. Wrap it: diffrax.HalfSolver(diffrax.{type(solver).__name__}())."
         )
-    return solver, "asked for"
 
 
 def check_adjoint(adjoint: Any) -> None:

@@ -18,11 +18,11 @@ from dynsys.integrators.request import (
     Options,
     check_adjoint,
     check_counts,
+    check_inclusion,
     check_memory,
+    check_solver,
     check_system,
-    read_inclusion,
     read_interval,
-    read_solver,
     read_start,
     read_stop,
     read_times,
@@ -126,8 +126,8 @@ def simulate(
     moving = velocity is not None or state is not None
     start, end, from_series = read_interval(system, t0, t1, moving)
     output_times, count = read_times(times, t0, t1)
-    kind = read_inclusion(system, inclusion)
-    method, reason = read_solver(solver, system, size)
+    check_inclusion(inclusion)
+    check_solver(solver)
     check_memory(size, count, int(max_steps), dense)
     stop_norm, condition = read_stop(stop)
     cast = lambda number: number.astype(dtype)
@@ -147,16 +147,16 @@ def simulate(
     )
     options = Options(
         method=Method(
-            solver=method,
+            solver=solver,
             max_steps=int(max_steps),
             dense=dense,
             lands=size > INTERPOLATED,
             progress=progress,
         ),
-        reason=reason,
+        reason="",
         outputs=count,
         from_series=from_series,
-        inclusion=kind,
+        inclusion=inclusion,
         max_events=int(max_events),
         adjoint=adjoint,
     )

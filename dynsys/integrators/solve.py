@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import diffrax
 import equinox as eqx
 import jax
-from jaxtyping import PyTree
+from jaxtyping import Array, Bool, PyTree
 
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.log import Carry, Log, Rows
@@ -16,7 +16,8 @@ from dynsys.integrators.replay import Replay, pull_back
 from dynsys.integrators.stop import has_stop, locate_stop
 from dynsys.result import Status
 from dynsys.systems.system import State
-from dynsys.trees import from_vector
+from dynsys.trajectory import AbstractDenseOutput, KinkEvents
+from dynsys.trees import Position, from_vector
 
 PIECE = 256
 """Steps that the derivative replays at a time when it interpolates."""
@@ -30,12 +31,18 @@ class Output(NamedTuple):
         slopes: Their time derivatives from the dense output, if there was one.
         last: Where the solve ended.
         dense: The solution at any time, if it was asked for.
+        velocities: Velocities at the output times, if states and slopes do not tell.
+        events: The ledger of kink events, if there are kinks.
+        unique: Whether the solution is the only one, if there are kinks.
     """
 
     states: State
     slopes: State | None
     last: Carry
-    dense: DenseOutput | None
+    dense: AbstractDenseOutput | None
+    velocities: Position | None = None
+    events: KinkEvents | None = None
+    unique: Bool[Array, ""] | None = None
 
 
 def solve(problem: Problem, method: Method, adjoint: diffrax.ForwardMode | None) -> Output:
@@ -89,7 +96,7 @@ def _solve(
     last, log = run(problem, method, info, piece=piece)
     dense = None if log.rows is None else _dense(problem, method, info, last, log.rows)
     if dense is not None and has_stop(problem):
-        last, dense = _move_to_stop(problem, last, dense)
+        last, dense = move_to_stop(problem, last, dense)
     states, slopes = outputs(problem, last, log, dense)
     return Output(states, slopes, last, dense if method.dense else None), log
 
@@ -103,7 +110,7 @@ def _dense(
     return DenseOutput(problem.t0, last.t, starts, ends, infos, local)
 
 
-def _move_to_stop(
+def move_to_stop(
     problem: Problem, last: Carry, dense: DenseOutput
 ) -> tuple[Carry, DenseOutput]:
     """Back from the end of the last step to where the condition was met in it."""

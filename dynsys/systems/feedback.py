@@ -4,42 +4,42 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from dynsys.trees import Position, combine
 
-Scalar = Float[Array, ""]
-
 
 class Feedback(NamedTuple):
-    r"""The scalars of a system $\dot z_i = \sum_j a_{ij}z_j + b_i\nabla f(z_1)$.
+    r"""The scalars of $\dot z_i = \sum_j a_{ij}z_j + b_i\nabla f(z_1) + k_i\dot z_1$.
 
     Each component $z_i$ of the state is as large as the position, which is the first, so
-    the Jacobian consists of blocks $a_{ij}I$ and $b_i\nabla^2f(z_1)$. Control theory
-    calls it a Lur'e system.
+    the Jacobian consists of blocks that are multiples of $I$ and $\nabla^2f(z_1)$. Control
+    theory calls it a Lur'e system. There are one or two components, and $k_1 = 0$. What a
+    rate has in common with that of the position is kept apart, in $k_2$: where a damping
+    is as large as the inverse of the precision, a difference would lose the rest.
 
     Args:
         linear: The scalars $a_{ij}$, row by row.
         gradient: The scalars $b_i$.
+        coupling: The scalar $k_2$.
     """
 
     linear: tuple[tuple[Any, ...], ...]
     gradient: tuple[Any, ...]
+    coupling: Any
 
     def rates(self, state: Any, gradient: Position) -> tuple[Position, ...]:
         r"""The rates $\dot z_i$ at a state with a given gradient."""
-        rows = zip(self.linear, self.gradient, strict=True)
-        return tuple(
+        first, *rest = (
             combine(*zip(row, state, strict=True), (factor, gradient))
-            for row, factor in rows
+            for row, factor in zip(self.linear, self.gradient, strict=True)
         )
+        return first, *(combine((1.0, rate), (self.coupling, first)) for rate in rest)
 
 
 class Eliminated(NamedTuple):
     r"""The equation of $(\sigma I - J)u = r$ for $u_1$, after elimination of $u_2$.
 
-    $$(c_0 I + c_1\nabla^2 f)\,u_1 = r_1 + m\,r_2$$
+    $$(c_0 I + c_1\nabla^2 f)\,u_1 = r_1 + m\,(r_2 - k_2r_1)$$
 
     Args:
         c0: The scalar $c_0$.
@@ -63,7 +63,7 @@ def eliminate(feedback: Feedback, shift: Any) -> Eliminated:
         return Eliminated(shift - feedback.linear[0][0], -feedback.gradient[0], 0)
     (a11, a12), (a21, a22) = feedback.linear
     mixing = a12 / (shift - a22)
-    c0 = shift - a11 - mixing * a21
+    c0 = shift - a11 - mixing * (a21 + feedback.coupling * shift)
     c1 = -feedback.gradient[0] - mixing * feedback.gradient[1]
     return Eliminated(c0, c1, mixing)
 
@@ -93,12 +93,9 @@ def solve_eliminated(
         return (solve(right_side[0]),)
     first, second = right_side
     (_, _), (a21, a22) = feedback.linear
+    second = combine((1.0, second), (-feedback.coupling, first))
     u = solve(combine((1.0, first), (mixing, second)))
-    rest = combine((1.0, second), (a21, u), (feedback.gradient[1], hessian(u)))
+    factor = a21 + feedback.coupling * shift
+    rest = combine((1.0, second), (factor, u), (feedback.gradient[1], hessian(u)))
     divide = lambda leaf: leaf / (shift - a22).astype(leaf.dtype)
     return u, jax.tree.map(divide, rest)
-
-
-def drift(feedback: Callable[[Scalar], Any], t: Scalar) -> Feedback:
-    """The time derivatives of the scalars of a system that has them."""
-    return jax.jvp(feedback, (t,), (jnp.ones_like(t),))[1]

@@ -131,7 +131,8 @@ class GDIN(AbstractSystem):
     def feedback(self, t: Float[Array, ""]) -> Feedback:
         del t
         row = (1 / self.beta - self.alpha, -1 / self.beta)
-        return Feedback((row, row), (-self.beta, jnp.zeros_like(self.beta)))
+        zero = jnp.zeros_like(self.beta)
+        return Feedback((row, row), (-self.beta, zero), zero)
 
     def controlled(self, state: GDINState) -> tuple[Position, Position]:
         r"""Position and momentum $p = ((1 - \alpha\beta)\theta - \psi)/\beta$.

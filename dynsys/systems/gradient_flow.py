@@ -65,7 +65,8 @@ class GradientFlow(AbstractSystem):
 
     def feedback(self, t: Float[Array, ""]) -> Feedback:
         t = as_time(t)
-        return Feedback(((jnp.zeros_like(t),),), (-jnp.ones_like(t),))
+        zero = jnp.zeros_like(t)
+        return Feedback(((zero,),), (-jnp.ones_like(t),), zero)
 
     def controlled(self, state: PositionState) -> PositionState:
         return state

@@ -98,13 +98,8 @@ class AbstractInertialNewton(AbstractSystem):
         # p' = slip v + (beta' - b) grad f, with v = (p - beta grad f) / epsilon.
         slip = rate.epsilon - now.alpha
         inverse, zero = 1 / now.epsilon, jnp.zeros_like(t)
-        return Feedback(
-            ((zero, inverse), (zero, inverse * slip)),
-            (
-                -now.beta * inverse,
-                rate.beta - now.b - now.beta * inverse * slip,
-            ),
-        )
+        linear = ((zero, inverse), (zero, zero))
+        return Feedback(linear, (-now.beta * inverse, rate.beta - now.b), slip)
 
     def controlled(
         self, state: MomentumState | VelocityState

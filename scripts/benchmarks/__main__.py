@@ -150,7 +150,7 @@ def _logistic() -> str:
         logistic.NAME,
         f"{logistic.DIMENSION} weights, {logistic.SAMPLES} samples, $T = 10$, rtol = "
         f"{RTOL:g}, 3 rounds. Eigenvalues of the Hessian go from 1 to 1e4 at the start, "
-        f"and to about 2,000 further on. `dynsys` picks Tsit5 here, so no matrix is formed.",
+        f"and to about 2,000 further on. `dynsys` picks Tsit5: no matrix is formed.",
         page.plain_table(timings),
     )
 

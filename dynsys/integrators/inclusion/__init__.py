@@ -1,0 +1,1 @@
+"""Differential inclusions: smooth pieces, and what happens where they meet."""

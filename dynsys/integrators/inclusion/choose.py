@@ -1,0 +1,126 @@
+"""Whether a problem is an inclusion, and which solver it gets."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dynsys.integrators.default_solver import IMPLICIT, choose_solver
+from dynsys.integrators.request import Options
+from dynsys.integrators.rodas5p import Rodas5P
+from dynsys.nonsmooth.box import smallest_signature
+from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.pieces import Pieces, Signature, program_of
+from dynsys.objectives.objective import is_known_smooth
+from dynsys.systems.system import AbstractSystem
+from dynsys.trees import Position, dimension, norm, time_dtype
+
+MANY_KINKS = 512
+"""Kinks above which they are not looked for one by one."""
+
+
+def settle(
+    system: AbstractSystem, x: Position, options: Options
+) -> tuple[AbstractSystem, Pieces | None, Options]:
+    """Find the kinks of the loss, if asked for, and pick a solver where none is given.
+
+    Args:
+        system: The system, ready to be traced.
+        x: The position that it starts from.
+        options: What was asked for.
+
+    Returns:
+        The system, with its loss in pieces if that has kinks; the pieces; the options
+        with a solver and the set of gradients that is used.
+
+    Raises:
+        NotPiecewiseSmooth: The loss jumps, or has kinks that cannot be looked into.
+        ValueError: The system or the solver cannot do with kinks.
+    """
+    size = dimension(x) * len(system.state_type._fields)
+    pieces, reason = _find(system, x, options)
+    given = options.method.solver
+    if pieces is None:
+        chosen = choose_solver(system, size) if given is None else (given, "asked for")
+        solver, why = chosen
+        inclusion = options.inclusion if reason is None else "autodiff"
+        options = options._replace(
+            method=options.method._replace(solver=solver),
+            reason=why if reason is None else f"{why}; {reason}",
+            inclusion=inclusion,
+        )
+        return system, None, options
+    _check(system, options, x)
+    count = pieces.number
+    options = options._replace(
+        method=options.method._replace(
+            solver=IMPLICIT if given is None else given, lands=False
+        ),
+        reason=f"the loss has {count} kinks: smooth pieces, with events where they meet",
+    )
+    return eqx.tree_at(lambda tree: tree.objective, system, pieces), pieces, options
+
+
+class AtSignature(eqx.Module):
+    """The smooth piece of a signature, as an objective."""
+
+    pieces: Pieces
+    signature: Signature
+
+    def __call__(self, x: Position) -> Float[Array, ""]:
+        return self.pieces.piece(x, self.signature)
+
+
+def with_smallest_gradient(
+    system: AbstractSystem, pieces: Pieces, x: Position
+) -> AbstractSystem:
+    """The system with the smallest gradient at a point, for the momentum at the start.
+
+    Args:
+        system: The system.
+        pieces: Its loss.
+        x: The point, which may lie on kinks.
+    """
+    z = pieces.switching(x, pieces.signature(x))
+    size = 1 + norm(x).astype(z.dtype)
+    meeting = jnp.abs(z) <= 16 * jnp.finfo(z.dtype).eps * size
+    objective = AtSignature(pieces, smallest_signature(pieces, x, meeting))
+    return eqx.tree_at(lambda tree: tree.objective, system, objective)
+
+
+def _find(
+    system: AbstractSystem, x: Position, options: Options
+) -> tuple[Pieces | None, str | None]:
+    """The pieces of a loss with kinks, or why they are not used although there may be."""
+    if options.inclusion == "autodiff" or is_known_smooth(system.objective) is True:
+        return None, None
+    loss = system.objective
+    program, _ = program_of(loss, x)
+    if program.size > MANY_KINKS:
+        return None, (
+            f"{program.size} places where the loss may have kinks are more than "
+            f"{MANY_KINKS}, so gradients are those of JAX there"
+        )
+    pieces = find_pieces(loss, x)
+    return (pieces, None) if pieces.number else (None, None)
+
+
+def _check(system: AbstractSystem, options: Options, x: Position) -> None:
+    solver = options.method.solver
+    if system.feedback(jnp.zeros((), time_dtype(x))) is None:
+        raise ValueError(
+            f"The loss has kinks, and the equation of {type(system).__name__} in this form "
+            f"has a Hessian, so it is no differential inclusion. Use a system without "
+            f"one, such as dynsys.GDIN or `hessian_free=True`, or pass "
+            f"`inclusion='autodiff'`."
+        )
+    if options.inclusion == "d_operator":
+        raise ValueError(
+            "`inclusion='d_operator'` is not solved in this version. Pass 'clarke', or "
+            "'autodiff' for what JAX returns at kinks."
+        )
+    if not (solver is None or isinstance(solver, Rodas5P)):
+        raise ValueError(
+            f"The loss has kinks, which {type(solver).__name__} cannot stop at and go on "
+            f"from. Leave `solver` out, or pass `inclusion='autodiff'` to integrate with "
+            f"the gradients that JAX returns at kinks."
+        )

@@ -1,0 +1,80 @@
+"""The kinks of a loss, for the user."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.pieces import Pieces, Signature
+from dynsys.trees import Position, as_position
+
+
+class Kinks(eqx.Module):
+    r"""The kinks of a loss, and where a point lies between them.
+
+    Args:
+        values: Switching functions $z_i(x)$; $x$ lies on the kinks where they are 0.
+        signature: Their signs $s_i$, 1 at 0.
+        pieces: The loss in pieces: `pieces.piece(x, s)` is the smooth piece $f_s$ and
+            `pieces.switching(x, s)` are the switching functions along it.
+        places: Of each kink the operation that makes it, with its place in the code.
+        joints: Of each kink whether the gradients of both sides meet there, so that only
+            the Hessian jumps, as in Huber's function.
+    """
+
+    values: Float[Array, " kinks"]
+    signature: Signature
+    pieces: Pieces
+    places: tuple[str, ...] = eqx.field(static=True)
+    joints: tuple[bool, ...] = eqx.field(static=True)
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the loss is continuously differentiable, as far as can be seen."""
+        return all(self.joints)
+
+
+def kinks(f: Callable[[Any], Any], x: Any) -> Kinks:
+    r"""Find the kinks of a loss.
+
+    They are read from the program of the loss: absolute values, maxima and minima (of
+    axes and windows, too), signs, clipping and selections by a comparison, at any depth,
+    inside of `jit`, of functions with custom derivatives and of `scan`. What only looks
+    like a kink is none: both sides of it are the same function (`logaddexp`), its sign
+    never changes (`abs(exp(x))`), or no derivative passes through it (`stop_gradient`).
+    Kinks whose switching functions are multiples of each other are one.
+
+    The Euclidean norm has no switch in it: at 0 it has a cone, which is not found.
+
+    Args:
+        f: A scalar function of a position.
+        x: A position.
+
+    Returns:
+        The kinks, with their switching values at `x`.
+
+    Raises:
+        NotPiecewiseSmooth: The loss jumps, or has kinks that are not looked into, such as
+            those of sorting. The message names the operation and its place.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> found = kinks(lambda x: jnp.abs(x[0]) + jnp.maximum(x[1], 0), [2.0, -3.0])
+        >>> found.values, found.smooth
+        (Array([ 2., -3.], dtype=float64), False)
+        >>> kinks(lambda x: jnp.logaddexp(x, 0), 1.0).smooth
+        True
+
+    Source:
+        A. Griewank, "On stable piecewise linearization and generalized algorithmic
+        differentiation", Optim. Methods Softw. 28 (2013).
+    """
+    position: Position = as_position("x", x)
+    pieces = find_pieces(f, position)
+    signature = pieces.signature(position)
+    values = pieces.switching(position, signature)
+    switches = pieces.program.switches
+    of = lambda entry: next(s.where for s in switches if s.start <= entry < s.stop)
+    return Kinks(values, signature, pieces, tuple(map(of, pieces.first)), pieces.joint)
