@@ -82,9 +82,9 @@ def simulate(
         solver: Any adaptive diffrax solver. Left out, it is picked by the problem;
             `trajectory.stats` says which and why.
         inclusion: Which gradients are admitted where the objective has a kink:
-            `"clarke"`, `"d_operator"` or `"autodiff"` (what JAX returns). They differ at
-            kinks only. An objective that says it is not smooth is integrated with
-            `"autodiff"` only, in this version.
+            `"clarke"`, the hull of the limits of gradients, or `"autodiff"`, what JAX
+            returns. They differ at kinks only. `"d_operator"` is for smooth objectives
+            only, in this version.
         max_steps: Largest number of steps, accepted or not.
         max_events: Length of the ledger of kink events.
         dense: Keep the solution at any time, for `trajectory(t)` and

@@ -196,7 +196,7 @@ class _Probe:
             middle = 0.5 * (low + high)
             same = np.sign(pick(middle)) == sign
             low, high = np.where(same, middle, low), np.where(same, high, middle)
-        return on_line(low), found
+        return on_line(low), np.asarray(found)
 
 
 def _surrogate(value: Any, random: np.random.Generator) -> Any:

@@ -24,6 +24,7 @@ from dynsys.cached_call import cached_call
 from dynsys.nonsmooth.flat import (
     COMPARISONS,
     REFUSED,
+    SWITCHES,
     NotPiecewiseSmooth,
     apply,
     flatten,
@@ -86,11 +87,14 @@ class Program(NamedTuple):
         jaxpr: The flat program.
         structure: Structure of the argument.
         switches: Where it switches.
+        passed: Equations that only look like switches, by their index, and the operand
+            that they pass on: an absolute value of what is not negative.
     """
 
     jaxpr: Any
     structure: Any
     switches: tuple[Switch, ...]
+    passed: tuple[tuple[int, int], ...]
 
     @property
     def size(self) -> int:
@@ -115,6 +119,7 @@ class Program(NamedTuple):
         sides: dict[Any, Any] = {}
         found: list[Any] = []
         at = {switch.equation: switch for switch in self.switches}
+        passed = dict(self.passed)
         for i, equation in enumerate(self.jaxpr.eqns):
             values = [read(v) for v in equation.invars]
             out = equation.outvars[0]
@@ -127,6 +132,9 @@ class Program(NamedTuple):
                 known[out] = _switched(switch.name, values, side)
                 if switch.name in COMPARISONS:
                     sides[out] = side if switch.name in ("gt", "ge") else -side
+            elif i in passed:
+                shape = equation.outvars[0].aval.shape
+                known[out] = jnp.broadcast_to(values[passed[i]], shape)
             elif equation.primitive.name == "select_n" and _is_in(
                 equation.invars[0], sides
             ):
@@ -193,11 +201,13 @@ class Pieces(eqx.Module):
 
         def signs(z: Any, span: slice) -> Any:
             which = member[span]
+            # Switches that are no kinks must agree on a side where they are 0.
+            free = jnp.where(z == 0, side[span].astype(z.dtype), natural(z))
             if (which < 0).all():
-                return natural(z)
+                return free
             given = side[span] * signature[np.maximum(which, 0)]
             given = given.astype(z.dtype)
-            return given if (which >= 0).all() else jnp.where(which >= 0, given, natural(z))
+            return given if (which >= 0).all() else jnp.where(which >= 0, given, free)
 
         value, z = self.program.run(self.consts, x, signs)
         return value, z[jnp.asarray(self.first, int)]
@@ -232,6 +242,7 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
     live = _live(jaxpr)
     nonnegative = _nonnegative(jaxpr)
     switches: list[Switch] = []
+    passed: list[tuple[int, int]] = []
     start = 0
     for i, equation in enumerate(jaxpr.eqns):
         depends = any(_is_in(v, active) for v in equation.invars)
@@ -243,27 +254,38 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
                 f"The loss jumps, or has kinks that are not looked into: "
                 f"{place(equation)}. Write it without, or pass `inclusion='autodiff'`."
             )
-        if _is_switch(equation, nonnegative):
+        operand = _passes(equation, nonnegative)
+        if operand is not None:
+            passed.append((i, operand))
+        elif _is_switch(equation):
             shape = equation.outvars[0].aval.shape
             switches.append(Switch(i, name, shape, start, place(equation)))
             start = switches[-1].stop
     structure = jax.tree.structure(x)
-    return Program(jaxpr, structure, tuple(switches)), list(closed.consts)
+    program = Program(jaxpr, structure, tuple(switches), tuple(passed))
+    return program, list(closed.consts)
 
 
-def _is_switch(equation: Any, nonnegative: set[Any]) -> bool:
+def _is_switch(equation: Any) -> bool:
     name, operands = equation.primitive.name, equation.invars
-    is_float = jnp.issubdtype(operands[0].aval.dtype, jnp.floating) if operands else False
+    is_float = operands and jnp.issubdtype(operands[0].aval.dtype, jnp.floating)
     if not is_float:
         return False
-    if name in ("abs", "sign"):
-        return operands[0] not in nonnegative
     if name in COMPARISONS:
         return operands[0] is not operands[1]
+    return name in SWITCHES
+
+
+def _passes(equation: Any, nonnegative: set[Any]) -> int | None:
+    """The operand that an absolute value or a maximum is seen to be equal to, if any."""
+    name, operands = equation.primitive.name, equation.invars
+    if name == "abs" and _is_in(operands[0], nonnegative):
+        return 0
     if name == "max":
-        pairs = (operands, operands[::-1])
-        return not any(_is_in(a, nonnegative) and _is_nonpositive(b) for a, b in pairs)
-    return name == "min"
+        for i in (0, 1):
+            if _is_in(operands[i], nonnegative) and _is_nonpositive(operands[1 - i]):
+                return i
+    return None
 
 
 def _is_nonpositive(v: Any) -> bool:

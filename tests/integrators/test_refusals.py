@@ -168,9 +168,22 @@ def test_state_with_a_velocity_is_refused():
         run(din, din.state(X0, X0), X0)
 
 
-def test_not_smooth_objective_is_refused_until_named_autodiff():
-    with pytest.raises(ValueError, match="is not smooth.*inclusion='autodiff'"):
-        run(ds.GDIN(ds.objectives.NonsmoothRosenbrock(), 1.3, 0.1), [-1.0, 1.5])
+def test_kinks_refuse_solvers_that_cannot_stop_at_them():
+    system = ds.GDIN(ds.objectives.NonsmoothRosenbrock(), 1.3, 0.1)
+    with pytest.raises(ValueError, match="Tsit5 cannot stop at.*inclusion='autodiff'"):
+        run(system, [-1.0, 1.5], solver=diffrax.Tsit5())
+
+
+def test_the_d_operator_is_refused_where_there_are_kinks():
+    system = ds.GDIN(ds.objectives.NonsmoothRosenbrock(), 1.3, 0.1)
+    with pytest.raises(ValueError, match="'d_operator'` is not solved"):
+        run(system, [-1.0, 1.5], inclusion="d_operator")
+
+
+def test_a_loss_that_jumps_is_refused_by_the_name_of_its_jump():
+    system = ds.GDIN(lambda x: jnp.sum(jnp.where(x > 0.3, 1.0, 0.0)), 1.0, 0.1)
+    with pytest.raises(ds.nonsmooth.NotPiecewiseSmooth, match="`gt` at .*test_refusals"):
+        run(system)
 
 
 def test_indefinite_hessian_is_named_with_the_remedy():
@@ -214,7 +227,14 @@ def test_max_steps_on_a_stiff_problem_says_stiff():
 def test_max_steps_on_a_kink_says_non_smooth():
     kinked = ds.GDIN(lambda x: jnp.abs(x), 0.5, 0.1)
     with pytest.raises(ds.SimulationError, match="looks non-smooth"):
-        run(kinked, 1.0, t1=10.0, solver=diffrax.Tsit5(), max_steps=20_000)
+        run(
+            kinked,
+            1.0,
+            t1=10.0,
+            solver=diffrax.Tsit5(),
+            inclusion="autodiff",
+            max_steps=20_000,
+        )
 
 
 def test_blow_up_says_so():

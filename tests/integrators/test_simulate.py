@@ -80,6 +80,9 @@ def test_stats_say_which_solver_and_why():
     stats = ds.simulate(kinked, [-1.0, 1.5], t1=0.01, inclusion="autodiff").stats
     assert stats.solver == "Tsit5"
     assert "not smooth" in stats.reason
+    stats = ds.simulate(kinked, [-1.0, 1.5], t1=0.01).stats
+    assert stats.solver == "Rodas5P"
+    assert "2 kinks" in stats.reason
 
 
 def test_ledger_of_kinks_is_empty_and_has_its_length():
@@ -479,8 +482,12 @@ def test_network_with_an_activation_is_an_objective_under_jit():
 
 def test_inclusion_records_what_was_done():
     plain = ds.simulate(ds.DIN(lambda x: x**2, 1.0, 0.1), 1.0, t1=1.0, times=3)
-    assert plain.inclusion == "autodiff"
+    assert plain.inclusion == "clarke"
     assert run(inclusion="d_operator", times=3).inclusion == "d_operator"
+    relus = lambda x: jnp.sum(jax.nn.relu(jnp.linspace(0.0, 1.0, 600) - x[0]))
+    many = ds.simulate(ds.GDIN(relus, 1.0, 0.1), X0, t1=0.1, times=3)
+    assert many.inclusion == "autodiff"
+    assert "600 places" in many.stats.reason
 
 
 @pytest.mark.parametrize("solver", [None, diffrax.Tsit5()])

@@ -20,6 +20,4 @@ def test_run_with_larger_alpha_agrees_with_the_exact_solution():
     path = simulate(1.3, 0.1, times=201)
     at = np.searchsorted(path.t, list(EXACT))
     np.testing.assert_allclose(path.t[at], list(EXACT), rtol=1e-12)
-    # The width of a line in the figure is 0.01. Behind the first kink the error of the
-    # explicit run is a few times its tolerance of 1e-7 times its growth there.
-    np.testing.assert_allclose(path.x[at], list(EXACT.values()), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(path.x[at], list(EXACT.values()), rtol=0, atol=1e-8)
