@@ -112,7 +112,7 @@ class _Probe:
         differs = np.zeros(number, bool)
         for signs in (here, side * np.sign(blends), side * blends):
             differs |= self._differs(signs, groups, side, number)
-        sound = np.isfinite(z).all(0)
+        sound = np.asarray(np.isfinite(z).all(0))
         differs &= np.array([sound[groups == g].all() for g in range(number)])
         kinked = np.flatnonzero(differs)
         names = np.full(number, -1)

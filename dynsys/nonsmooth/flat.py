@@ -4,6 +4,7 @@ Calls, custom derivatives and loops of known length that have a switch inside ar
 and maxima over axes and windows become maxima of pairs.
 """
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -44,6 +45,9 @@ CALLS = {
 }
 """Primitives that call a program, and the name of it among their parameters."""
 
+OPAQUE = frozenset({"custom_linear_solve"})
+"""Primitives that are smooth although programs inside of them choose pivots."""
+
 LONGEST_SCAN = 1024
 """Passes of a loop that are written out one by one."""
 
@@ -70,16 +74,22 @@ def flatten(function: Callable[..., Any], x: Any) -> ClosedJaxpr:
 
 
 def place(equation: Any) -> str:
-    """A primitive and where it is in the code of the user."""
-    return (
-        f"`{equation.primitive.name}` at {source_info_util.summarize(equation.source_info)}"
-    )
+    """A primitive and where it is in the code of the user, if that is known."""
+    where = source_info_util.summarize(equation.source_info)
+    return f"`{equation.primitive.name}`" + (f" at {where}" if where else "")
+
+
+def _context(equation: Any) -> contextlib.AbstractContextManager[Any]:
+    """New equations get the place of this one, if it has one."""
+    if not source_info_util.summarize(equation.source_info):
+        return contextlib.nullcontext()
+    return source_info_util.user_context(equation.source_info.traceback)
 
 
 def apply(equation: Any, values: Sequence[Any]) -> Sequence[Any]:
     """The results of one equation, with `None` for those that nobody needs."""
     if not any(True for _ in _programs(equation)):
-        with source_info_util.user_context(equation.source_info.traceback):
+        with _context(equation):
             results = equation.primitive.bind(*values, **equation.params)
         return results if equation.primitive.multiple_results else [results]
     # Programs inside of it are bound as JAX does it: with a program of this one equation.
@@ -113,12 +123,13 @@ def _open(equation: Any, values: list[Any]) -> Sequence[Any]:
     if name == "clamp":
         low, x, high = values
         return [jnp.minimum(jnp.maximum(x, low), high)]
-    if not any(map(_switches, _programs(equation))):
+    if name in OPAQUE or not any(map(_switches, _programs(equation))):
         return apply(equation, values)
     if name in CALLS:
         inner = params[CALLS[name]]
         closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
-        return _evaluate(closed, values)
+        with _context(equation):
+            return _evaluate(closed, values)
     if name == "scan" and params["length"] <= LONGEST_SCAN:
         return _unroll(params, values)
     raise NotPiecewiseSmooth(
@@ -184,6 +195,7 @@ def _switches(jaxpr: Jaxpr) -> bool:
     return any(
         equation.primitive.name in names or any(map(_switches, _programs(equation)))
         for equation in jaxpr.eqns
+        if equation.primitive.name not in OPAQUE
     )
 
 

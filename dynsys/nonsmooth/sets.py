@@ -98,12 +98,12 @@ def _smallest(terms: Sequence[np.ndarray]) -> np.ndarray:
     """
 
     def lowest(direction: np.ndarray) -> np.ndarray:
-        return sum(term[np.argmin(term @ direction)] for term in terms)
+        return np.sum([term[np.argmin(term @ direction)] for term in terms], axis=0)
 
     size = 1.0 + sum(float(np.abs(term).max()) for term in terms)
-    corral = [sum(term[0] for term in terms)]
+    corral = [np.sum([term[0] for term in terms], axis=0)]
     weights = np.ones(1)
-    point = np.array(corral[0], float)
+    point = corral[0]
     for _ in range(1000):
         new = lowest(point)
         if point @ (point - new) <= 1e-14 * size**2:

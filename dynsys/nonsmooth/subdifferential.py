@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.optimize import linprog
 
 from dynsys.nonsmooth.find import find_pieces
 from dynsys.nonsmooth.pieces import Pieces
@@ -131,6 +130,8 @@ def _of_pieces(pieces: Pieces, x: Any) -> GradientSet:
 
 def _is_feasible(rows: np.ndarray) -> bool:
     """Whether a direction makes all rows positive."""
+    from scipy.optimize import linprog
+
     scale = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
     number, dimension = rows.shape
     objective = np.append(np.zeros(dimension), -1.0)

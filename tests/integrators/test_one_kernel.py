@@ -46,6 +46,7 @@ LOSSES = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_paths_are_those_of_a_loop_over_kernels(name, monkeypatch):
     loss, start, options = LOSSES[name], [0.7, -0.4], {"times": 5, "stop": 1e-9}
+    options["inclusion"] = "autodiff"
     system = ds.DIN(loss, 1.0, 0.1)
     one = ds.simulate(system, start, t1=2.0, **options)
     monkeypatch.setattr("dynsys.integrators.one_kernel.is_small_loop", lambda _: False)

@@ -69,6 +69,8 @@ SMOOTH = {
     "unused": lambda x: (jnp.abs(x), jnp.sum(x**2))[1],
     "cancels": lambda x: jnp.abs(x[0]) - jnp.abs(-2 * x[0]) / 2 + x[1],
     "relu(t) - relu(-t)": lambda x: jnp.sum(jax.nn.relu(x) - jax.nn.relu(-x)),
+    "a linear system": lambda x: x @ jnp.linalg.solve(jnp.diag(1 + x**2) + W[:3], x),
+    "a determinant": lambda x: jnp.linalg.det(jnp.diag(1 + x**2)) + jnp.sum(x**2),
     "gelu": lambda x: jnp.sum(jax.nn.gelu(x)),
     "silu": lambda x: jnp.sum(jax.nn.silu(x)),
 }
@@ -122,7 +124,7 @@ def test_infinite_sides_do_not_spoil_the_chosen_one():
         (lambda x: jnp.sum(jnp.where(x > 0.3, 1.0, 0.0) + x**2), "`gt` at .*test_kinks"),
         (lambda x: jnp.sum(jnp.sign(x) + x**2), "`sign` at .*test_kinks"),
         (lambda x: jnp.sum(jnp.floor(x) + x**2), "`floor` at .*test_kinks"),
-        (lambda x: jnp.sort(x)[0], "`sort` at .*"),
+        (lambda x: jnp.sort(x)[0], "`sort` at .*test_kinks"),
         (
             lambda x: jax.lax.while_loop(lambda y: y[0] < 9, lambda y: jnp.abs(y) + 1, x)[
                 0

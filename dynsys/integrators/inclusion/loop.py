@@ -180,25 +180,11 @@ def _step(
         accepted=base.accepted + accept.astype(int),
         rejected=base.rejected + (~accept).astype(int),
     )
-    # What happens on the surface.
-    there = guards(system, t, moved)
-    near = jnp.abs(there) <= slack(system, moved)
-    meeting = mode.held | near | _one(landing.which, mode)
-    fixed = mode.held & (near | _one(landing.which, mode))
-    side = jnp.sign(multipliers(system, t, moved))
-    sided = mode._replace(signature=jnp.where(fixed, side, mode.signature))
-    turned = transition(
-        PieceSystem(system=problem.system, objective=pieces, mode=sided),
-        t,
-        moved,
-        meeting,
-        fixed,
+    now_mode, events, unique = jax.lax.cond(
+        lands,
+        lambda: _turn(system, before, t, moved),
+        lambda: (mode, before.events, before.unique),
     )
-    pick = lambda a, b: jnp.where(lands, a, b)
-    now_mode = jax.tree.map(pick, turned.mode, mode)
-    noted = _note(before.events, t, mode, turned.mode, meeting)
-    events = jax.tree.map(pick, noted, before.events)
-    unique = before.unique & (turned.unique | ~lands)
     full = events.count > events.t.shape[0]
     in_piece = _in(problem, system)
     stops = accept & stop_holds_in(in_piece, base.t, end, new, local.evaluate)
@@ -219,6 +205,22 @@ def _step(
     return HybridCarry(after, now_mode, new_landing, events, unique), log
 
 
+def _turn(
+    system: PieceSystem, before: HybridCarry, t: Time, state: State
+) -> tuple[Mode, KinkEvents, Bool[Array, ""]]:
+    """The mode after an event, with a line in the ledger."""
+    mode, landed = before.mode, _one(before.landing.which, before.mode)
+    near = jnp.abs(guards(system, t, state)) <= slack(system, state)
+    meeting = mode.held | near | landed
+    fixed = mode.held & (near | landed)
+    side = jnp.sign(multipliers(system, t, state))
+    sided = mode._replace(signature=jnp.where(fixed, side, mode.signature))
+    with_sides = PieceSystem(system=system.system, objective=system.objective, mode=sided)
+    turned = transition(with_sides, t, state, meeting, fixed)
+    events = _note(before.events, t, mode, turned.mode, meeting)
+    return turned.mode, events, before.unique & turned.unique
+
+
 def _one(which: Any, mode: Mode) -> Bool[Array, " kinks"]:
     return jnp.arange(len(mode.held)) == which
 
@@ -230,6 +232,11 @@ def _at(which: Any, mode: Mode) -> Bool[Array, " kinks"]:
 def _pull_back(system: PieceSystem, state: State, landed: Any) -> State:
     """The position back on the surfaces of the kinks that are held or landed on."""
     on = system.mode.held | landed
+    return jax.lax.cond(jnp.any(on), lambda: _project(system, state, on), lambda: state)
+
+
+def _project(system: PieceSystem, state: State, on: Bool[Array, " kinks"]) -> State:
+    """One Newton step of the position onto surfaces."""
     x = system.position(state)
     flat = as_vector(x)
     signature = system.mode.signature

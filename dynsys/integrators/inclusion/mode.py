@@ -95,6 +95,13 @@ class PieceSystem(AbstractSystem):
 def multipliers(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]:
     """The signature with the multipliers of the kinks that are held."""
     held, signature = system.mode.held, system.mode.signature
+    solved = lambda: _solve(system, t, state)
+    return jax.lax.cond(jnp.any(held), solved, lambda: signature)
+
+
+def _solve(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]:
+    """The linear system for the multipliers."""
+    held, signature = system.mode.held, system.mode.signature
     number = min(len(held), dimension(system.position(state)))
     which = jnp.nonzero(held, size=number, fill_value=0)[0]
     valid = jnp.arange(number) < jnp.sum(held)
