@@ -89,12 +89,14 @@ class Program(NamedTuple):
         switches: Where it switches.
         passed: Equations that only look like switches, by their index, and the operand
             that they pass on: an absolute value of what is not negative.
+        nested: Whether a switching value depends on another switch.
     """
 
     jaxpr: Any
     structure: Any
     switches: tuple[Switch, ...]
     passed: tuple[tuple[int, int], ...]
+    nested: bool
 
     @property
     def size(self) -> int:
@@ -262,7 +264,8 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
             switches.append(Switch(i, name, shape, start, place(equation)))
             start = switches[-1].stop
     structure = jax.tree.structure(x)
-    program = Program(jaxpr, structure, tuple(switches), tuple(passed))
+    nested = _nested(jaxpr, switches)
+    program = Program(jaxpr, structure, tuple(switches), tuple(passed), nested)
     return program, list(closed.consts)
 
 
@@ -314,6 +317,19 @@ def _live(jaxpr: Any) -> set[Any]:
         if through and any(v in live for v in equation.outvars):
             live |= {v for v in equation.invars if not isinstance(v, Literal)}
     return live
+
+
+def _nested(jaxpr: Any, switches: Sequence[Switch]) -> bool:
+    """Whether the operands of a switch depend on the result of another one."""
+    at = {switch.equation for switch in switches}
+    switched: set[Any] = set()
+    for i, equation in enumerate(jaxpr.eqns):
+        depends = any(_is_in(v, switched) for v in equation.invars)
+        if depends and i in at:
+            return True
+        if depends or i in at:
+            switched |= set(equation.outvars)
+    return False
 
 
 def _nonnegative(jaxpr: Any) -> set[Any]:

@@ -88,7 +88,7 @@ def _race(ladder: Ladder) -> str:
 
 def _tolerances() -> str:
     text = (
-        "Both problems over tolerances from 1e-3 to 1e-10, with a marker each decade. "
+        "Both problems over tolerances from 1e-3 to 1e-9, with a marker each decade. "
         "Lower, and further to the left, is better."
         "\n\n![Time against error of every contestant](figures/work_precision.png)"
     )

@@ -63,6 +63,7 @@ def plain_diffrax(problem: Problem, solver: diffrax.AbstractSolver) -> Maker:
             saveat=diffrax.SaveAt(ts=jnp.asarray(TIMES)),
             stepsize_controller=diffrax.PIDController(rtol=rtol, atol=atol),
             max_steps=65_536,
+            throw=False,
         ).ys
 
     state = jnp.asarray(problem.state)

@@ -22,6 +22,10 @@ from dynsys.trees import Position, as_vector, combine, dimension, from_vector
 Time = Float[Array, ""]
 
 
+NESTED_STEPS = 5
+"""Newton steps from a guess of multipliers that a few steps back were right."""
+
+
 class Mode(NamedTuple):
     """A signature and the kinks that are held.
 
@@ -105,10 +109,17 @@ def _solve(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]
     number = min(len(held), dimension(system.position(state)))
     which = jnp.nonzero(held, size=number, fill_value=0)[0]
     valid = jnp.arange(number) < jnp.sum(held)
-    rates, slopes = rates_of(system, t, state, signature, which)
-    matrix = jnp.where(valid[:, None] & valid[None, :], slopes, jnp.eye(number))
-    step = jnp.linalg.solve(matrix, jnp.where(valid, -rates, 0))
-    return signature.at[which].add(jnp.where(valid, step, 0))
+    for _ in range(linearisations(system.objective)):
+        rates, slopes = rates_of(system, t, state, signature, which)
+        matrix = jnp.where(valid[:, None] & valid[None, :], slopes, jnp.eye(number))
+        step = jnp.linalg.solve(matrix, jnp.where(valid, -rates, 0))
+        signature = signature.at[which].add(jnp.where(valid, step, 0))
+    return signature
+
+
+def linearisations(pieces: Pieces) -> int:
+    """Newton steps for the multipliers, in which gradients of nested kinks are bilinear."""
+    return NESTED_STEPS if pieces.program.nested else 1
 
 
 def rates_of(

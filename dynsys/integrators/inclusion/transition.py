@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from dynsys.integrators.inclusion.mode import Mode, PieceSystem, rates_of
+from dynsys.integrators.inclusion.mode import Mode, PieceSystem, linearisations, rates_of
 from dynsys.systems.system import State
 from dynsys.trees import dimension
 
@@ -20,9 +20,6 @@ Time = Float[Array, ""]
 
 SWEEPS = 100
 """Passes over all kinks that meet; one is enough where they do not interact."""
-
-OUTER = 4
-"""Linearisations; one is enough where kinks are not nested."""
 
 
 class Transition(NamedTuple):
@@ -55,7 +52,7 @@ def transition(
     moves = valid & ~fixed[which]
     signature = before.signature
     unique = jnp.asarray(True)
-    for _ in range(OUTER):
+    for _ in range(linearisations(system.objective)):
         rates, slopes = rates_of(system, t, state, signature, which)
         start = signature[which]
         signs, unique = _solve(rates, slopes, start, moves)
