@@ -1,8 +1,8 @@
 r"""Clarke's subdifferential of a sum, and the sum of subdifferentials.
 
 The talk's non-smooth calculus: the subdifferential of a sum is contained in the sum of
-the subdifferentials, $\partial(J_1 + J_2) \subset \partial J_1 + \partial J_2 = D J$, and may
-be smaller. Left: $|t|$ and $-|t|$, whose sum is 0. Right: $\mathrm{relu}(t)$ and
+the subdifferentials, $\partial(J_1 + J_2) \subset \partial J_1 + \partial J_2 = D J$, and
+may be smaller. Left: $|t|$ and $-|t|$, whose sum is 0. Right: $\mathrm{relu}(t)$ and
 $-\mathrm{relu}(-t)$, whose sum is $t$: at 0 the operator D holds 0, though the sum has no
 critical point.
 

@@ -26,7 +26,6 @@ from scripts.command_line import run
 
 NAME = "sliding"
 START, END = (-1.5, 1.0), 12.0
-EVENT_LOOKS = {0: ("o", "crosses"), 1: ("s", "begins to slide"), 2: ("^", "leaves")}
 EXACT, CHATTER = "#8C00FC", "#E69F00"
 KINKS = (("#0072B2", "-", r"$\theta_1=0$"), ("#D55E00", "--", r"$\theta_1=1$"))
 
@@ -52,6 +51,8 @@ def chattering(times: np.ndarray) -> ds.Trajectory:
         times=np.concatenate([[0.0], times]),
         solver=diffrax.Tsit5(),
         inclusion="autodiff",
+        rtol=1e-6,
+        atol=1e-6,
         max_steps=1_000_000,
     )
 
@@ -80,8 +81,6 @@ def main(output: pathlib.Path, *, quick: bool = False) -> None:
         _draw_path(left, path)
         _draw_multipliers(middle, path)
         _draw_chatter(right, path, rough, window)
-        handles = left.get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=4)
     ds.plots.save(figure, output / NAME)
 
 
@@ -89,15 +88,27 @@ def _draw_path(axes: Axes, path: ds.Trajectory) -> None:
     """The trajectory on level lines, with its events."""
     objective = ds.objectives.NonsmoothRosenbrock()
     limits = ((-1.75, 1.75), (-0.4, 1.8))
-    ds.plots.level_lines(objective, path, limits=limits, ax=axes)
+    ds.plots.level_lines(objective, path, limits=limits, ax=axes, legend=False)
     for value, (color, line, _) in zip((0.0, 1.0), KINKS, strict=True):
         axes.axvline(value, color=color, linestyle=line, linewidth=0.8, zorder=1)
-    count = int(path.events.count)
-    for kind, (marker, label) in EVENT_LOOKS.items():
-        chosen = np.flatnonzero(np.asarray(path.events.kind[:count]) == kind)
-        if len(chosen):
-            points = np.array([path(float(path.events.t[i])) for i in chosen])
-            axes.plot(*points.T, marker, color="black", markersize=5, zorder=6, label=label)
+    begin, leave, stick = np.asarray(path.events.t[:3])
+    notes = (
+        (begin, (-1.65, -0.32), f"slides, $t={begin:.2f}$ to ${leave:.2f}$"),
+        (stick, (-0.75, 1.6), f"sticks, $t={stick:.2f}$"),
+    )
+    for time, place, note in notes:
+        point = np.asarray(path(float(time)))
+        axes.plot(*point, "s", color="black", markersize=4, zorder=6)
+        arrow = {"arrowstyle": "-", "linewidth": 0.6}
+        axes.annotate(
+            note,
+            point,
+            place,
+            fontsize=8,
+            arrowprops=arrow,
+            zorder=7,
+            backgroundcolor="white",
+        )
     axes.set(title="g-DIN", xlabel=r"$\theta_1$", ylabel=r"$\theta_2$")
 
 
@@ -118,7 +129,7 @@ def _draw_multipliers(axes: Axes, path: ds.Trajectory) -> None:
     axes.axhline(1, color="0.6", linewidth=0.6)
     axes.axhline(-1, color="0.6", linewidth=0.6)
     axes.set(title="Multiplier along the slides", xlabel="$t$", ylabel="$w$", xlim=(0, END))
-    axes.legend(loc="center left")
+    axes.legend(loc="lower right")
 
 
 def _draw_chatter(
@@ -144,7 +155,7 @@ def _draw_chatter(
     size = 3e6 * np.abs(np.asarray(rough.x[len(window) // 2 :, 0])).max()
     axes.set(title="Where the slide begins", xlabel="$t$", ylim=(-size, size))
     axes.set_ylabel(r"$10^6\,\theta_1$")
-    axes.legend(loc="lower left")
+    axes.legend(loc="upper right")
 
 
 if __name__ == "__main__":
