@@ -99,15 +99,14 @@ def _draw_path(axes: Axes, path: ds.Trajectory) -> None:
     for time, place, note in notes:
         point = np.asarray(path(float(time)))
         axes.plot(*point, "s", color="black", markersize=4, zorder=6)
-        arrow = {"arrowstyle": "-", "linewidth": 0.6}
         axes.annotate(
             note,
             point,
             place,
             fontsize=8,
-            arrowprops=arrow,
+            arrowprops={"arrowstyle": "-", "linewidth": 0.6},
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             zorder=7,
-            backgroundcolor="white",
         )
     axes.set(title="g-DIN", xlabel=r"$\theta_1$", ylabel=r"$\theta_2$")
 
