@@ -109,12 +109,14 @@ def _solve(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]
     number = min(len(held), dimension(system.position(state)))
     which = jnp.nonzero(held, size=number, fill_value=0)[0]
     valid = jnp.arange(number) < jnp.sum(held)
-    for _ in range(linearisations(system.objective)):
+
+    def newton(_: Any, signature: Float[Array, " kinks"]) -> Float[Array, " kinks"]:
         rates, slopes = rates_of(system, t, state, signature, which)
         matrix = jnp.where(valid[:, None] & valid[None, :], slopes, jnp.eye(number))
         step = jnp.linalg.solve(matrix, jnp.where(valid, -rates, 0))
-        signature = signature.at[which].add(jnp.where(valid, step, 0))
-    return signature
+        return signature.at[which].add(jnp.where(valid, step, 0))
+
+    return jax.lax.fori_loop(0, linearisations(system.objective), newton, signature)
 
 
 def linearisations(pieces: Pieces) -> int:

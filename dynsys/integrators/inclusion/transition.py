@@ -50,13 +50,17 @@ def transition(
     which = jnp.nonzero(meeting, size=number, fill_value=0)[0]
     valid = jnp.arange(number) < jnp.sum(meeting)
     moves = valid & ~fixed[which]
-    signature = before.signature
-    unique = jnp.asarray(True)
-    for _ in range(linearisations(system.objective)):
+
+    def linearise(_: Any, now: tuple[Any, Any]) -> tuple[Any, Any]:
+        signature, _ = now
         rates, slopes = rates_of(system, t, state, signature, which)
         start = signature[which]
         signs, unique = _solve(rates, slopes, start, moves)
-        signature = signature.at[which].add(jnp.where(moves, signs - start, 0))
+        return signature.at[which].add(jnp.where(moves, signs - start, 0)), unique
+
+    begin = (before.signature, jnp.asarray(True))
+    times = linearisations(system.objective)
+    signature, unique = jax.lax.fori_loop(0, times, linearise, begin)
     inside = meeting & ~fixed & (jnp.abs(signature) < 1 - 1e-10)
     sides = jnp.where(signature >= 0, 1, -1).astype(signature.dtype)
     return Transition(Mode(jnp.where(inside, signature, sides), inside), unique)
