@@ -12,6 +12,7 @@ start are chosen here.
 """
 
 import pathlib
+from typing import Any
 
 import diffrax
 import jax
@@ -59,8 +60,7 @@ def chattering(times: np.ndarray) -> ds.Trajectory:
 
 def multipliers_along(path: ds.Trajectory, times: np.ndarray) -> np.ndarray:
     """Sign or multiplier of each kink at given times."""
-    dense = path.dense
-    assert dense is not None
+    dense: Any = path.dense
 
     def at(t: jax.Array) -> jax.Array:
         piece = dense.system_at(t, path.system)
@@ -97,11 +97,11 @@ def _draw_path(axes: Axes, path: ds.Trajectory) -> None:
         (stick, (-0.75, 1.6), f"sticks, $t={stick:.2f}$"),
     )
     for time, place, note in notes:
-        point = np.asarray(path(float(time)))
-        axes.plot(*point, "s", color="black", markersize=4, zorder=6)
+        x, y = map(float, path(float(time)))
+        axes.plot(x, y, "s", color="black", markersize=4, zorder=6)
         axes.annotate(
             note,
-            point,
+            (x, y),
             place,
             fontsize=8,
             arrowprops={"arrowstyle": "-", "linewidth": 0.6},
