@@ -50,7 +50,11 @@ def choose_solver(system: AbstractSystem, size: int) -> Choice:
 
 
 def cost(
-    solver: Any, system: AbstractSystem, t: Float[Array, ""], attempts: Int[Array, ""]
+    solver: Any,
+    system: AbstractSystem,
+    t: Float[Array, ""],
+    attempts: Int[Array, ""],
+    has_kinks: bool = False,
 ) -> Cost:
     """Gradients and Hessians that the steps of a run took.
 
@@ -58,11 +62,12 @@ def cost(
     Hessian, in product form when it is large. Two evaluations choose the first step; a
     method that reuses its last stage makes one more at the start. A Rosenbrock step
     also takes a gradient with the Hessian; where the Jacobian of the state is formed, the
-    derivative of the field in time takes another one.
+    derivative of the field in time takes another one. What the multipliers along a kink
+    take is not counted.
     """
     is_newton = int(isinstance(system, AbstractDampedNewton))
     if isinstance(solver, Rodas5P):
-        is_formed = system.feedback(t) is None
+        is_formed = has_kinks or system.feedback(t) is None
         evaluations = EVALUATIONS + (STAGES + 1 + int(is_formed)) * attempts
         return Cost(evaluations, attempts + is_newton * evaluations)
     is_plain = not isinstance(solver, diffrax.HalfSolver)

@@ -93,7 +93,7 @@ def _step(
     solver = ready(method.solver, problem, "lax")
     after, step = _try_step(problem, method, solver, before)
     if method.progress:
-        _report(problem, after)
+        show_progress(problem, after)
     return after, write(problem, method, log, before, after, step, piece)
 
 
@@ -189,7 +189,8 @@ def _end_of_step(problem: Problem, method: Method, carry: Carry) -> Time:
     return jnp.where(end > target - 1e-3 * carry.next_step, target, end)
 
 
-def _report(problem: Problem, carry: Carry) -> None:
+def show_progress(problem: Problem, carry: Carry) -> None:
+    """Report how far a run is, every so many steps."""
     due = (carry.accepted % REPORT_EVERY == 0) | (carry.t >= problem.t1)
     show = lambda: report(problem.t0, carry.t, problem.t1)
     jax.lax.cond(due, show, lambda: None)

@@ -123,7 +123,8 @@ def _trajectory(
         events, unique = KinkEvents.none(options.max_events, times.dtype), jnp.asarray(True)
     last = output.last
     attempts = last.accepted + last.rejected
-    spent = cost(options.method.solver, system, inputs.t0, attempts)
+    has_kinks = output.events is not None
+    spent = cost(options.method.solver, system, inputs.t0, attempts, has_kinks)
     stats = Stats(
         last.accepted,
         last.rejected,

@@ -14,7 +14,8 @@ import numpy as np
 
 from dynsys.checks import is_concrete
 from dynsys.nonsmooth.flat import NotPiecewiseSmooth
-from dynsys.nonsmooth.pieces import Pieces, Program, natural, program_of
+from dynsys.nonsmooth.pieces import Pieces
+from dynsys.nonsmooth.program import Program, natural, program_of
 from dynsys.trees import as_vector
 
 PROBES = 4
@@ -40,7 +41,20 @@ def find_pieces(loss: Callable[[Any], Any], x: Any) -> Pieces:
     Raises:
         NotPiecewiseSmooth: The loss jumps, or has kinks that cannot be looked into.
     """
-    program, consts = program_of(loss, x)
+    return pieces_of(*program_of(loss, x), x)
+
+
+def pieces_of(program: Program, consts: list[Any], x: Any) -> Pieces:
+    """The kinks among the switches of a program.
+
+    Args:
+        program: The program of a loss.
+        consts: What the loss closes over.
+        x: A point like those that it takes; its values do not matter.
+
+    Raises:
+        NotPiecewiseSmooth: The loss jumps.
+    """
     if program.size == 0:
         return Pieces(consts, program, (), (), (), ())
     with jax.ensure_compile_time_eval():

@@ -8,8 +8,9 @@ from dynsys.integrators.default_solver import IMPLICIT, choose_solver
 from dynsys.integrators.request import Options
 from dynsys.integrators.rodas5p import Rodas5P
 from dynsys.nonsmooth.box import smallest_signature
-from dynsys.nonsmooth.find import find_pieces
-from dynsys.nonsmooth.pieces import Pieces, Signature, program_of
+from dynsys.nonsmooth.find import pieces_of
+from dynsys.nonsmooth.pieces import Pieces, Signature
+from dynsys.nonsmooth.program import program_of
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Position, dimension, norm, time_dtype
@@ -94,13 +95,13 @@ def _find(
     if options.inclusion == "autodiff" or is_known_smooth(system.objective) is True:
         return None, None
     loss = system.objective
-    program, _ = program_of(loss, x)
+    program, consts = program_of(loss, x)
     if program.size > MANY_KINKS:
         return None, (
             f"{program.size} places where the loss may have kinks are more than "
             f"{MANY_KINKS}, so gradients are those of JAX there"
         )
-    pieces = find_pieces(loss, x)
+    pieces = pieces_of(program, consts, x)
     return (pieces, None) if pieces.number else (None, None)
 
 

@@ -11,7 +11,7 @@ from dynsys.integrators.inclusion.events import first_crossing, guards, slack
 from dynsys.integrators.inclusion.mode import Mode, PieceSystem, multipliers
 from dynsys.integrators.inclusion.transition import transition
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, write
-from dynsys.integrators.loop import begin
+from dynsys.integrators.loop import begin, show_progress
 from dynsys.integrators.problem import TERM, Method, Problem, step_control
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.start import is_finite
@@ -194,6 +194,8 @@ def _step(
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
     code = jnp.where(full, int(Status.MAX_EVENTS), code)
     after = after._replace(code=code)
+    if method.progress:
+        show_progress(problem, after)
     new_landing = Landing(
         meets | corrects,
         jnp.where(meets, crossing.which, landing.which),
