@@ -150,6 +150,26 @@ def test_a_concave_kink_met_exactly_has_several_solutions():
     assert bool(across.unique)
 
 
+def test_a_dip_past_a_kink_that_is_shorter_than_the_samples_is_seen():
+    """At the top of a throw, x = t - t^2/2: two crossings 0.002 apart in a step of 1."""
+    edge = 0.5 - 1e-6
+    # Below the edge the two slopes cancel.
+    loss = lambda x: x + 0.1 * (jnp.abs(x - edge) + x)
+    run = ds.simulate(ds.DIN(loss, 0.0, 0.001), 0.0, 1.0, t1=1.5, **TIGHT)
+    when, _, kinds = ledger(run)
+    assert list(kinds) == [CROSS, CROSS]
+    arrival = np.sqrt(2e-6)
+    np.testing.assert_allclose(when[0], 1 - arrival, atol=1e-8)
+    # The speed drops by 2 beta c = 2e-4 there, and beyond the force is 1.2.
+    np.testing.assert_allclose(np.diff(when), 2 * (arrival - 2e-4) / 1.2, atol=1e-8)
+
+
+def test_progress_is_shown_across_kinks(capfd):
+    run = ds.simulate(ds.GDIN(absolute, 0.5, 0.1), 1.0, t1=2.0, progress=True)
+    jax.block_until_ready(run.x)
+    assert "dynsys: t = 2 (100.0%)" in capfd.readouterr().err
+
+
 def test_fifty_coordinates_stick_one_by_one():
     beta, starts = 0.3, np.linspace(0.2, 2.0, 50)
     system = ds.GDIN(absolute, 0.0, beta)
