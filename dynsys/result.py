@@ -27,6 +27,19 @@ class Status(enum.IntEnum):
     MAX_EVENTS = 10
 
 
+class Derivative(enum.IntEnum):
+    """Whether what came out has a derivative by what went in.
+
+    `NOT_AT_START`: the start lies on a kink, and nothing has a derivative by what moves it
+    off. `NONE`: a kink was touched without being crossed, several were met at once in
+    an order that matters, or the solution branched.
+    """
+
+    EXISTS = 0
+    NOT_AT_START = 1
+    NONE = 2
+
+
 SENTENCES = {
     Status.SUCCESS: "The run reached t = {t:.6g}.",
     Status.STOPPED: "The run stopped at t = {t:.6g}, where the condition `stop` held.",

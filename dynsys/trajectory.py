@@ -98,6 +98,8 @@ class Trajectory(eqx.Module):
         system: The system that moved.
         events: What happened at each kink.
         unique: Whether the solution is the only one; `False` where it branched.
+        derivative: Whether there is a derivative by what went in: a
+            `dynsys.result.Derivative`, 0 if so. Where there is none, it is not a number.
         stats: What the run cost, and with what it was solved.
         result: How the run ended.
         rtol: Relative tolerance of the run.
@@ -114,6 +116,7 @@ class Trajectory(eqx.Module):
     system: AbstractSystem
     events: KinkEvents
     unique: Bool[Array, "..."]
+    derivative: Int[Array, "..."]
     stats: Stats
     result: Result
     rtol: Float[Array, "..."]

@@ -3,6 +3,7 @@
 import numbers
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,6 +38,12 @@ def combine(*terms: tuple[Any, Position]) -> Position:
 def zeros_like(tree: Position) -> Position:
     """The zero of the space that `tree` lies in."""
     return jax.tree.map(jnp.zeros_like, tree)
+
+
+def constant(tree: Any) -> Any:
+    """A pytree whose arrays have no derivative; what is no array is left as it is."""
+    arrays, rest = eqx.partition(tree, eqx.is_array)
+    return eqx.combine(jax.lax.stop_gradient(arrays), rest)
 
 
 def dimension(tree: Position) -> int:

@@ -61,12 +61,21 @@ class Rows(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One step that was tried."""
+    """One step that was tried.
+
+    Args:
+        start: Its start.
+        end: Its end.
+        info: What the solver keeps of it for its polynomial.
+        accepted: Whether it was taken.
+        turns: Number of changes of mode up to its end, if there can be any.
+    """
 
     start: Time
     end: Time
     info: PyTree
     accepted: Bool[Array, ""]
+    turns: Int[Array, ""] | None = None
 
 
 class Record(NamedTuple):
@@ -75,10 +84,12 @@ class Record(NamedTuple):
     Args:
         starts: State before the first step of each piece of `piece` accepted steps.
         ends: `t0` and the ends of all accepted steps; constant after the last.
+        turns: Changes of mode up to each of the ends; constant after the last.
     """
 
     starts: State
     ends: Float[Array, " ends"]
+    turns: Int[Array, " ends"]
 
 
 class Log(NamedTuple):
@@ -112,7 +123,8 @@ def empty_log(problem: Problem, method: Method, info: PyTree, piece: int | None)
     if piece is not None:
         pieces = -(-method.max_steps // piece)
         starts = jax.tree.map(room(pieces), problem.state)
-        record = Record(starts, jnp.full(pieces * piece + 1, problem.t0))
+        length = pieces * piece + 1
+        record = Record(starts, jnp.full(length, problem.t0), jnp.zeros(length, int))
     return Log(rows, landed, record)
 
 
@@ -157,7 +169,11 @@ def write(
         first = before.accepted % piece == 0
         put = lambda leaf, new: leaf.at[index].set(jnp.where(first, new, leaf[index]))
         starts = jax.tree.map(put, record.starts, before.state)
-        record = Record(starts, record.ends.at[after.accepted].set(after.t))
+        ends = record.ends.at[after.accepted].set(after.t)
+        turns = record.turns
+        if step.turns is not None:
+            turns = turns.at[after.accepted].set(step.turns)
+        record = Record(starts, ends, turns)
     return Log(rows, landed, record)
 
 
@@ -188,7 +204,8 @@ def close(log: Log, carry: Carry) -> Log:
     """The log after the last step."""
     if log.record is None:
         return log
-    ends = log.record.ends
+    ends, turns = log.record.ends, log.record.turns
     unused = jnp.arange(len(ends)) > carry.accepted
-    record = Record(log.record.starts, jnp.where(unused, carry.t, ends))
-    return log._replace(record=record)
+    ends = jnp.where(unused, carry.t, ends)
+    turns = jnp.where(unused, turns[carry.accepted], turns)
+    return log._replace(record=Record(log.record.starts, ends, turns))

@@ -8,17 +8,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from dynsys.cached_call import cached_call
+from dynsys.integrators.attempt import attempt, step_of
 from dynsys.integrators.first_step import first_step
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, lands, write
 from dynsys.integrators.one_kernel import as_one_kernel
 from dynsys.integrators.problem import TERM, Method, Problem, ready, step_control
 from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range
-from dynsys.integrators.start import is_finite
 from dynsys.integrators.stop import stop_holds_in
 from dynsys.result import Status
-from dynsys.systems.system import AbstractSystem, State
 
 Time = Float[Array, ""]
 
@@ -104,77 +102,42 @@ def shape_of_info(problem: Problem, method: Method) -> PyTree:
     def info() -> PyTree:
         start = begin(problem, solver)
         end = problem.t0 + start.next_step
-        return _step_of(solver, problem.system, problem.t0, end, start.state, start.hidden)[
+        return step_of(solver, problem.system, problem.t0, end, start.state, start.hidden)[
             2
         ]
 
     return eqx.filter_eval_shape(info)
 
 
-@cached_call
-def _step_of(
-    solver: diffrax.AbstractSolver,
-    system: AbstractSystem,
-    t: Time,
-    end: Time,
-    state: State,
-    hidden: PyTree,
-) -> Any:
-    """A step of the solver, which is traced once for its shapes and for the loop."""
-    return solver.step(TERM, t, end, state, system, hidden, False)
-
-
 def _try_step(
     problem: Problem, method: Method, solver: diffrax.AbstractSolver, carry: Carry
 ) -> tuple[Carry, Step]:
     end = _end_of_step(problem, method, carry)
-    new, error, info, hidden, result = _step_of(
-        solver, problem.system, carry.t, end, carry.state, carry.hidden
-    )
-    # Where the field is not defined the step is too long, not the solve at its end.
-    sound = is_finite((new, error))
-    new = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, carry.state)
-    error = jax.tree.map(
-        lambda leaf: jnp.where(sound, leaf, jnp.inf), problem.system.controlled(error)
-    )
-    error_order: Any = solver.error_order(TERM)
-    with jax.numpy_dtype_promotion("standard"):
-        keep, _, next_end, _, control, _ = step_control(problem, solver).adapt_step_size(
-            carry.t,
-            end,
-            problem.system.controlled(carry.state),
-            problem.system.controlled(new),
-            problem.system,
-            error,
-            error_order,
-            carry.control,
-        )
-    keep = jnp.asarray(keep)
+    tried = attempt(problem, solver, problem.system, carry, end)
+    keep = tried.keep
     choose = lambda a, b: jnp.where(keep, a, b)
     t = choose(end, carry.t)
-    next_step = jnp.asarray(next_end) - t
     least = 16 * jnp.finfo(t.dtype).eps * jnp.abs(t)
-    vanished = (~keep & ~(next_step > least)) | ~(end > carry.t)
-    failed = keep & (result != diffrax.RESULTS.successful)
+    vanished = (~keep & ~(tried.next_step > least)) | ~(end > carry.t)
     after = Carry(
         t=t,
-        state=jax.tree.map(choose, new, carry.state),
-        hidden=jax.tree.map(choose, hidden, carry.hidden),
-        control=jax.tree.map(jnp.asarray, control),
-        next_step=next_step,
+        state=jax.tree.map(choose, tried.new, carry.state),
+        hidden=jax.tree.map(choose, tried.hidden, carry.hidden),
+        control=tried.control,
+        next_step=tried.next_step,
         tried=end - carry.t,
         accepted=carry.accepted + keep.astype(int),
         rejected=carry.rejected + (~keep).astype(int),
         code=carry.code,
     )
-    local = solver.interpolation_cls(t0=carry.t, t1=end, **info)
-    stops = keep & stop_holds_in(problem, carry.t, end, new, local.evaluate)
+    local = solver.interpolation_cls(t0=carry.t, t1=end, **tried.info)
+    stops = keep & stop_holds_in(problem, carry.t, end, tried.new, local.evaluate)
     leaves = keep & leaves_range(problem.system, after.t)
     code = jnp.where(stops, int(Status.STOPPED), after.code)
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
-    code = jnp.where(failed, int(Status.SOLVER_FAILED), code)
-    return after._replace(code=code), Step(carry.t, end, info, keep)
+    code = jnp.where(tried.failed, int(Status.SOLVER_FAILED), code)
+    return after._replace(code=code), Step(carry.t, end, tried.info, keep)
 
 
 def _end_of_step(problem: Problem, method: Method, carry: Carry) -> Time:

@@ -24,7 +24,7 @@ from dynsys.integrators.start import (
     start_from_rest_at_zero,
 )
 from dynsys.integrators.stop import stop_holds
-from dynsys.result import Result, Status
+from dynsys.result import Derivative, Result, Status
 from dynsys.systems.system import State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
 from dynsys.trajectory import KinkEvents, Stats, Trajectory, reconcile
@@ -73,7 +73,7 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
     if pieces is None:
         output = solve(problem, method, options.adjoint)
     else:
-        output = solve_inclusion(problem, pieces, method, options.max_events)
+        output = solve_inclusion(problem, method, options.max_events, options.adjoint)
     result = _result(output.last, code, where)
     final = jax.tree.map(lambda a, b: jnp.where(at_start, a, b), first, output.last.state)
     output = output._replace(last=output.last._replace(state=final))
@@ -118,9 +118,12 @@ def _trajectory(
     dense = output.dense
     if dense is not None and start.departure is not None:
         dense = DepartureThenDense(inputs.t0, dense.t1, start.departure, dense)
-    events, unique = output.events, output.unique
-    if events is None or unique is None:
+    events, unique, derivative = output.events, output.unique, output.derivative
+    if events is None:
         events, unique = KinkEvents.none(options.max_events, times.dtype), jnp.asarray(True)
+        derivative = jnp.asarray(int(Derivative.EXISTS))
+    assert unique is not None
+    assert derivative is not None
     last = output.last
     attempts = last.accepted + last.rejected
     has_kinks = output.events is not None
@@ -143,6 +146,7 @@ def _trajectory(
         system=system,
         events=events,
         unique=unique,
+        derivative=derivative,
         stats=stats,
         result=result,
         rtol=inputs.rtol,

@@ -17,7 +17,7 @@ from dynsys.integrators.log import Record
 from dynsys.integrators.outputs import first_outputs
 from dynsys.integrators.problem import TERM, Method, Problem, ready
 from dynsys.integrators.stop import differentiable_stop, has_stop
-from dynsys.systems.system import State
+from dynsys.systems.system import AbstractSystem, State
 
 Time = Float[Array, ""]
 
@@ -30,7 +30,9 @@ class Replay(NamedTuple):
         piece: Number of steps in a piece.
         accepted: Number of accepted steps.
         end: Where the solve ended, which is inside the last step if it was stopped.
-        failed: Whether it failed.
+        failed: Whether it failed, or has no derivative for another reason.
+        turns: The changes of mode, if there can be any.
+        across: The coordinates of the position at the start without a derivative.
     """
 
     record: Record
@@ -38,6 +40,8 @@ class Replay(NamedTuple):
     accepted: Int[Array, ""]
     end: Time
     failed: Bool[Array, ""]
+    turns: Any = None
+    across: Any = None
 
 
 class Replayed(NamedTuple):
@@ -48,9 +52,16 @@ class Replayed(NamedTuple):
     states: State
     slopes: State
     infos: Any
+    shifts: Float[Array, " steps"]
 
 
-def pull_back(problem: Problem, method: Method, replay: Replay, cotangent: Any) -> Any:
+def pull_back(
+    problem: Problem,
+    method: Method,
+    replay: Replay,
+    cotangent: Any,
+    turn_times: Any = None,
+) -> Any:
     """The cotangent of a problem from the cotangent of its output.
 
     Args:
@@ -58,9 +69,15 @@ def pull_back(problem: Problem, method: Method, replay: Replay, cotangent: Any) 
         method: With what.
         replay: What was kept of the solve.
         cotangent: Cotangent of the `Output`; `None` leaves are zero.
+        turn_times: Cotangent of the times of the changes of mode.
     """
     variables, constants = eqx.partition(problem, eqx.is_inexact_array)
-    start = lambda v: first_outputs(eqx.combine(v, constants))
+
+    def start(variables: Any) -> tuple[State, State]:
+        whole = eqx.combine(variables, constants)
+        system = _system(whole, replay.turns, jnp.asarray(0))
+        return first_outputs(eqx.tree_at(lambda tree: tree.system, whole, system))
+
     first, pull_first = jax.vjp(start, variables)
     states = _fill(first[0], cotangent.states)
     slopes = _fill(first[1], cotangent.slopes)
@@ -74,12 +91,13 @@ def pull_back(problem: Problem, method: Method, replay: Replay, cotangent: Any) 
         index, is_last = pieces - 1 - i, i == 0
         gradient, rate = loop
         at = index * replay.piece
-        steps = jax.lax.dynamic_slice_in_dim(replay.record.ends, at, replay.piece + 1)
+        cut = lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, at, replay.piece + 1)
+        steps, turns = cut(replay.record.ends), cut(replay.record.turns)
         begin = jax.tree.map(lambda leaf: leaf[index], replay.record.starts)
 
         def run(variables: Any, state: State) -> Replayed:
             combined = eqx.combine(variables, constants)
-            return _replay(combined, method, replay.end, state, steps, is_last)
+            return _replay(combined, method, replay, state, steps, turns, is_last)
 
         replayed, pull = jax.vjp(run, variables, begin)
         mine = (problem.times > steps[0]) & (is_last | (problem.times <= steps[-1]))
@@ -89,6 +107,7 @@ def pull_back(problem: Problem, method: Method, replay: Replay, cotangent: Any) 
             _mask(mine, states),
             _mask(mine, slopes),
             _rows(replayed.infos, dense, at),
+            _shifts(turn_times, turns, steps.dtype),
         )
         change, rate = pull(rates)
         return jax.tree.map(jnp.add, gradient, change), rate
@@ -104,19 +123,22 @@ def pull_back(problem: Problem, method: Method, replay: Replay, cotangent: Any) 
 def _replay(
     problem: Problem,
     method: Method,
-    found: Time,
+    replay: Replay,
     state: State,
     steps: Float[Array, " ends"],
+    turns: Int[Array, " ends"],
     is_last: Any,
 ) -> Replayed:
     """Take the steps of one piece again and evaluate the outputs in it."""
     # The first and the last end are the ends of the interval, which are variables.
     steps = jnp.where(steps == jax.lax.stop_gradient(problem.t0), problem.t0, steps)
     steps = jnp.where(steps == jax.lax.stop_gradient(problem.t1), problem.t1, steps)
-    last, infos = _take_steps(problem, method, state, steps)
+    last, infos, shifts = _take_steps(problem, method, replay.turns, state, steps, turns)
     local = method.solver.interpolation_cls
+    if replay.turns is not None:
+        local, infos = replay.turns.polynomials(local, infos, turns[:-1])
     dense = DenseOutput(steps[0], steps[-1], steps[:-1], steps[1:], infos, local)
-    end = steps[-1]
+    end, found = steps[-1], replay.end
     if has_stop(problem):
         stopped = is_last & (found < end)
         stop_t = differentiable_stop(problem, found, dense.state)
@@ -125,31 +147,55 @@ def _replay(
         end = jnp.where(stopped, stop_t, end)
     times = jnp.clip(problem.times, steps[0], end)
     states, slopes = jax.vmap(dense.state_and_slope)(times)
-    return Replayed(last, end, states, slopes, infos)
+    return Replayed(last, end, states, slopes, infos, shifts)
 
 
 def _take_steps(
-    problem: Problem, method: Method, state: State, steps: Float[Array, " ends"]
-) -> tuple[State, Any]:
+    problem: Problem,
+    method: Method,
+    turns: Any,
+    state: State,
+    steps: Float[Array, " ends"],
+    rows: Int[Array, " ends"],
+) -> tuple[State, Any, Float[Array, " steps"]]:
     """The steps with the given ends; a step of length 0 is the identity."""
-    solver, system = ready(method.solver, problem, "bounded"), problem.system
+    solver = ready(method.solver, problem, "bounded")
     # What a step of length 0 computes is thrown away, but must be finite.
     spare = jnp.sqrt(jnp.finfo(steps.dtype).eps) * (steps[-1] - steps[0])
-    hidden = solver.init(TERM, steps[0], steps[1], state, system)
+    begin = _system(problem, turns, rows[0])
+    hidden = solver.init(TERM, steps[0], steps[1], state, begin)
     hidden = jax.tree.map(jnp.asarray, hidden)
 
     @jax.checkpoint
-    def step(carry: tuple[State, Any], ends: tuple[Time, Time]) -> Any:
-        a, b = ends
+    def step(carry: tuple[State, Any], ends: tuple[Time, Time, Any, Any]) -> Any:
+        a, b, before, after = ends
         active = b > a
         b = jnp.where(active, b, a + spare)
         state, hidden = carry
+        system = _system(problem, turns, before)
         new, _, info, new_hidden, _ = solver.step(TERM, a, b, state, system, hidden, False)
+        shift = jnp.zeros_like(a)
+        if turns is not None:
+            new, shift = turns.again(problem, (before, after), b, new)
         keep = lambda x, y: jnp.where(active, x, y)
-        return jax.tree.map(keep, (new, new_hidden), carry), info
+        return jax.tree.map(keep, (new, new_hidden), carry), (info, shift)
 
-    (last, _), infos = jax.lax.scan(step, (state, hidden), (steps[:-1], steps[1:]))
-    return last, infos
+    ends = (steps[:-1], steps[1:], rows[:-1], rows[1:])
+    (last, _), (infos, shifts) = jax.lax.scan(step, (state, hidden), ends)
+    return last, infos, shifts
+
+
+def _system(problem: Problem, turns: Any, row: Int[Array, ""]) -> AbstractSystem:
+    """The system that a step follows."""
+    return problem.system if turns is None else turns.system(problem, row)
+
+
+def _shifts(turn_times: Any, turns: Int[Array, " ends"], dtype: Any) -> Any:
+    """The cotangents of the times of the turns that the steps of a piece end with."""
+    if turn_times is None:
+        return jnp.zeros(len(turns) - 1, dtype)
+    rate = turn_times.at[turns[1:]].get(mode="fill", fill_value=0)
+    return jnp.where(turns[1:] > turns[:-1], rate, 0).astype(dtype)
 
 
 def _fill(values: Any, cotangent: Any) -> Any:

@@ -28,7 +28,7 @@ from dynsys.integrators.request import (
     read_times,
     read_tolerances,
 )
-from dynsys.result import Result, Status
+from dynsys.result import Derivative, Result, Status
 from dynsys.systems.system import AbstractSystem
 from dynsys.trajectory import Trajectory
 from dynsys.trees import dimension, time_dtype
@@ -93,7 +93,8 @@ def simulate(
             `stop(t, x, v)` that returns a boolean (ends after the first step where it is
             true) or a real number (ends where it first falls to 0).
         adjoint: `diffrax.ForwardMode()` for forward-mode derivatives. Left out, reverse
-            mode works: the accepted steps are replayed.
+            mode works: the accepted steps are replayed. Both know how the times of
+            kink events move.
         progress: Show how far the run is, on standard error.
         throw: Raise if the run fails. Otherwise, and for batches, look at
             `trajectory.result`.
@@ -105,6 +106,7 @@ def simulate(
         TypeError: An argument has the wrong type, or the objective cannot be traced.
         ValueError: An argument is out of range, shapes do not fit, the objective does
             not return a finite scalar at the start, or a coefficient leaves its range.
+            Or a derivative is asked for that does not exist.
         SimulationError: The run did not reach its end.
 
     Example:
@@ -161,7 +163,7 @@ def simulate(
         adjoint=adjoint,
     )
     trajectory = run_program(inputs, options)
-    return _look(trajectory, throw)
+    return _check_derivative(_look(trajectory, throw), x, throw)
 
 
 def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
@@ -181,3 +183,26 @@ def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     if throw:
         result.raise_if_failed()
     return eqx.tree_at(lambda tree: tree.result, trajectory, result)
+
+
+def _check_derivative(trajectory: Trajectory, x0: Any, throw: bool) -> Trajectory:
+    """On the host: say that a derivative that is being taken does not exist."""
+    known = jax.lax.stop_gradient(trajectory.derivative)
+    if not throw or is_concrete(trajectory.x) or not is_concrete(known):
+        return trajectory
+    code = int(np.max(known))
+    moves_start = not is_concrete(x0) and is_concrete(jax.lax.stop_gradient(x0))
+    if code == Derivative.NONE:
+        raise ValueError(
+            "This trajectory has no derivative: it touched a kink without crossing it, met "
+            "several kinks at once in an order that matters, or branched "
+            "(`trajectory.unique`). Move the start a little, or pass `throw=False` for a "
+            "derivative that is not a number."
+        )
+    if code == Derivative.NOT_AT_START and moves_start:
+        raise ValueError(
+            "This trajectory starts on a kink, so it has no derivative by `x0` across it. "
+            "Move the start off the kink, or pass `throw=False` for a derivative that is "
+            "not a number in those coordinates."
+        )
+    return trajectory

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import diffrax
 import equinox as eqx
 import jax
-from jaxtyping import Array, Bool, PyTree
+from jaxtyping import Array, Bool, Int, PyTree
 
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.log import Carry, Log, Rows
@@ -34,6 +34,7 @@ class Output(NamedTuple):
         velocities: Velocities at the output times, if states and slopes do not tell.
         events: The ledger of kink events, if there are kinks.
         unique: Whether the solution is the only one, if there are kinks.
+        derivative: A `Derivative`, if there are kinks.
     """
 
     states: State
@@ -43,6 +44,7 @@ class Output(NamedTuple):
     velocities: Position | None = None
     events: KinkEvents | None = None
     unique: Bool[Array, ""] | None = None
+    derivative: Int[Array, ""] | None = None
 
 
 def solve(problem: Problem, method: Method, adjoint: diffrax.ForwardMode | None) -> Output:

@@ -119,10 +119,12 @@ def _evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
 def _open(equation: Any, values: list[Any]) -> Sequence[Any]:
     name, params = equation.primitive.name, equation.params
     if name in MANY:
-        return [_pairwise(name, params, values[0])]
+        with _context(equation):
+            return [_pairwise(name, params, values[0])]
     if name == "clamp":
-        low, x, high = values
-        return [jnp.minimum(jnp.maximum(x, low), high)]
+        with _context(equation):
+            low, x, high = jnp.broadcast_arrays(*values)
+            return [jax.lax.min(jax.lax.max(x, low), high)]
     if name in OPAQUE or not any(map(_switches, _programs(equation))):
         return apply(equation, values)
     if name in CALLS:
@@ -154,9 +156,9 @@ def _unroll(params: Any, values: list[Any]) -> list[Any]:
 
 def _pairwise(name: str, params: Any, x: Any) -> Any:
     """A maximum or minimum over axes or windows, as a tree of pairs."""
-    pair = jnp.maximum if name.endswith("max") else jnp.minimum
+    pair = jax.lax.max if name.endswith("max") else jax.lax.min
     if name.startswith("reduce_window"):
-        filling = -jnp.inf if pair is jnp.maximum else jnp.inf
+        filling = -jnp.inf if pair is jax.lax.max else jnp.inf
         return _tree(pair, jnp.stack(_windows(params, x, filling)))
     axes = params["axes"]
     rest = tuple(size for i, size in enumerate(x.shape) if i not in axes)

@@ -193,9 +193,3 @@ def test_heavy_ball_crosses_ever_faster_and_says_so():
 def test_systems_with_a_hessian_are_refused():
     with pytest.raises(ValueError, match="no differential inclusion"):
         ds.simulate(ds.DIN(absolute, 1.0, 0.1, hessian_free=False), 1.0, t1=1.0)
-
-
-def test_a_derivative_across_kinks_is_refused():
-    end = lambda x: ds.simulate(ds.GDIN(absolute, 0.5, 0.1), x, t1=1.0).x[-1]
-    with pytest.raises(ValueError, match="no derivative in this version"):
-        jax.grad(end)(1.0)

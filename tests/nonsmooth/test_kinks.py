@@ -164,8 +164,9 @@ def test_positions_may_be_pytrees():
 
 
 def test_the_places_name_operations():
-    found = kinks(lambda x: jnp.abs(x[0]) + jnp.maximum(x[1], x[2]), X)
-    assert [place.split("`")[1] for place in found.places] == ["abs", "max"]
+    found = kinks(lambda x: jnp.abs(x[0]) + jnp.max(x) + jnp.clip(x[1], 0, 3), X)
+    names = [place.split("`")[1] for place in found.places]
+    assert names == ["abs", "max", "max", "max", "min"]
     assert all("test_kinks" in place for place in found.places)
 
 

@@ -7,20 +7,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from dynsys.integrators.attempt import attempt, step_of
 from dynsys.integrators.inclusion.events import first_crossing, guards, slack
-from dynsys.integrators.inclusion.mode import Mode, PieceSystem, multipliers
-from dynsys.integrators.inclusion.transition import transition
+from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.inclusion.saltation import without_derivative
+from dynsys.integrators.inclusion.start import Start, start_of
+from dynsys.integrators.inclusion.turn import Turn, Turns, in_mode, no_turn, turn
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, write
 from dynsys.integrators.loop import begin, show_progress
-from dynsys.integrators.problem import TERM, Method, Problem, step_control
+from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.ranges import leaves_range
-from dynsys.integrators.start import is_finite
 from dynsys.integrators.stop import stop_holds_in
-from dynsys.nonsmooth.pieces import Pieces
-from dynsys.result import Status
-from dynsys.systems.system import State
-from dynsys.trajectory import KinkEvents
-from dynsys.trees import as_vector, from_vector
+from dynsys.result import Derivative, Status
+from dynsys.trees import constant
 
 Time = Float[Array, ""]
 
@@ -44,44 +43,66 @@ class Landing(NamedTuple):
     tries: Int[Array, ""]
 
 
+class Ledger(NamedTuple):
+    """What happened at the kinks.
+
+    Args:
+        turns: Number of turns.
+        t: Time of each; row 0 is the start.
+        count: Number of lines.
+        turn: Of each line the turn that it belongs to.
+        kink: Its kink.
+        kind: What happened to it.
+    """
+
+    turns: Int[Array, ""]
+    t: Float[Array, " rows"]
+    count: Int[Array, ""]
+    turn: Int[Array, " events"]
+    kink: Int[Array, " events"]
+    kind: Int[Array, " events"]
+
+
 class HybridCarry(NamedTuple):
     """Where the solve of an inclusion stands between two steps."""
 
     base: Carry
     mode: Mode
     landing: Landing
-    events: KinkEvents
+    ledger: Ledger
+    turns: Turns | None
     unique: Bool[Array, ""]
+    derivative: Int[Array, ""]
 
 
 def run_inclusion(
-    problem: Problem, pieces: Pieces, method: Method, max_events: int
-) -> tuple[HybridCarry, Log, PyTree]:
+    problem: Problem, method: Method, max_events: int, *, piece: int | None = None
+) -> tuple[HybridCarry, Log, PyTree, Start]:
     """Step from the start to the end, with the events on the way.
 
     Args:
-        problem: What to integrate; its system has the loss with its kinks.
-        pieces: The loss.
+        problem: What to integrate; the objective of its system is a
+            `dynsys.nonsmooth.pieces.Pieces`.
         method: With what.
         max_events: Length of the ledger.
+        piece: Accepted steps between two states of the record; `None` for no record.
     """
-    system, t0 = problem.system, problem.t0
-    x0 = system.position(problem.state)
-    sides = pieces.signature(x0)
-    free = Mode(sides, jnp.zeros(pieces.number, bool))
-    piece = PieceSystem(system=system, objective=pieces, mode=free)
-    touching = jnp.abs(guards(piece, t0, problem.state)) <= slack(piece, problem.state)
-    first = transition(piece, t0, problem.state, touching, jnp.zeros_like(touching))
-    events = KinkEvents.none(max_events, t0.dtype)
-    events = _note(events, t0, free, first.mode, touching)
-    start_problem = _in(
-        problem, PieceSystem(system=system, objective=pieces, mode=first.mode)
-    )
+    start = start_of(problem)
+    first, t0 = start.mode, problem.t0
+    problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
+    ledger = _empty_ledger(max_events, t0)
+    ledger = _note(ledger, start.free, first, start.touching)
+    start_problem = eqx.tree_at(lambda tree: tree.system, problem, in_mode(problem, first))
     base = begin(start_problem, method.solver)
+    base = base._replace(next_step=jax.lax.stop_gradient(base.next_step))
     no_landing = Landing(jnp.asarray(False), jnp.zeros((), int), jnp.zeros((), int))
-    start = HybridCarry(base, first.mode, no_landing, events, first.unique)
-    info = eqx.filter_eval_shape(lambda: _info(start_problem, method, base, first.mode))
-    log = empty_log(problem, method, info, None)
+    turns = None if piece is None else Turns.begin(max_events + 1, first)
+    touches = jnp.any(start.touching)
+    derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
+    derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
+    carry = HybridCarry(base, first, no_landing, ledger, turns, start.unique, derivative)
+    info = eqx.filter_eval_shape(lambda: _info(start_problem, method, base, first))
+    log = empty_log(problem, method, info, piece)
 
     def is_running(loop: tuple[HybridCarry, Log]) -> Any:
         now = loop[0].base
@@ -90,104 +111,86 @@ def run_inclusion(
         return going & (now.code == Status.SUCCESS)
 
     def advance(loop: tuple[HybridCarry, Log]) -> tuple[HybridCarry, Log]:
-        return _step(problem, pieces, method, loop)
+        return _step(problem, method, piece, loop)
 
-    carry, log = jax.lax.while_loop(is_running, advance, (start, log))
+    carry, log = jax.lax.while_loop(is_running, advance, (carry, log))
     base = carry.base
     unfinished = (base.t < problem.t1) & (base.code == Status.SUCCESS)
     code = jnp.where(unfinished, int(Status.MAX_STEPS), base.code)
     carry = carry._replace(base=base._replace(code=code))
-    return carry, close(log, carry.base), info
-
-
-def _in(problem: Problem, system: PieceSystem) -> Problem:
-    return eqx.tree_at(lambda tree: tree.system, problem, system)
+    return carry, close(log, carry.base), info, start
 
 
 def _info(problem: Problem, method: Method, carry: Carry, mode: Mode) -> PyTree:
     """What is kept of one step, for its shapes."""
-    step = method.solver.step
-    _, _, polynomial, _, _ = step(
-        TERM, problem.t0, problem.t1, carry.state, problem.system, carry.hidden, False
+    tried = step_of(
+        method.solver, problem.system, problem.t0, problem.t1, carry.state, carry.hidden
     )
-    return {"polynomial": polynomial, "mode": mode.as_floats()}
+    return {"polynomial": tried[2], "mode": mode.as_floats()}
 
 
 def _step(
-    problem: Problem, pieces: Pieces, method: Method, loop: tuple[HybridCarry, Log]
+    problem: Problem, method: Method, piece: int | None, loop: tuple[HybridCarry, Log]
 ) -> tuple[HybridCarry, Log]:
     before, log = loop
     base, mode, landing = before.base, before.mode, before.landing
-    system = PieceSystem(system=problem.system, objective=pieces, mode=mode)
-    solver = method.solver
-    end = base.t + base.next_step
+    system, solver = in_mode(problem, mode), method.solver
+    end = constant(base.t + base.next_step)
     short = end > problem.t1 - 1e-3 * base.next_step
     end = jnp.where(short & ~landing.active, problem.t1, jnp.minimum(end, problem.t1))
-    new, error, info, hidden, _ = solver.step(
-        TERM, base.t, end, base.state, system, base.hidden, False
-    )
-    sound = is_finite((new, error))
-    new = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, base.state)
-    error = jax.tree.map(
-        lambda leaf: jnp.where(sound, leaf, jnp.inf), system.controlled(error)
-    )
-    keep, _, next_end, _, control, _ = step_control(problem, solver).adapt_step_size(
-        base.t,
-        end,
-        system.controlled(base.state),
-        system.controlled(new),
-        system,
-        error,
-        solver.error_order(TERM),
-        base.control,
-    )
-    keep = jnp.asarray(keep)
-    proposed = jnp.asarray(next_end) - jnp.where(keep, end, base.t)
-    local = solver.interpolation_cls(t0=base.t, t1=end, **info)
-    crossing = first_crossing(system, base.t, end, local.evaluate)
+    tried = attempt(problem, solver, system, base, end)
+    keep, proposed = tried.keep, constant(tried.next_step)
+    # Where a step ends is a constant, so derivatives do not go through the search.
+    fixed, start, stop = constant((system, base.t, end))
+    local = solver.interpolation_cls(t0=start, t1=stop, **constant(tried.info))
+    crossing = first_crossing(fixed, start, stop, local.evaluate)
     # A step that is to land is taken as it is, or corrected by a Newton step in time.
     value, slope = jax.jvp(
-        lambda s: guards(system, base.t + s, local.evaluate(base.t + s))[landing.which],
-        (end - base.t,),
-        (jnp.ones_like(end),),
+        lambda s: guards(fixed, start + s, local.evaluate(start + s))[landing.which],
+        (stop - start,),
+        (jnp.ones_like(stop),),
     )
-    tolerance = slack(system, new)[landing.which]
+    tolerance = slack(fixed, local.evaluate(stop))[landing.which]
     shift = -value / jnp.where(slope == 0, 1, slope)
-    sane = jnp.abs(shift) < 0.5 * (end - base.t)
+    sane = jnp.abs(shift) < 0.5 * (stop - start)
     misses = (jnp.abs(value) > 0.3 * tolerance) & (landing.tries < CORRECTIONS) & sane
     lands = keep & landing.active & ~misses
     corrects = keep & landing.active & misses
     meets = keep & ~landing.active & crossing.found
     accept = (keep & ~landing.active & ~crossing.found) | lands
-    new = _pull_back(system, new, jnp.where(lands, _at(landing.which, mode), False))
+    landed = jnp.arange(len(mode.held)) == landing.which
+    happened, ledger, turns, derivative = jax.lax.cond(
+        lands,
+        lambda: _write_turn(before, turn(system, landed, end, tried.new), end),
+        lambda: (
+            no_turn(system, tried.new),
+            before.ledger,
+            before.turns,
+            before.derivative,
+        ),
+    )
     t = jnp.where(accept, end, base.t)
     choose = lambda a, b: jnp.where(accept, a, b)
-    moved = jax.tree.map(choose, new, base.state)
-    next_step = jnp.where(meets, crossing.t - base.t, proposed)
-    next_step = jnp.where(corrects, end - base.t + shift, next_step)
+    next_step = jnp.where(meets, crossing.t - start, proposed)
+    next_step = jnp.where(corrects, stop - start + shift, next_step)
     vanished = ~keep & ~(proposed > 16 * jnp.finfo(t.dtype).eps * jnp.abs(t))
+    retries = meets | corrects
     after = base._replace(
         t=t,
-        state=moved,
-        hidden=jax.tree.map(choose, hidden, base.hidden),
+        state=jax.tree.map(choose, happened.state, base.state),
+        hidden=jax.tree.map(choose, tried.hidden, base.hidden),
         control=jax.tree.map(
-            lambda a, b: jnp.where(meets | corrects, b, jnp.asarray(a)),
-            control,
-            base.control,
+            lambda a, b: jnp.where(retries, b, a), constant(tried.control), base.control
         ),
         next_step=next_step,
         tried=end - base.t,
         accepted=base.accepted + accept.astype(int),
         rejected=base.rejected + (~accept).astype(int),
     )
-    now_mode, events, unique = jax.lax.cond(
-        lands,
-        lambda: _turn(system, before, t, moved),
-        lambda: (mode, before.events, before.unique),
-    )
-    full = events.count > events.t.shape[0]
-    in_piece = _in(problem, system)
-    stops = accept & stop_holds_in(in_piece, base.t, end, new, local.evaluate)
+    full = (ledger.count > len(ledger.kink)) | (ledger.turns > len(ledger.kink))
+    in_piece = eqx.tree_at(lambda tree: tree.system, problem, system)
+    evaluate = solver.interpolation_cls(t0=base.t, t1=end, **tried.info).evaluate
+    stops = accept & stop_holds_in(in_piece, base.t, end, tried.new, evaluate)
     leaves = accept & leaves_range(problem.system, t)
     code = jnp.where(stops, int(Status.STOPPED), base.code)
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
@@ -196,69 +199,43 @@ def _step(
     after = after._replace(code=code)
     if method.progress:
         show_progress(problem, after)
-    new_landing = Landing(
-        meets | corrects,
-        jnp.where(meets, crossing.which, landing.which),
-        jnp.where(meets, 0, landing.tries + corrects.astype(int)),
-    )
-    kept = {"polynomial": info, "mode": mode.as_floats()}
-    step = Step(base.t, end, kept, accept)
-    log = write(problem, method, log, base, after, step, None)
-    return HybridCarry(after, now_mode, new_landing, events, unique), log
+    which = jnp.where(meets, crossing.which, landing.which)
+    tries = jnp.where(meets, 0, landing.tries + corrects.astype(int))
+    kept = {"polynomial": tried.info, "mode": mode.as_floats()}
+    step = Step(base.t, end, kept, accept, ledger.turns)
+    log = write(problem, method, log, base, after, step, piece)
+    unique = before.unique & happened.unique
+    landing = Landing(retries, which, tries)
+    return HybridCarry(
+        after, happened.mode, landing, ledger, turns, unique, derivative
+    ), log
 
 
-def _turn(
-    system: PieceSystem, before: HybridCarry, t: Time, state: State
-) -> tuple[Mode, KinkEvents, Bool[Array, ""]]:
-    """The mode after an event, with a line in the ledger."""
-    mode, landed = before.mode, _one(before.landing.which, before.mode)
-    near = jnp.abs(guards(system, t, state)) <= slack(system, state)
-    meeting = mode.held | near | landed
-    fixed = mode.held & (near | landed)
-    side = jnp.sign(multipliers(system, t, state))
-    sided = mode._replace(signature=jnp.where(fixed, side, mode.signature))
-    with_sides = PieceSystem(system=system.system, objective=system.objective, mode=sided)
-    turned = transition(with_sides, t, state, meeting, fixed)
-    events = _note(before.events, t, mode, turned.mode, meeting)
-    return turned.mode, events, before.unique & turned.unique
+def _write_turn(before: HybridCarry, happened: Turn, t: Time) -> Any:
+    """What a turn leaves behind."""
+    exists = happened.saltation.exists & happened.unique
+    none = jax.tree.map(lambda leaf: jnp.broadcast_to(~exists, leaf.shape), happened.state)
+    happened = happened._replace(state=without_derivative(happened.state, none))
+    row = before.ledger.turns + 1
+    time = t + happened.saltation.shift.astype(t.dtype)
+    ledger = before.ledger
+    ledger = ledger._replace(turns=row, t=ledger.t.at[row].set(time, mode="drop"))
+    ledger = _note(ledger, before.mode, happened.mode, before.mode.held | happened.at)
+    turns = None if before.turns is None else before.turns.write(row, happened)
+    derivative = jnp.where(exists, before.derivative, int(Derivative.NONE))
+    return happened, ledger, turns, derivative
 
 
-def _one(which: Any, mode: Mode) -> Bool[Array, " kinks"]:
-    return jnp.arange(len(mode.held)) == which
-
-
-def _at(which: Any, mode: Mode) -> Bool[Array, " kinks"]:
-    return _one(which, mode) & ~mode.held
-
-
-def _pull_back(system: PieceSystem, state: State, landed: Any) -> State:
-    """The position back on the surfaces of the kinks that are held or landed on."""
-    on = system.mode.held | landed
-    return jax.lax.cond(jnp.any(on), lambda: _project(system, state, on), lambda: state)
-
-
-def _project(system: PieceSystem, state: State, on: Bool[Array, " kinks"]) -> State:
-    """One Newton step of the position onto surfaces."""
-    x = system.position(state)
-    flat = as_vector(x)
-    signature = system.mode.signature
-    number = min(len(on), len(flat))
-    which = jnp.nonzero(on, size=number, fill_value=0)[0]
-    valid = jnp.arange(number) < jnp.sum(on)
-    values = lambda v: system.objective.switching(from_vector(v, x), signature)
-    z, pull = jax.vjp(values, flat)
-    unit = jax.nn.one_hot(which, len(on), dtype=flat.dtype)
-    normals = jax.vmap(lambda row: pull(row)[0])(unit)
-    gram = normals @ normals.T
-    gram = jnp.where(valid[:, None] & valid[None, :], gram, jnp.eye(number))
-    weights = jnp.linalg.solve(gram, jnp.where(valid, z[which], 0))
-    moved = flat - jnp.where(valid, weights, 0) @ normals
-    return eqx.tree_at(system.position, state, from_vector(moved, x))
+def _empty_ledger(length: int, t0: Time) -> Ledger:
+    padding = jnp.full(length, -1)
+    zero = jnp.zeros((), int)
+    times = jnp.full(length + 1, jnp.inf, t0.dtype).at[0].set(t0)
+    return Ledger(zero, times, zero, jnp.zeros(length, int), padding, padding)
 
 
 def _note(
-    events: KinkEvents, t: Time, before: Mode, after: Mode, meeting: Bool[Array, " kinks"]
-) -> KinkEvents:
+    ledger: Ledger, before: Mode, after: Mode, meeting: Bool[Array, " kinks"]
+) -> Ledger:
     """The ledger with what happened to each kink that met here."""
     slides = meeting & after.held & ~before.held
     leaves = meeting & before.held & ~after.held
@@ -266,11 +243,11 @@ def _note(
     crosses = meeting & ~before.held & ~after.held & ~same
     kind = jnp.where(slides, SLIDE, jnp.where(leaves, LEAVE, CROSS))
     happened = slides | leaves | crosses
-    place = jnp.where(happened, events.count + jnp.cumsum(happened) - 1, len(events.t))
+    place = jnp.where(happened, ledger.count + jnp.cumsum(happened) - 1, len(ledger.kink))
     put = lambda column, value: column.at[place].set(value, mode="drop")
-    return KinkEvents(
-        events.count + jnp.sum(happened),
-        put(events.t, jnp.full(len(kind), t)),
-        put(events.kink, jnp.arange(len(kind))),
-        put(events.kind, kind),
+    return ledger._replace(
+        count=ledger.count + jnp.sum(happened),
+        turn=put(ledger.turn, jnp.full(len(kind), ledger.turns)),
+        kink=put(ledger.kink, jnp.arange(len(kind))),
+        kind=put(ledger.kind, kind),
     )

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.cached_call import cached_call
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import Position, as_vector, combine, dimension, from_vector
@@ -96,6 +97,7 @@ class PieceSystem(AbstractSystem):
         return type(state)(*feedback.rates(state, gradient))
 
 
+@cached_call
 def multipliers(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]:
     """The signature with the multipliers of the kinks that are held."""
     held, signature = system.mode.held, system.mode.signature
@@ -116,12 +118,14 @@ def _solve(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]
         step = jnp.linalg.solve(matrix, jnp.where(valid, -rates, 0))
         return signature.at[which].add(jnp.where(valid, step, 0))
 
-    return jax.lax.fori_loop(0, linearisations(system.objective), newton, signature)
+    return repeat_by_nesting(system.objective, newton, signature)
 
 
-def linearisations(pieces: Pieces) -> int:
+def repeat_by_nesting(pieces: Pieces, newton: Any, start: Any) -> Any:
     """Newton steps for the multipliers, in which gradients of nested kinks are bilinear."""
-    return NESTED_STEPS if pieces.program.nested else 1
+    if not pieces.program.nested:
+        return newton(0, start)
+    return jax.lax.fori_loop(0, NESTED_STEPS, newton, start)
 
 
 def rates_of(

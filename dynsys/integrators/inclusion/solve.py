@@ -1,37 +1,30 @@
 """From a problem with kinks to its outputs."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dynsys.integrators.dense import DenseOutput
-from dynsys.integrators.inclusion.loop import run_inclusion
+from dynsys.integrators.inclusion.loop import Ledger, run_inclusion
 from dynsys.integrators.inclusion.mode import PieceSystem, as_mode
+from dynsys.integrators.inclusion.turn import Polynomial, Turns, in_mode
+from dynsys.integrators.log import Log
 from dynsys.integrators.outputs import outputs
 from dynsys.integrators.problem import Method, Problem
-from dynsys.integrators.solve import Output, move_to_stop
+from dynsys.integrators.replay import Replay, pull_back
+from dynsys.integrators.solve import PIECE, Output, move_to_stop
 from dynsys.integrators.stop import has_stop
 from dynsys.nonsmooth.pieces import Pieces
+from dynsys.result import Derivative, Status
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trajectory import AbstractDenseOutput, reconcile
-from dynsys.trees import Position, from_vector
+from dynsys.trajectory import AbstractDenseOutput, KinkEvents, reconcile
+from dynsys.trees import Position, constant, from_vector
 
 Time = Float[Array, ""]
-
-
-@dataclass(frozen=True)
-class Polynomial:
-    """The polynomial of the solver over one step; the mode is not needed for it."""
-
-    local: Any
-
-    def __call__(self, t0: Time, t1: Time, polynomial: Any, mode: Any) -> Any:
-        del mode
-        return self.local(t0=t0, t1=t1, **polynomial)
 
 
 class InclusionOutput(AbstractDenseOutput):
@@ -55,25 +48,107 @@ class InclusionOutput(AbstractDenseOutput):
     def slope(self, t: Time) -> State:
         return self.dense.slope(t)
 
-    def system_at(self, t: Time, system: AbstractSystem) -> PieceSystem:
+    def mode(self, t: Time) -> Any:
+        """The mode at a time, as numbers."""
         row = self.dense.row(t)
-        mode = jax.tree.map(lambda leaf: leaf[row], self.dense.infos["mode"])
-        return PieceSystem(system=system, objective=self.pieces, mode=as_mode(mode))
+        return jax.tree.map(lambda leaf: leaf[row], self.dense.infos["mode"])
+
+    def system_at(self, t: Time, system: AbstractSystem) -> PieceSystem:
+        mode = as_mode(self.mode(t))
+        return PieceSystem(system=system, objective=self.pieces, mode=mode)
+
+
+class HybridOutput(NamedTuple):
+    """What a solve of an inclusion gives back, of which the ledger is made.
+
+    Args:
+        output: The outputs, without velocities.
+        modes: The modes at the output times, as numbers.
+        ledger: What happened at the kinks.
+        derivative: A `Derivative`.
+    """
+
+    output: Output
+    modes: Any
+    ledger: Ledger
+    derivative: Int[Array, ""]
+
+
+def solve_inclusion(
+    problem: Problem, method: Method, max_events: int, adjoint: diffrax.ForwardMode | None
+) -> Output:
+    """Integrate a problem whose loss has kinks. Differentiable in every array of it.
+
+    Args:
+        problem: What to integrate; the objective of its system is a
+            `dynsys.nonsmooth.pieces.Pieces`.
+        method: With what.
+        max_events: Length of the ledger.
+        adjoint: `None` for reverse mode, `diffrax.ForwardMode()` for forward mode.
+    """
+    solve = _solve_reversible if adjoint is None else _solve_forward
+    output, modes, ledger, derivative = solve(problem, method, max_events)
+    times = jnp.clip(problem.times, problem.t0, output.last.t)
+
+    def velocity(t: Time, mode: Any, state: State, slope: State) -> Position:
+        system = in_mode(problem, as_mode(mode))
+        return reconcile(system, t, state, slope, problem.rtol, problem.atol)
+
+    velocities = jax.vmap(velocity)(times, modes, output.states, output.slopes)
+    used = jnp.arange(len(ledger.kink)) < ledger.count
+    t = jnp.where(used, ledger.t[ledger.turn], jnp.inf)
+    events = KinkEvents(ledger.count, t, ledger.kink, ledger.kind)
+    return output._replace(velocities=velocities, events=events, derivative=derivative)
+
+
+def _solve_forward(problem: Problem, method: Method, max_events: int) -> HybridOutput:
+    return _solve(problem, method, max_events)[0]
 
 
 @eqx.filter_custom_vjp
-def solve_inclusion(
-    problem: Problem, pieces: Pieces, method: Method, max_events: int
-) -> Output:
-    """Integrate a problem whose loss has kinks.
+def _solve_reversible(problem: Problem, method: Method, max_events: int) -> HybridOutput:
+    return _solve(problem, method, max_events)[0]
 
-    Args:
-        problem: What to integrate.
-        pieces: The loss of its system, with the kinks.
-        method: With what.
-        max_events: Length of the ledger.
-    """
-    carry, log, info = run_inclusion(problem, pieces, method, max_events)
+
+@_solve_reversible.def_fwd
+def _(
+    perturbed: Any, problem: Problem, method: Method, max_events: int
+) -> tuple[HybridOutput, Replay]:
+    del perturbed
+    hybrid, log, turns, across = _solve(problem, method, max_events, PIECE)
+    assert log.record is not None
+    last = hybrid.output.last
+    failed = (last.code > Status.STOPPED) | (hybrid.derivative == int(Derivative.NONE))
+    return hybrid, Replay(log.record, PIECE, last.accepted, last.t, failed, turns, across)
+
+
+@_solve_reversible.def_bwd
+def _(
+    replay: Replay,
+    cotangent: HybridOutput,
+    perturbed: Any,
+    problem: Problem,
+    method: Method,
+    max_events: int,
+) -> Any:
+    del perturbed, max_events
+    output, times = cotangent.output, cotangent.ledger.t
+    if output.dense is not None:
+        output = output._replace(dense=output.dense.dense)
+    gradient = pull_back(problem, method, replay, output, times)
+    position = problem.system.position
+    spoiled = jax.tree.map(
+        lambda leaf, bad: jnp.where(bad, jnp.nan, leaf),
+        position(gradient.state),
+        replay.across,
+    )
+    return eqx.tree_at(lambda tree: position(tree.state), gradient, spoiled)
+
+
+def _solve(
+    problem: Problem, method: Method, max_events: int, piece: int | None = None
+) -> tuple[HybridOutput, Log, Turns | None, Any]:
+    carry, log, info, start = run_inclusion(problem, method, max_events, piece=piece)
     assert log.rows is not None
     rows = log.rows
     infos = jax.vmap(lambda row: from_vector(row, info))(rows.infos)
@@ -83,30 +158,17 @@ def solve_inclusion(
     dense = DenseOutput(problem.t0, last.t, starts, ends, infos, local)
     if has_stop(problem):
         last, dense = move_to_stop(problem, last, dense)
-    states, slopes = outputs(problem, last, log, dense)
-    assert slopes is not None
-    output = InclusionOutput(problem.t0, last.t, dense, pieces)
-    times = jnp.clip(problem.times, problem.t0, last.t)
-
-    def velocity(t: Time, state: State, slope: State) -> Position:
-        system = output.system_at(t, problem.system)
-        return reconcile(system, t, state, slope, problem.rtol, problem.atol)
-
-    velocities = jax.vmap(velocity)(times, states, slopes)
-    kept = output if method.dense else None
-    return Output(states, slopes, last, kept, velocities, carry.events, carry.unique)
-
-
-@solve_inclusion.def_fwd
-def _(perturbed: Any, *args: Any) -> Any:
-    del perturbed, args
-    raise ValueError(
-        "A trajectory across kinks has no derivative in this version. Differentiate a "
-        "smooth loss, or pass `inclusion='autodiff'`, which ignores that the times of the "
-        "events change."
+    at_start = eqx.tree_at(
+        lambda tree: (tree.system, tree.state),
+        problem,
+        (in_mode(problem, start.mode), start.state),
     )
-
-
-@solve_inclusion.def_bwd
-def _(*args: Any) -> Any:
-    raise AssertionError(args)
+    states, slopes = outputs(at_start, last, log, dense)
+    assert slopes is not None
+    whole = InclusionOutput(problem.t0, last.t, dense, problem.system.objective)
+    times = jnp.clip(problem.times, problem.t0, last.t)
+    modes = constant(jax.vmap(whole.mode)(times))
+    output = Output(states, slopes, last, whole if method.dense else None)
+    output = output._replace(unique=carry.unique)
+    hybrid = HybridOutput(output, modes, carry.ledger, carry.derivative)
+    return hybrid, log, carry.turns, start.across

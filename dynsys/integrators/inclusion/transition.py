@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from dynsys.integrators.inclusion.mode import Mode, PieceSystem, linearisations, rates_of
+from dynsys.integrators.inclusion.mode import Mode, PieceSystem, rates_of, repeat_by_nesting
 from dynsys.systems.system import State
 from dynsys.trees import dimension
 
@@ -59,8 +59,7 @@ def transition(
         return signature.at[which].add(jnp.where(moves, signs - start, 0)), unique
 
     begin = (before.signature, jnp.asarray(True))
-    times = linearisations(system.objective)
-    signature, unique = jax.lax.fori_loop(0, times, linearise, begin)
+    signature, unique = repeat_by_nesting(system.objective, linearise, begin)
     inside = meeting & ~fixed & (jnp.abs(signature) < 1 - 1e-10)
     sides = jnp.where(signature >= 0, 1, -1).astype(signature.dtype)
     return Transition(Mode(jnp.where(inside, signature, sides), inside), unique)

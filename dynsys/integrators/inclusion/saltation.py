@@ -1,0 +1,132 @@
+r"""How the state after an event depends on the state before it.
+
+At a fixed time $t_*$ the state after an event is that before it, moved by the field of the
+old mode to the time of the event and by that of the new mode back:
+
+$$\delta y^+ = \delta y + (f^- - f^+)\,\delta t, \qquad
+\delta t = -\frac{\partial_y g\,\delta y}{\dot g},$$
+
+where $g$ is what turns to 0 there (the saltation matrix). Where several kinks are met at
+once, the derivative exists only if their jumps of the field add up, whichever comes first.
+
+Source:
+    M. A. Aizerman and F. R. Gantmakher, "On the stability of periodic motions", J. Appl.
+    Math. Mech. 22 (1958); M. di Bernardo et al., Piecewise-smooth Dynamical Systems,
+    Springer 2008, section 2.5.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from dynsys.integrators.inclusion.events import guards
+from dynsys.integrators.inclusion.mode import Mode, PieceSystem
+from dynsys.systems.system import State
+from dynsys.trees import as_vector, combine, constant, dimension, from_vector
+
+Time = Float[Array, ""]
+
+TANGENT = 1e-6
+"""Cosine between velocity and normal below which a surface is touched, not crossed."""
+
+ADDS_UP = 1e-8
+"""Relative difference up to which the jumps of several kinks add up."""
+
+
+class Saltation(NamedTuple):
+    """What an event does to derivatives; the numbers are 0, only their derivatives count.
+
+    Args:
+        change: Of the state at the time of the event.
+        shift: Of that time.
+        exists: Whether there is a derivative.
+    """
+
+    change: State
+    shift: Time
+    exists: Bool[Array, ""]
+
+
+def saltation(
+    system: PieceSystem,
+    after: Mode,
+    at: Bool[Array, " kinks"],
+    t: Time,
+    state: State,
+    moved: State,
+) -> Saltation:
+    """The derivative of an event.
+
+    Args:
+        system: The system in the mode before.
+        after: The mode after.
+        at: The kinks whose guards are 0.
+        t: Time of the event.
+        state: State there, as the step left it.
+        moved: State there, on the surfaces.
+    """
+    before, pieces = system.mode, system.objective
+    turned = jnp.sign(before.signature) != jnp.sign(after.signature)
+    changed = at & ((before.held != after.held) | (turned & ~after.held))
+    number = min(len(at), dimension(system.position(state)) + 2)
+    which = jnp.nonzero(changed, size=number, fill_value=0)[0]
+    valid = jnp.arange(number) < jnp.sum(changed)
+    value = guards(system, t, state)[which]
+    fixed, t, state, moved = constant((system, t, state, moved))
+    field = fixed.vector_field(t, state)
+    along = lambda t, state: guards(fixed, t, state)
+    _, rates = jax.jvp(along, (t, state), (jnp.ones_like(t), field))
+    slopes = rates[which]
+    shifts = -(value - jax.lax.stop_gradient(value)) / jnp.where(slopes == 0, 1, slopes)
+    is_one = jnp.sum(changed) == 1
+
+    def jump(i: Any) -> Float[Array, " size"]:
+        one = jnp.arange(len(at)) == i
+        pick = lambda new, old: jnp.where(is_one | one, new, old)
+        mode = Mode(*map(pick, after, before))
+        return as_vector(combine((1.0, before_field), (-1.0, in_mode(fixed, mode))))
+
+    def in_mode(system: PieceSystem, mode: Mode) -> State:
+        there = PieceSystem(system=system.system, objective=system.objective, mode=mode)
+        return there.vector_field(t, moved)
+
+    before_field = fixed.vector_field(t, moved)
+    jumps = jnp.where(valid[:, None], jax.vmap(jump)(which), 0)
+    # Along one of two kinks that need each other there is no field.
+    is_known = jnp.all(jnp.isfinite(jumps))
+    jumps = jnp.where(is_known, jumps, 0)
+    total = as_vector(combine((1.0, before_field), (-1.0, in_mode(fixed, after))))
+    length = lambda rows: jnp.linalg.norm(rows, axis=-1)
+    size = length(as_vector(before_field)) + length(total)
+    adds_up = length(total - jnp.sum(jumps, 0)) <= ADDS_UP * size
+    # Speed against a surface, beside that along it.
+    switching = lambda x: fixed.objective.switching(x, before.signature)
+    x = fixed.position(moved)
+    _, pull = jax.vjp(switching, x)
+    unit = jax.nn.one_hot(which, len(at), dtype=value.dtype)
+    normals = jax.vmap(lambda row: as_vector(pull(row)[0]))(unit)
+    speed = length(as_vector(fixed.position(field)))
+    is_tangent = jnp.abs(slopes) <= TANGENT * length(normals) * speed
+    has_jump = length(jumps) > ADDS_UP * size
+    touches = at & ~changed & ~before.held & ~jnp.asarray(pieces.joint, bool)
+    exists = is_known & adds_up & ~jnp.any(valid & is_tangent & has_jump)
+    exists = exists & ~(jnp.any(touches) & ~jnp.any(changed))
+    shifts = jnp.where(valid, shifts, 0)
+    change = from_vector(shifts.astype(jumps.dtype) @ jumps, moved)
+    return Saltation(change, shifts[0], exists)
+
+
+@jax.custom_jvp
+def without_derivative(tree: Any, where: Any) -> Any:
+    """A pytree whose forward derivative is not a number where it is told so, or 0."""
+    del where
+    return tree
+
+
+@without_derivative.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    tree, where = primals
+    spoil = lambda rate, bad: jnp.where(bad & (rate != 0), jnp.nan, rate)
+    return tree, jax.tree.map(spoil, tangents[0], where)

@@ -1,0 +1,60 @@
+"""The start of an inclusion, which may lie on kinks."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
+from dynsys.integrators.inclusion.events import guards, slack
+from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.inclusion.saltation import without_derivative
+from dynsys.integrators.inclusion.transition import transition
+from dynsys.integrators.inclusion.turn import in_mode
+from dynsys.integrators.problem import Problem
+from dynsys.nonsmooth.pieces import Pieces
+from dynsys.systems.system import State
+from dynsys.trees import constant, dimension
+
+
+class Start(NamedTuple):
+    """The mode that an inclusion starts in.
+
+    Args:
+        state: The state.
+        free: The mode as if it lay on none.
+        mode: The mode.
+        touching: The kinks that it lies on.
+        across: The coordinates of the position that move it off them.
+        unique: Whether no other mode is consistent.
+    """
+
+    state: State
+    free: Mode
+    mode: Mode
+    touching: Bool[Array, " kinks"]
+    across: Any
+    unique: Bool[Array, ""]
+
+
+def start_of(problem: Problem) -> Start:
+    """The mode at the start."""
+    system, t0, state = problem.system, problem.t0, problem.state
+    pieces: Pieces = system.objective
+    x0 = system.position(state)
+    free = Mode(pieces.signature(x0), jnp.zeros(pieces.number, bool))
+    piece = in_mode(problem, free)
+    touching = jnp.abs(guards(piece, t0, state)) <= slack(piece, state)
+    first = transition(piece, t0, state, touching, jnp.zeros_like(touching))
+    mode = constant(first.mode)
+    at = lambda x: pieces.switching(x, free.signature)
+    _, pull = jax.vjp(at, x0)
+    number = min(pieces.number, dimension(x0) + 2)
+    which = jnp.nonzero(touching, size=number, fill_value=0)[0]
+    unit = jax.nn.one_hot(which, pieces.number, dtype=free.signature.dtype)
+    unit = jnp.where(touching[which][:, None], unit, 0)
+    normals = jax.vmap(lambda row: pull(row)[0])(unit)
+    across = jax.tree.map(lambda leaf: jnp.any(leaf != 0, axis=0), normals)
+    state = eqx.tree_at(system.position, state, without_derivative(x0, across))
+    return Start(state, free, mode, touching, across, first.unique)

@@ -1,0 +1,140 @@
+"""Derivatives across kinks, against closed forms and differences; where there is none."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import dynsys as ds
+from tests.integrators.kinked import TIGHT, absolute, talk
+
+FORWARD = {"adjoint": diffrax.ForwardMode()}
+MODES = pytest.mark.parametrize(
+    ("derivative", "options"), [(jax.jacrev, {}), (jax.jacfwd, FORWARD)]
+)
+
+
+def differences(function, at, step=1e-6):
+    return (function(at + step) - function(at - step)) / (2 * step)
+
+
+@MODES
+def test_the_talk_across_a_slide_and_a_leave(derivative, options):
+    times = jnp.array([1.0, 3.0, 4.5, 6.0, 7.0])
+    start = np.array([-1.5, 1.0])
+
+    def run(parameters, **options):
+        alpha, beta, shift = parameters
+        system = ds.GDIN(talk, alpha, beta)
+        run = ds.simulate(
+            system, start + shift * np.array([0.6, -0.8]), t1=7.0, times=times, **options
+        )
+        return jnp.concatenate([run.x.ravel(), run.v.ravel(), run.events.t[:2]])
+
+    at = jnp.array([1.0, 1.0, 0.0])
+    options = TIGHT | options
+    found = derivative(lambda p: run(p, **options))(at)
+    tight = {"rtol": 1e-11, "atol": 1e-13}
+    for i in range(3):
+        unit = jnp.eye(3)[i]
+        expected = differences(lambda s, u=unit: run(at + s * u, **tight), 0.0, 1e-5)
+        np.testing.assert_allclose(found[:, i], expected, rtol=1e-5, atol=1e-5)
+
+
+@MODES
+def test_gradient_flow_of_the_absolute_value(derivative, options):
+    # x(t) = max(x0 - t, 0), so dx/dx0 = 1 before it sticks and 0 after; it sticks at x0.
+    def run(x0):
+        run = ds.simulate(
+            ds.GradientFlow(absolute), x0, t1=3.0, times=jnp.array([0.5, 2.0]), **options
+        )
+        return jnp.append(run.x, run.events.t[0])
+
+    np.testing.assert_allclose(derivative(run)(1.5), [1.0, 0.0, 1.0], atol=1e-9)
+
+
+def test_the_data_of_a_loss_and_a_stop():
+    # x(t) = x0 - w t: it sticks at t = x0 / w, and falls to x0 / 2 at t = x0 / (2 w).
+    def end(w):
+        loss = lambda x: jnp.abs(w * x)
+        run = ds.simulate(
+            ds.GradientFlow(loss), 1.0, t1=3.0, stop=lambda t, x, v: x - 0.5, **TIGHT
+        )
+        return run.result.t
+
+    np.testing.assert_allclose(jax.grad(end)(2.0), -1 / 8, rtol=1e-6)
+
+    def stick(w):
+        run = ds.simulate(ds.GradientFlow(lambda x: jnp.abs(w * x)), 1.0, t1=3.0, **TIGHT)
+        return run.events.t[0]
+
+    np.testing.assert_allclose(jax.grad(stick)(2.0), -1 / 4, rtol=1e-6)
+
+
+def test_batches_under_jit():
+    system = ds.GDIN(absolute, 0.5, 0.1)
+
+    def end(x0):
+        return ds.simulate(system, x0, t1=1.2, times=2, **TIGHT).x[-1]
+
+    starts = jnp.array([0.3, 0.7, 1.0])
+    found = jax.jit(jax.vmap(jax.grad(end)))(starts)
+    expected = differences(jax.jit(jax.vmap(end)), starts)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_the_dense_output_has_a_derivative():
+    def later(x0):
+        run = ds.simulate(ds.GDIN(absolute, 0.5, 0.1), x0, t1=3.0, dense=True, **TIGHT)
+        return run(1.3)
+
+    np.testing.assert_allclose(jax.grad(later)(0.7), differences(later, 0.7), atol=1e-6)
+
+
+def test_kinks_that_are_met_at_once():
+    # Apart from each other they have a derivative, whichever comes first.
+    def end(x):
+        return ds.simulate(ds.GDIN(absolute, 0.5, 0.1), x, t1=1.5, times=2, **TIGHT).x[-1]
+
+    found = jax.jacrev(end)(jnp.array([0.7, 0.7]))
+    single = differences(lambda x: end(jnp.array([x, 5.0]))[0], 0.7)
+    np.testing.assert_allclose(found, single * np.eye(2), atol=1e-6)
+
+    # The larger of three: which of two comes first decides along which face it goes on.
+    def larger(x):
+        return 3 * jnp.max(jnp.append(x, 0.0)) - x[0] - x[1]
+
+    def flow(x):
+        return ds.simulate(ds.GradientFlow(larger), x, t1=1.5, times=2, **TIGHT).x[-1]
+
+    start = jnp.array([-0.7, -0.7])
+    with pytest.raises(ValueError, match="several kinks at once"):
+        jax.jacrev(flow)(start)
+    assert np.isnan(jax.jit(jax.jacrev(flow))(start)).all()
+
+
+@MODES
+def test_a_start_on_a_kink_has_no_derivative_across_it(derivative, options):
+    def end(x0, alpha, throw=True):
+        system = ds.GDIN(absolute, alpha, 0.1)
+        return ds.simulate(system, x0, t1=1.0, times=2, throw=throw, **options).x[-1]
+
+    start = jnp.array([0.0, 2.0])
+    with pytest.raises(ValueError, match="starts on a kink"):
+        derivative(lambda x: end(x, 0.5))(start)
+    found = derivative(lambda x: end(x, 0.5, False))(start)
+    assert np.isnan(found[:, 0]).any()
+    assert np.isfinite(found[1, 1])
+    by_alpha = derivative(lambda a: end(start, a))(0.5)
+    expected = differences(lambda a: end(start, a), 0.5)
+    np.testing.assert_allclose(by_alpha, expected, atol=1e-6)
+
+
+def test_a_branch_has_no_derivative():
+    with pytest.raises(ValueError, match="branched"):
+        jax.grad(
+            lambda w: ds.simulate(
+                ds.GradientFlow(lambda x: -w * jnp.abs(x)), 0.0, t1=1.0, times=2
+            ).x[-1]
+        )(1.0)
