@@ -24,7 +24,7 @@ Time = Float[Array, ""]
 
 
 NESTED_STEPS = 5
-"""Newton steps from a guess of multipliers that a few steps back were right."""
+"""Newton steps for multipliers where kinks are nested, from those of a few steps back."""
 
 
 class Mode(NamedTuple):
@@ -118,14 +118,9 @@ def _solve(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]
         step = jnp.linalg.solve(matrix, jnp.where(valid, -rates, 0))
         return signature.at[which].add(jnp.where(valid, step, 0))
 
-    return repeat_by_nesting(system.objective, newton, signature)
-
-
-def repeat_by_nesting(pieces: Pieces, newton: Any, start: Any) -> Any:
-    """Newton steps for the multipliers, in which gradients of nested kinks are bilinear."""
-    if not pieces.program.nested:
-        return newton(0, start)
-    return jax.lax.fori_loop(0, NESTED_STEPS, newton, start)
+    if not system.objective.program.nested:
+        return newton(0, signature)
+    return jax.lax.fori_loop(0, NESTED_STEPS, newton, signature)
 
 
 def rates_of(

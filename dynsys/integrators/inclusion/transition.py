@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from dynsys.integrators.inclusion.mode import Mode, PieceSystem, rates_of, repeat_by_nesting
+from dynsys.integrators.inclusion.mode import Mode, PieceSystem, rates_of
 from dynsys.systems.system import State
 from dynsys.trees import dimension
 
@@ -20,6 +20,9 @@ Time = Float[Array, ""]
 
 SWEEPS = 100
 """Passes over all kinks that meet; one is enough where they do not interact."""
+
+LINEARISATIONS = 100
+"""Newton steps where kinks are nested; that they settle is proved by none, but checked."""
 
 
 class Transition(NamedTuple):
@@ -51,18 +54,35 @@ def transition(
     valid = jnp.arange(number) < jnp.sum(meeting)
     moves = valid & ~fixed[which]
 
-    def linearise(_: Any, now: tuple[Any, Any]) -> tuple[Any, Any]:
-        signature, _ = now
+    def linearise(signature: Any) -> tuple[Any, Any]:
         rates, slopes = rates_of(system, t, state, signature, which)
         start = signature[which]
         signs, unique = _solve(rates, slopes, start, moves)
         return signature.at[which].add(jnp.where(moves, signs - start, 0)), unique
 
-    begin = (before.signature, jnp.asarray(True))
-    signature, unique = repeat_by_nesting(system.objective, linearise, begin)
+    signature, unique = linearise(before.signature)
+    if system.objective.program.nested:
+        signature, unique = _repeat(linearise, signature, unique)
     inside = meeting & ~fixed & (jnp.abs(signature) < 1 - 1e-10)
     sides = jnp.where(signature >= 0, 1, -1).astype(signature.dtype)
     return Transition(Mode(jnp.where(inside, signature, sides), inside), unique)
+
+
+def _repeat(linearise: Any, signature: Any, unique: Any) -> tuple[Any, Any]:
+    """Linearise until nothing changes: the rates of nested kinks are multilinear."""
+
+    def again(loop: tuple[Any, Any, Any, Any]) -> tuple[Any, Any, Any, Any]:
+        signature, _, _, count = loop
+        new, unique = linearise(signature)
+        return new, unique, jnp.max(jnp.abs(new - signature)), count + 1
+
+    def goes_on(loop: tuple[Any, Any, Any, Any]) -> Any:
+        return (loop[2] > 1e-13) & (loop[3] < LINEARISATIONS)
+
+    change = jnp.full((), jnp.inf, signature.dtype)
+    begin = (signature, unique, change, 1)
+    signature, unique, change, _ = jax.lax.while_loop(goes_on, again, begin)
+    return signature, unique & (change <= 1e-13)
 
 
 def _solve(rates: Any, slopes: Any, start: Any, moves: Any) -> tuple[Any, Any]:
