@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.checks import is_concrete
-from dynsys.nonsmooth.flat import NotPiecewiseSmooth
+from dynsys.nonsmooth.flat import NotPiecewiseSmooth, place
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.program import Program, natural, program_of
 from dynsys.trees import as_vector
@@ -53,12 +53,15 @@ def pieces_of(program: Program, consts: list[Any], x: Any) -> Pieces:
         x: A point like those that it takes; its values do not matter.
 
     Raises:
-        NotPiecewiseSmooth: The loss jumps.
+        NotPiecewiseSmooth: The loss jumps, or has a cone.
     """
-    if program.size == 0:
+    if program.size == 0 and not program.roots:
         return Pieces(consts, program, (), (), (), ())
     with jax.ensure_compile_time_eval():
         probe = _Probe(program, consts, x)
+        probe.refuse_cones()
+        if program.size == 0:
+            return Pieces(consts, program, (), (), (), ())
         member, side, first = probe.kinks()
         joint = probe.joints(member, side, first)
     return Pieces(consts, program, member, side, first, joint)
@@ -83,6 +86,7 @@ class _Probe:
         )
         self.points = jax.tree.map(draw, x)
         consts = [_surrogate(c, self.random) for c in consts]
+        self.consts = consts
 
         def run(x: Any, signs: Any, is_given: Any) -> Any:
             def choose(z: Any, span: slice) -> Any:
@@ -113,6 +117,24 @@ class _Probe:
             return np.resize(part, (BATCH, *leaf.shape[1:]))
 
         return self.run(jax.tree.map(fill, points), fill(signs), is_given)
+
+    def refuse_cones(self) -> None:
+        """Refuse a square root that reaches 0, unless the loss is the same with -sqrt."""
+        run, consts = self.program.run, self.consts
+        value = lambda root: np.asarray(
+            jax.jit(jax.vmap(lambda x: run(consts, x, root=root)[0]))(self.points)
+        )
+        for root in self.program.roots:
+            base, other = value(-1), value(root)
+            if not np.any(np.abs(base - other) > SAME * (np.abs(base) + np.abs(other))):
+                continue
+            raise NotPiecewiseSmooth(
+                f"The loss has a cone: {place(self.program.jaxpr.eqns[root])} is not "
+                f"differentiable where its argument is 0, as the Euclidean norm at the "
+                f"origin, and a cone is not a kink between two pieces. Use the 1-norm or "
+                f"the largest entry, or round it off, as in `jnp.sqrt(s + 1e-6)`; "
+                f"`inclusion='autodiff'` integrates as long as the tip is not reached."
+            )
 
     def kinks(self) -> tuple[Any, Any, Any]:
         """Of each switching value its kink, -1 for none, and its side; of each kink one."""

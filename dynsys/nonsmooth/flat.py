@@ -6,7 +6,7 @@ and maxima over axes and windows become maxima of pairs.
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -125,7 +125,8 @@ def _open(equation: Any, values: list[Any]) -> Sequence[Any]:
         with _context(equation):
             low, x, high = jnp.broadcast_arrays(*values)
             return [jax.lax.min(jax.lax.max(x, low), high)]
-    if name in OPAQUE or not any(map(_switches, _programs(equation))):
+    to_see = _SWITCHING | ({"sqrt"} if name in CALLS else set())
+    if name in OPAQUE or not any(_has(p, to_see) for p in _programs(equation)):
         return apply(equation, values)
     if name in CALLS:
         inner = params[CALLS[name]]
@@ -191,11 +192,13 @@ def _tree(pair: Callable[[Any, Any], Any], x: Any) -> Any:
     return x[0]
 
 
-def _switches(jaxpr: Jaxpr) -> bool:
-    """Whether there is a switch in a program, at any depth."""
-    names = SWITCHES | MANY | REFUSED | {"clamp", "select_n"}
+_SWITCHING = SWITCHES | MANY | REFUSED | {"clamp", "select_n"}
+
+
+def _has(jaxpr: Jaxpr, names: Collection[str]) -> bool:
+    """Whether one of some primitives is in a program, at any depth."""
     return any(
-        equation.primitive.name in names or any(map(_switches, _programs(equation)))
+        equation.primitive.name in names or any(_has(p, names) for p in _programs(equation))
         for equation in jaxpr.eqns
         if equation.primitive.name not in OPAQUE
     )

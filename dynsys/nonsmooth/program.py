@@ -76,6 +76,7 @@ class Program(NamedTuple):
         passed: Equations that only look like switches, by their index, and the operand
             that they pass on: an absolute value of what is not negative.
         nested: Whether a switching value depends on another switch.
+        roots: Square roots of what is not negative, but may be 0, by their equation.
     """
 
     jaxpr: Any
@@ -83,6 +84,7 @@ class Program(NamedTuple):
     switches: tuple[Switch, ...]
     passed: tuple[tuple[int, int], ...]
     nested: bool
+    roots: tuple[int, ...]
 
     @property
     def size(self) -> int:
@@ -90,7 +92,7 @@ class Program(NamedTuple):
         return self.switches[-1].stop if self.switches else 0
 
     def run(
-        self, consts: Sequence[Any], x: Any, signs: Any = None
+        self, consts: Sequence[Any], x: Any, signs: Any = None, root: int = -1
     ) -> tuple[Float[Array, ""], Float[Array, " entries"]]:
         """The value, and all switching values, with given signs or those of the values.
 
@@ -99,6 +101,7 @@ class Program(NamedTuple):
             x: The argument.
             signs: A function from switching values, and the slice they have among all,
                 to signs.
+            root: A square root that is taken with the other sign.
         """
         choose = signs or (lambda z, _: natural(z))
         known: dict[Any, Any] = dict(zip(self.jaxpr.constvars, consts, strict=True))
@@ -129,6 +132,8 @@ class Program(NamedTuple):
                 known[out] = _blend(sides[equation.invars[0]], values[2], values[1])
             else:
                 known |= dict(zip(equation.outvars, apply(equation, values), strict=True))
+                if i == root:
+                    known[out] = -known[out]
         (value,) = [read(v) for v in self.jaxpr.outvars]
         dtype = value.dtype
         empty = jnp.zeros(0, dtype)
@@ -157,7 +162,8 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
     jaxpr = closed.jaxpr
     active = _active(jaxpr)
     live = _live(jaxpr)
-    nonnegative = _nonnegative(jaxpr)
+    nonnegative, positive = _nonnegative(jaxpr), _positive(jaxpr)
+    roots: list[int] = []
     switches: list[Switch] = []
     passed: list[tuple[int, int]] = []
     start = 0
@@ -171,6 +177,8 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
                 f"The loss jumps, or has kinks that are not looked into: "
                 f"{place(equation)}. Write it without, or pass `inclusion='autodiff'`."
             )
+        if name == "sqrt" and _is_in(equation.invars[0], nonnegative - positive):
+            roots.append(i)
         operand = _passes(equation, nonnegative)
         if operand is not None:
             passed.append((i, operand))
@@ -180,7 +188,9 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
             start = switches[-1].stop
     structure = jax.tree.structure(x)
     nested = _nested(jaxpr, switches)
-    program = Program(jaxpr, structure, tuple(switches), tuple(passed), nested)
+    program = Program(
+        jaxpr, structure, tuple(switches), tuple(passed), nested, tuple(roots)
+    )
     return program, list(closed.consts)
 
 
@@ -256,10 +266,30 @@ def _nonnegative(jaxpr: Any) -> set[Any]:
     for equation in jaxpr.eqns:
         name, operands = equation.primitive.name, equation.invars
         even = name == "integer_pow" and equation.params["y"] % 2 == 0
-        square = name == "mul" and operands[0] is operands[1]
+        products = name == "mul" or (
+            name == "dot_general" and not equation.outvars[0].aval.shape
+        )
+        square = products and operands[0] is operands[1]
         kept = name in KEEP_SIGN | {"add", "div", "mul"} and all(map(fine, operands))
         either = name == "max" and any(map(fine, operands))
         if name in NONNEGATIVE or even or square or kept or either:
+            found |= set(equation.outvars)
+    return found
+
+
+def _positive(jaxpr: Any) -> set[Any]:
+    """Variables that are seen to be positive, whatever the argument."""
+    nonnegative, found = _nonnegative(jaxpr), set()
+    above = lambda v: (
+        bool(np.all(np.asarray(v.val) > 0)) if isinstance(v, Literal) else v in found
+    )
+    fine = lambda v: above(v) or isinstance(v, Literal) or v in nonnegative
+    for equation in jaxpr.eqns:
+        name, operands = equation.primitive.name, equation.invars
+        sums = name == "add" and all(map(fine, operands)) and any(map(above, operands))
+        kept = name in KEEP_SIGN | {"mul", "div", "sqrt"} and all(map(above, operands))
+        either = name == "max" and any(map(above, operands))
+        if name in ("exp", "exp2", "logistic") or sums or kept or either:
             found |= set(equation.outvars)
     return found
 

@@ -192,3 +192,32 @@ def test_a_network_of_one_hidden_layer():
 def test_objectives_of_the_library():
     assert len(kinks(ds.objectives.NonsmoothRosenbrock(), [-1.0, 1.5]).values) == 2
     assert kinks(ds.objectives.Rosenbrock(), [-1.0, 1.5]).smooth
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        jnp.linalg.norm,
+        lambda x: jnp.sum(x**2) + jnp.linalg.norm(x[:2]),
+        lambda x: jnp.sqrt(jnp.abs(x[0])),
+        lambda x: jnp.sum(jnp.abs(x)) + jnp.sqrt(x @ x),
+    ],
+)
+def test_a_cone_is_refused_by_name(loss):
+    with pytest.raises(NotPiecewiseSmooth, match=r"has a cone: `sqrt` at "):
+        kinks(loss, X)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: jnp.linalg.norm(x) ** 2,
+        lambda x: jnp.sqrt(1 + jnp.sum(x**2)),
+        lambda x: jnp.sqrt(jnp.sum(x**2) + 1e-6),
+        lambda x: jnp.cos(jnp.linalg.norm(x)),
+        lambda x: jnp.sqrt(jnp.exp(x[0])) + jnp.sqrt(jnp.maximum(x[1], 0.1) + x[0] ** 2),
+        lambda x: jnp.std(x) ** 2,
+    ],
+)
+def test_a_square_root_that_is_smooth_is_not_refused(loss):
+    assert len(kinks(loss, X).values) <= 1
