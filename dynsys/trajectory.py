@@ -62,6 +62,21 @@ class KinkEvents(eqx.Module):
         return cls(jnp.asarray(0), jnp.full(length, jnp.inf, dtype), padding, padding)
 
 
+class FirstOrder(eqx.Module):
+    """Where a run went on with steps of first order, and how far they can be trusted.
+
+    Args:
+        since: From which time on; `inf` if never.
+        steps: In how many steps.
+        error: Estimate of their error in the positions, from how much the solution
+            changed when the steps were halved the last time.
+    """
+
+    since: Float[Array, "..."]
+    steps: Int[Array, "..."]
+    error: Float[Array, "..."]
+
+
 class Stats(eqx.Module):
     """What a run cost, and with what it was solved.
 
@@ -72,6 +87,8 @@ class Stats(eqx.Module):
         hessians: Number of Hessians that were formed.
         first_time: Where the solver took over from the series at $t = 0$; `None` if
             there was no series.
+        first_order: Where the order is 1, because kinks were crossed ever faster or are
+            too many; `None` where that cannot be.
         solver: Name of the solver.
         reason: Why this solver.
     """
@@ -81,6 +98,7 @@ class Stats(eqx.Module):
     gradient_evaluations: Int[Array, "..."] | None
     hessians: Int[Array, "..."] | None
     first_time: Float[Array, "..."] | None
+    first_order: FirstOrder | None
     solver: str = eqx.field(static=True)
     reason: str = eqx.field(static=True)
 

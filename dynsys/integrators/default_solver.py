@@ -3,9 +3,11 @@
 from typing import Any, NamedTuple
 
 import diffrax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dynsys.integrators.first_step import EVALUATIONS
+from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.rodas5p import STAGES, Rodas5P
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.damped_newton import AbstractDampedNewton
@@ -70,6 +72,8 @@ def cost(
         is_formed = has_kinks or system.feedback(t) is None
         evaluations = EVALUATIONS + (STAGES + 1 + int(is_formed)) * attempts
         return Cost(evaluations, attempts + is_newton * evaluations)
+    if isinstance(solver, SemiImplicitEuler):
+        return Cost(attempts, jnp.zeros_like(attempts))
     is_plain = not isinstance(solver, diffrax.HalfSolver)
     if is_plain and isinstance(solver, diffrax.AbstractERK):
         tableau: Any = solver.tableau

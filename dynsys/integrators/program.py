@@ -10,7 +10,8 @@ from dynsys.integrators.closures import open_condition, open_system
 from dynsys.integrators.default_solver import cost
 from dynsys.integrators.dense import DepartureThenDense
 from dynsys.integrators.inclusion.choose import settle, with_smallest_gradient
-from dynsys.integrators.inclusion.solve import solve_inclusion
+from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
+from dynsys.integrators.inclusion.solve import solve_in_first_order, solve_inclusion
 from dynsys.integrators.log import Carry
 from dynsys.integrators.objective_check import check_objective
 from dynsys.integrators.outputs import choose
@@ -70,7 +71,9 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
     code = jnp.where(at_start, int(Status.STOPPED), code)
     where = jnp.where(at_start, inputs.t0, where)
     problem = eqx.tree_at(lambda tree: tree.code, problem, code)
-    if pieces is None:
+    if isinstance(method.solver, SemiImplicitEuler):
+        output = solve_in_first_order(problem, method)
+    elif pieces is None:
         output = solve(problem, method, options.adjoint)
     else:
         output = solve_inclusion(problem, method, options.max_events, options.adjoint)
@@ -134,6 +137,7 @@ def _trajectory(
         spent.gradient_evaluations,
         spent.hessians,
         None if start.departure is None else start.t,
+        output.first_order,
         type(options.method.solver).__name__,
         options.reason,
     )

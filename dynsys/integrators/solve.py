@@ -16,7 +16,7 @@ from dynsys.integrators.replay import Replay, pull_back
 from dynsys.integrators.stop import has_stop, locate_stop
 from dynsys.result import Status
 from dynsys.systems.system import State
-from dynsys.trajectory import AbstractDenseOutput, KinkEvents
+from dynsys.trajectory import AbstractDenseOutput, FirstOrder, KinkEvents
 from dynsys.trees import Position, from_vector
 
 PIECE = 256
@@ -35,6 +35,7 @@ class Output(NamedTuple):
         events: The ledger of kink events, if there are kinks.
         unique: Whether the solution is the only one, if there are kinks.
         derivative: A `Derivative`, if there are kinks.
+        first_order: Where steps were of first order, if that can be.
     """
 
     states: State
@@ -45,6 +46,7 @@ class Output(NamedTuple):
     events: KinkEvents | None = None
     unique: Bool[Array, ""] | None = None
     derivative: Int[Array, ""] | None = None
+    first_order: FirstOrder | None = None
 
 
 def solve(problem: Problem, method: Method, adjoint: diffrax.ForwardMode | None) -> Output:

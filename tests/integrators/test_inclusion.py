@@ -185,9 +185,9 @@ def test_fifty_coordinates_stick_one_by_one():
     np.testing.assert_allclose(run.x[-1], 0, atol=1e-12)
 
 
-def test_heavy_ball_crosses_ever_faster_and_says_so():
+def test_a_full_ledger_says_so():
     with pytest.raises(ds.SimulationError, match="max_events"):
-        ds.simulate(ds.HeavyBall(absolute, 1.0), 1.0, t1=50.0, max_events=20)
+        ds.simulate(ds.GDIN(absolute, 0.0, 0.01), 1.0, t1=50.0, max_events=20)
 
 
 def test_systems_with_a_hessian_are_refused():

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.integrators.default_solver import IMPLICIT, choose_solver
+from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.request import Options
 from dynsys.integrators.rodas5p import Rodas5P
 from dynsys.nonsmooth.box import smallest_signature
@@ -44,6 +45,8 @@ def settle(
         chosen = choose_solver(system, size) if given is None else (given, "asked for")
         solver, why = chosen
         inclusion = options.inclusion if reason is None else "autodiff"
+        if reason is not None and given is None and _has_feedback(system, x):
+            solver, why = SemiImplicitEuler(), "steps of first order"
         options = options._replace(
             method=options.method._replace(solver=solver),
             reason=why if reason is None else f"{why}; {reason}",
@@ -107,7 +110,7 @@ def _find(
 
 def _check(system: AbstractSystem, options: Options, x: Position) -> None:
     solver = options.method.solver
-    if system.feedback(jnp.zeros((), time_dtype(x))) is None:
+    if not _has_feedback(system, x):
         raise ValueError(
             f"The loss has kinks, and the equation of {type(system).__name__} in this form "
             f"has a Hessian, so it is no differential inclusion. Use a system without "
@@ -125,3 +128,7 @@ def _check(system: AbstractSystem, options: Options, x: Position) -> None:
             f"from. Leave `solver` out, or pass `inclusion='autodiff'` to integrate with "
             f"the gradients that JAX returns at kinks."
         )
+
+
+def _has_feedback(system: AbstractSystem, x: Position) -> bool:
+    return system.feedback(jnp.zeros((), time_dtype(x))) is not None

@@ -29,6 +29,13 @@ CORRECTIONS = 4
 """Newton steps in time that bring the end of a step onto a surface."""
 
 
+SHORT = 1e-3
+"""Part of the interval in which a kink is crossed twice when events are given up."""
+
+OFTEN = 6
+"""How often in a row crossings must have become faster."""
+
+
 class Landing(NamedTuple):
     """A step that is to end where a guard is 0.
 
@@ -63,6 +70,20 @@ class Ledger(NamedTuple):
     kind: Int[Array, " events"]
 
 
+class Pace(NamedTuple):
+    """How fast each kink is crossed again and again.
+
+    Args:
+        times: The last three times that it was crossed.
+        faster: How often in a row two crossings took less time than the two before.
+        runs_away: Whether it is time to give up following them.
+    """
+
+    times: Float[Array, "kinks 3"]
+    faster: Int[Array, " kinks"]
+    runs_away: Bool[Array, ""]
+
+
 class HybridCarry(NamedTuple):
     """Where the solve of an inclusion stands between two steps."""
 
@@ -71,6 +92,7 @@ class HybridCarry(NamedTuple):
     landing: Landing
     ledger: Ledger
     turns: Turns | None
+    pace: Pace
     unique: Bool[Array, ""]
     derivative: Int[Array, ""]
 
@@ -100,7 +122,11 @@ def run_inclusion(
     touches = jnp.any(start.touching)
     derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
     derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
-    carry = HybridCarry(base, first, no_landing, ledger, turns, start.unique, derivative)
+    number = len(first.held)
+    never = jnp.full((number, 3), -jnp.inf, t0.dtype)
+    pace = Pace(never, jnp.zeros(number, int), jnp.asarray(False))
+    fixed = (ledger, turns, pace, start.unique, derivative)
+    carry = HybridCarry(base, first, no_landing, *fixed)
     info = eqx.filter_eval_shape(lambda: _info(start_problem, method, base, first))
     log = empty_log(problem, method, info, piece)
 
@@ -108,14 +134,15 @@ def run_inclusion(
         now = loop[0].base
         steps = now.accepted + now.rejected
         going = (now.t < problem.t1) & (steps < method.max_steps)
-        return going & (now.code == Status.SUCCESS)
+        return going & (now.code == Status.SUCCESS) & ~loop[0].pace.runs_away
 
     def advance(loop: tuple[HybridCarry, Log]) -> tuple[HybridCarry, Log]:
         return _step(problem, method, piece, loop)
 
     carry, log = jax.lax.while_loop(is_running, advance, (carry, log))
     base = carry.base
-    unfinished = (base.t < problem.t1) & (base.code == Status.SUCCESS)
+    pace = carry.pace
+    unfinished = (base.t < problem.t1) & (base.code == Status.SUCCESS) & ~pace.runs_away
     code = jnp.where(unfinished, int(Status.MAX_STEPS), base.code)
     carry = carry._replace(base=base._replace(code=code))
     return carry, close(log, carry.base), info, start
@@ -159,13 +186,14 @@ def _step(
     meets = keep & ~landing.active & crossing.found
     accept = (keep & ~landing.active & ~crossing.found) | lands
     landed = jnp.arange(len(mode.held)) == landing.which
-    happened, ledger, turns, derivative = jax.lax.cond(
+    happened, ledger, turns, pace, derivative = jax.lax.cond(
         lands,
-        lambda: _write_turn(before, turn(system, landed, end, tried.new), end),
+        lambda: _write_turn(problem, before, turn(system, landed, end, tried.new), end),
         lambda: (
             no_turn(system, tried.new),
             before.ledger,
             before.turns,
+            before.pace,
             before.derivative,
         ),
     )
@@ -195,7 +223,7 @@ def _step(
     code = jnp.where(stops, int(Status.STOPPED), base.code)
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
-    code = jnp.where(full, int(Status.MAX_EVENTS), code)
+    code = jnp.where(full & ~pace.runs_away, int(Status.MAX_EVENTS), code)
     after = after._replace(code=code)
     if method.progress:
         show_progress(problem, after)
@@ -206,12 +234,11 @@ def _step(
     log = write(problem, method, log, base, after, step, piece)
     unique = before.unique & happened.unique
     landing = Landing(retries, which, tries)
-    return HybridCarry(
-        after, happened.mode, landing, ledger, turns, unique, derivative
-    ), log
+    fixed = (ledger, turns, pace, unique, derivative)
+    return HybridCarry(after, happened.mode, landing, *fixed), log
 
 
-def _write_turn(before: HybridCarry, happened: Turn, t: Time) -> Any:
+def _write_turn(problem: Problem, before: HybridCarry, happened: Turn, t: Time) -> Any:
     """What a turn leaves behind."""
     exists = happened.saltation.exists & happened.unique
     none = jax.tree.map(lambda leaf: jnp.broadcast_to(~exists, leaf.shape), happened.state)
@@ -222,8 +249,36 @@ def _write_turn(before: HybridCarry, happened: Turn, t: Time) -> Any:
     ledger = ledger._replace(turns=row, t=ledger.t.at[row].set(time, mode="drop"))
     ledger = _note(ledger, before.mode, happened.mode, before.mode.held | happened.at)
     turns = None if before.turns is None else before.turns.write(row, happened)
+    pace = _pace(problem, before, happened, ledger, constant(t))
+    exists = exists & ~pace.runs_away
     derivative = jnp.where(exists, before.derivative, int(Derivative.NONE))
-    return happened, ledger, turns, derivative
+    return happened, ledger, turns, pace, derivative
+
+
+def _pace(
+    problem: Problem, before: HybridCarry, happened: Turn, ledger: Ledger, t: Time
+) -> Pace:
+    """How fast kinks are crossed, and whether they will be ever faster without end.
+
+    Without damping in the velocity by the gradient no kink is ever slid along.
+    """
+    times, faster, runs_away = before.pace
+    old, new = before.mode, happened.mode
+    crosses = happened.at & (jnp.sign(old.signature) != jnp.sign(new.signature))
+    last = t - times[:, 1]
+    shrinks = last < times[:, 2] - times[:, 0]
+    faster = jnp.where(crosses, jnp.where(shrinks, faster + 1, 0), faster)
+    times = jnp.where(
+        crosses[:, None],
+        jnp.stack([times[:, 1], times[:, 2], jnp.full_like(last, t)], 1),
+        times,
+    )
+    feedback: Any = problem.system.feedback(t)
+    full = jnp.maximum(ledger.count, ledger.turns) >= len(ledger.kink)
+    soon = (last < SHORT * (problem.t1 - problem.t0)) | full
+    undamped = feedback.gradient[0] == 0
+    now = jnp.any(crosses & (faster >= OFTEN) & soon) & undamped
+    return Pace(times, faster, runs_away | now)
 
 
 def _empty_ledger(length: int, t0: Time) -> Ledger:

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dynsys.integrators.dense import DenseOutput
+from dynsys.integrators.inclusion.first_order import march
 from dynsys.integrators.inclusion.loop import Ledger, run_inclusion
 from dynsys.integrators.inclusion.mode import PieceSystem, as_mode
 from dynsys.integrators.inclusion.turn import Polynomial, Turns, in_mode
-from dynsys.integrators.log import Log
+from dynsys.integrators.log import Carry, Log, empty_log
 from dynsys.integrators.outputs import outputs
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.replay import Replay, pull_back
@@ -20,9 +21,11 @@ from dynsys.integrators.solve import PIECE, Output, move_to_stop
 from dynsys.integrators.stop import has_stop
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.result import Derivative, Status
+from dynsys.systems.gdin import GDIN
+from dynsys.systems.gradient_flow import GradientFlow
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trajectory import AbstractDenseOutput, KinkEvents, reconcile
-from dynsys.trees import Position, constant, from_vector
+from dynsys.trees import Position, constant, from_vector, zeros_like
 
 Time = Float[Array, ""]
 
@@ -149,8 +152,16 @@ def _solve(
     problem: Problem, method: Method, max_events: int, piece: int | None = None
 ) -> tuple[HybridOutput, Log, Turns | None, Any]:
     carry, log, info, start = run_inclusion(problem, method, max_events, piece=piece)
-    assert log.rows is not None
+    first_order = None
+    if _may_run_away(problem.system):
+        kept = lambda y0, y1, signs: {
+            "polynomial": {"y0": y0, "y1": y1, "k": (zeros_like(y0),) * 3},
+            "mode": (signs, jnp.zeros_like(signs)),
+        }
+        last, log, first_order = march(problem, method, carry.base, log, kept)
+        carry = carry._replace(base=last)
     rows = log.rows
+    assert rows is not None
     infos = jax.vmap(lambda row: from_vector(row, info))(rows.infos)
     local = Polynomial(method.solver.interpolation_cls)
     starts, ends = rows.ends[:, 0], rows.ends[:, 1]
@@ -169,6 +180,55 @@ def _solve(
     times = jnp.clip(problem.times, problem.t0, last.t)
     modes = constant(jax.vmap(whole.mode)(times))
     output = Output(states, slopes, last, whole if method.dense else None)
-    output = output._replace(unique=carry.unique)
+    output = output._replace(unique=carry.unique, first_order=first_order)
     hybrid = HybridOutput(output, modes, carry.ledger, carry.derivative)
     return hybrid, log, carry.turns, start.across
+
+
+@eqx.filter_custom_vjp
+def solve_in_first_order(problem: Problem, method: Method) -> Output:
+    """Integrate a problem with more kinks than can be followed, in steps of order 1.
+
+    Args:
+        problem: What to integrate.
+        method: With how many steps at most.
+    """
+    info = lambda y0, y1, _: {"y0": y0, "y1": y1}
+    like = info(problem.state, problem.state, None)
+    log = empty_log(problem, method, like, None)
+    none, zero = jnp.zeros_like(problem.t0), jnp.zeros((), int)
+    start = Carry(
+        problem.t0, problem.state, None, None, none, none, zero, zero, problem.code
+    )
+    last, log, first_order = march(problem, method, start, log, info)
+    dense = None
+    if log.rows is not None:
+        infos = jax.vmap(lambda row: from_vector(row, like))(log.rows.infos)
+        starts, ends = log.rows.ends[:, 0], log.rows.ends[:, 1]
+        local = method.solver.interpolation_cls
+        dense = DenseOutput(problem.t0, last.t, starts, ends, infos, local)
+        if has_stop(problem):
+            last, dense = move_to_stop(problem, last, dense)
+    states, slopes = outputs(problem, last, log, dense)
+    kept = dense if method.dense else None
+    return Output(states, slopes, last, kept, first_order=first_order)
+
+
+@solve_in_first_order.def_fwd
+def _(perturbed: Any, *args: Any) -> Any:
+    del perturbed, args
+    raise ValueError(
+        "Steps of first order, which are for losses with very many kinks, have no "
+        "derivative. Pass `inclusion='autodiff'` to differentiate through the gradients "
+        "that JAX returns at kinks."
+    )
+
+
+@solve_in_first_order.def_bwd
+def _(*args: Any) -> Any:
+    raise AssertionError(args)
+
+
+def _may_run_away(system: AbstractSystem) -> bool:
+    """Whether kinks may be crossed ever faster: the velocity may lack the gradient."""
+    return not isinstance(system, GDIN | GradientFlow)

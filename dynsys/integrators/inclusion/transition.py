@@ -57,7 +57,7 @@ def transition(
     def linearise(signature: Any) -> tuple[Any, Any]:
         rates, slopes = rates_of(system, t, state, signature, which)
         start = signature[which]
-        signs, unique = _solve(rates, slopes, start, moves)
+        signs, unique = solve_complementarity(rates, slopes, start, moves)
         return signature.at[which].add(jnp.where(moves, signs - start, 0)), unique
 
     signature, unique = linearise(before.signature)
@@ -85,8 +85,20 @@ def _repeat(linearise: Any, signature: Any, unique: Any) -> tuple[Any, Any]:
     return signature, unique & (change <= 1e-13)
 
 
-def _solve(rates: Any, slopes: Any, start: Any, moves: Any) -> tuple[Any, Any]:
-    """Sweep over the kinks, each in turn solved with the others held fixed."""
+def solve_complementarity(
+    rates: Any, slopes: Any, start: Any, moves: Any
+) -> tuple[Any, Any]:
+    """Sweep over the kinks, each in turn solved with the others held fixed.
+
+    Args:
+        rates: Rates at the signs to start from.
+        slopes: Their derivatives in the signs.
+        start: Signs to start from.
+        moves: Whether a sign may change.
+
+    Returns:
+        The signs, and whether no sign could as well be the opposite one.
+    """
 
     def relax(i: Any, loop: tuple[Any, Any]) -> tuple[Any, Any]:
         w, unique = loop

@@ -1,0 +1,216 @@
+r"""Steps of first order with the kinks at their end, for what no event can follow.
+
+Without Hessian-driven damping a trajectory crosses a kink ever faster, and networks have
+more kinks than can be followed one by one. A step of size $h$ takes the linear part of the
+equation, and the signs $w$ of the kinks, at its end,
+
+$$z^+ = z + h\,(A z^+ + b\,\nabla f_w(x)), \qquad w_i \in \mathrm{Sgn}\,z_i(x^+),$$
+
+with the switching functions linearised at $x$: the prox-implicit step of Moreau. The number
+of steps is doubled until the solution changes by less than the tolerance, but no less than
+`LEAST`. The estimate of the error is 2.5 times the last change: where kinks are crossed
+fast the order falls from 1 to a half, and the error is 2.4 times the last change then.
+
+Source:
+    J. J. Moreau, "Numerical aspects of the sweeping process", Comput. Methods Appl. Mech.
+    Engrg. 177 (1999); V. Acary and B. Brogliato, Numerical Methods for Nonsmooth Dynamical
+    Systems, Springer 2008, chapter 9.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+from dynsys.integrators.inclusion.transition import solve_complementarity
+from dynsys.integrators.log import Carry, Log, Step, lands, write
+from dynsys.integrators.outputs import choose
+from dynsys.integrators.problem import Method, Problem
+from dynsys.integrators.ranges import leaves_range
+from dynsys.integrators.start import is_finite
+from dynsys.integrators.stop import stop_holds_in
+from dynsys.nonsmooth.pieces import Pieces
+from dynsys.result import Status
+from dynsys.systems.feedback import Feedback
+from dynsys.systems.system import State
+from dynsys.trajectory import FirstOrder
+from dynsys.trees import as_vector, combine, dimension
+
+Time = Float[Array, ""]
+Info = Callable[[State, State, Float[Array, " kinks"]], dict[str, PyTree]]
+
+FEWEST = 256
+"""Steps of the first try."""
+
+LEAST = 1e-3
+"""Relative change that ends the doubling: at order 1 digits are dear."""
+
+
+PESSIMISM = 2.5
+"""The error over the last change, for order 1/2."""
+
+
+class SemiImplicitEuler(eqx.Module):
+    """The method of first order, as a name for `trajectory.stats` and a polynomial."""
+
+    interpolation_cls: ClassVar[Any] = diffrax.LocalLinearInterpolation
+
+
+class March(NamedTuple):
+    """One pass over the interval with a number of steps."""
+
+    carry: Carry
+    log: Log
+    seen: Any
+    number: Int[Array, ""]
+
+
+def march(
+    problem: Problem, method: Method, start: Carry, log: Log, info: Info
+) -> tuple[Carry, Log, FirstOrder]:
+    """From where a solve stands to its end, in steps of first order.
+
+    Args:
+        problem: What to integrate.
+        method: With how many steps at most.
+        start: Where the solve stands.
+        log: What is written down so far.
+        info: What the dense output is built from, from both states and signs of a step.
+    """
+    budget = method.max_steps - start.accepted - start.rejected
+    empty = _seen(problem, method, start.state)
+
+    def walk(number: Int[Array, ""]) -> March:
+        h = (problem.t1 - start.t) / number.astype(start.t.dtype)
+        advance = lambda loop: _step(problem, method, info, h, loop)
+        running = lambda loop: (loop[0].t < problem.t1) & (loop[0].code == Status.SUCCESS)
+        carry, written, seen = jax.lax.while_loop(running, advance, (start, log, empty))
+        return March(carry, written, seen, number)
+
+    def double(loop: tuple[March, Any]) -> tuple[March, Any]:
+        last, _ = loop
+        new = walk(2 * last.number)
+        return new, _largest(jax.tree.map(jnp.subtract, new.seen, last.seen))
+
+    def goes_on(loop: tuple[March, Any]) -> Any:
+        last, change = loop
+        # With those that were thrown away before.
+        room = 4 * last.number + len(problem.times) <= budget
+        going = (last.carry.code <= Status.STOPPED) & (start.t < problem.t1)
+        target = problem.atol + jnp.maximum(problem.rtol, LEAST) * _largest(last.seen)
+        return room & going & ~(change <= target)
+
+    first = walk(jnp.asarray(FEWEST))
+    unknown = jnp.full((), jnp.inf, start.t.dtype)
+    last, change = jax.lax.while_loop(goes_on, double, (first, unknown))
+    used = (start.t < problem.t1) & (start.code == Status.SUCCESS)
+    number = jnp.where(used, last.number, 0)
+    since = jnp.where(used, start.t, jnp.inf)
+    thrown = jnp.where(used, last.number - FEWEST, 0)
+    carry = last.carry._replace(rejected=last.carry.rejected + thrown)
+    error = jnp.where(used, PESSIMISM * change, 0)
+    return carry, last.log, FirstOrder(since, number, error)
+
+
+def _seen(problem: Problem, method: Method, state: State) -> Any:
+    """Room for positions at the output times, or at the end only where they are large."""
+    x = problem.system.position(state)
+    if lands(method):
+        return x
+    repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
+    return jax.tree.map(repeat, x)
+
+
+def _largest(tree: Any) -> Float[Array, ""]:
+    return jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+def _step(
+    problem: Problem, method: Method, info: Info, h: Time, loop: tuple[Carry, Log, Any]
+) -> tuple[Carry, Log, Any]:
+    before, log, seen = loop
+    system, t = problem.system, before.t
+    target = problem.t1
+    if lands(method):
+        following = jnp.searchsorted(problem.times, t, side="right")
+        output = problem.times[jnp.minimum(following, len(problem.times) - 1)]
+        target = jnp.where(following < len(problem.times), output, target)
+    end = jnp.where(t + h > target - 1e-3 * h, target, t + h)
+    new, signs = _euler(problem, t, end - t, before.state)
+    is_sound = is_finite(new)
+    kept = info(before.state, new, signs)
+    local = method.solver.interpolation_cls
+    polynomial = kept.get("polynomial", kept)
+    evaluate = local(t0=t, t1=end, **polynomial).evaluate
+    code = jnp.where(is_sound, before.code, int(Status.STEP_UNDERFLOW))
+    stops = stop_holds_in(problem, t, end, new, evaluate)
+    code = jnp.where(stops, int(Status.STOPPED), code)
+    leaves = leaves_range(system, end)
+    code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
+    after = before._replace(
+        t=end, state=new, tried=end - t, accepted=before.accepted + 1, code=code
+    )
+    step = Step(t, end, kept, jnp.asarray(True))
+    log = write(problem, method, log, before, after, step, None)
+    x0, x1 = system.position(before.state), system.position(new)
+    if lands(method):
+        return after, log, x1
+    inside = (problem.times > t) & (problem.times <= end)
+    theta = (problem.times - t) / jnp.where(end > t, end - t, 1)
+
+    def put(leaf: Array, a: Array, b: Array) -> Array:
+        between = jax.vmap(lambda s: a + s.astype(a.dtype) * (b - a))(theta)
+        return choose(inside, between, leaf)
+
+    return after, log, jax.tree.map(put, seen, x0, x1)
+
+
+def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any]:
+    """One step, and the signs of the kinks at its end."""
+    system = problem.system
+    feedback: Any = system.feedback(t)
+    x = system.position(state)
+    pieces = system.objective
+    if not isinstance(pieces, Pieces):
+        gradient = system.gradient(x)
+        return _implicit(feedback, h, state, gradient), jnp.zeros(0, t.dtype)
+    number = min(pieces.number, dimension(x) + 2)
+    signature = pieces.signature(x)
+    z = pieces.switching(x, signature)
+    which = jnp.argsort(jnp.abs(z))[:number]
+    unit = jax.nn.one_hot(which, pieces.number, dtype=z.dtype)
+    move = lambda s: _implicit(feedback, h, state, pieces.gradient(x, s))
+    position = lambda s: as_vector(system.position(move(s)))
+    _, pull = jax.vjp(lambda x: pieces.switching(x, signature), x)
+    normals = jax.vmap(lambda row: as_vector(pull(row)[0]))(unit)
+    there, push = jax.linearize(position, signature)
+    heights = z[which] + normals @ (there - as_vector(x))
+    slopes = normals @ jax.vmap(push)(unit).T
+    all_move = jnp.ones(number, bool)
+    signs, _ = solve_complementarity(heights, slopes, signature[which], all_move)
+    signature = signature.at[which].set(signs)
+    return move(signature), signature
+
+
+def _implicit(feedback: Feedback, h: Time, state: State, gradient: Any) -> State:
+    """The step with a given gradient, its linear part taken at the end."""
+    h = h.astype(as_vector(state).dtype)
+    alone = feedback._replace(coupling=jnp.zeros_like(jnp.asarray(feedback.coupling)))
+    rates = [combine((h, rate)) for rate in alone.rates(state, gradient)]
+    (a11, *a12), k = feedback.linear[0], feedback.coupling
+    if not a12:
+        moves = (combine((1 / (1 - h * a11), rates[0])),)
+    else:
+        a21, a22 = feedback.linear[1]
+        p, q = 1 - h * (a11 + a12[0] * k), 1 - h * a22
+        r, s = h * a12[0], h * (a21 + a22 * k)
+        first = combine((q / (p * q - r * s), rates[0]), (r / (p * q - r * s), rates[1]))
+        rest = combine((1 / q, rates[1]), (s / q + k, first))
+        moves = (first, rest)
+    return type(state)(
+        *(combine((1.0, z), (1.0, u)) for z, u in zip(state, moves, strict=True))
+    )
