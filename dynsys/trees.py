@@ -1,7 +1,7 @@
 """Arithmetic on positions, which are numbers, arrays or pytrees of arrays."""
 
 import numbers
-from typing import Any
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PyTree
 from dynsys.checks import default_float, known
 
 Position = PyTree[Float[Array, "..."]]
+Tree = TypeVar("Tree")
 
 
 def combine(*terms: tuple[Any, Position]) -> Position:
@@ -40,7 +41,7 @@ def zeros_like(tree: Position) -> Position:
     return jax.tree.map(jnp.zeros_like, tree)
 
 
-def constant(tree: Any) -> Any:
+def constant(tree: Tree) -> Tree:
     """A pytree whose arrays have no derivative; what is no array is left as it is."""
     arrays, rest = eqx.partition(tree, eqx.is_array)
     return eqx.combine(jax.lax.stop_gradient(arrays), rest)

@@ -12,7 +12,7 @@ from dynsys.integrators.closures import open_system
 from dynsys.integrators.objective_check import check_objective
 from dynsys.integrators.outputs import choose
 from dynsys.integrators.request import read_interval, read_times
-from dynsys.result import Result, Status, select
+from dynsys.result import Derivative, Result, Status, select
 from dynsys.systems.continuous_newton import ContinuousNewton
 from dynsys.systems.damped_newton import solve_shifted
 from dynsys.systems.gradient_flow import PositionState
@@ -141,7 +141,7 @@ def _follow(
     x, v = choose(result.ok | (times <= last.t) & last.failed, (x, v), unknown)
     tolerance = jnp.asarray(CLOSE[jnp.finfo(t0.dtype).bits], t0.dtype)
     reason = "the gradient of continuous Newton stays on a ray"
-    stats = Stats(last.taken, last.refused, None, None, None, "newton_path", reason)
+    stats = Stats(last.taken, last.refused, *(None,) * 4, "newton_path", reason)
     return Trajectory(
         t=times,
         x=x,
@@ -151,6 +151,7 @@ def _follow(
         system=opened,
         events=KinkEvents.none(0, t0.dtype),
         unique=jnp.asarray(True),
+        derivative=jnp.asarray(int(Derivative.EXISTS)),
         stats=stats,
         result=result,
         rtol=tolerance,

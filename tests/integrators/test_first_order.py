@@ -70,7 +70,7 @@ def test_more_kinks_than_can_be_followed(monkeypatch):
     assert tries == 2 * int(run.stats.first_order.steps) - 256
     with pytest.raises(ValueError, match="have no derivative"):
         jax.grad(lambda x: ds.simulate(system, x, t1=1.0, times=3).x[-1, 0])(jnp.ones(2))
-    stopped = ds.simulate(system, [-1.5, 1.0], t1=6.0, stop=lambda t, x, v: x[0] + 0.1)
+    stopped = ds.simulate(system, [-1.5, 1.0], t1=6.0, stop=lambda t, x, v: -0.1 - x[0])
     assert bool(stopped.result.stopped)
     np.testing.assert_allclose(stopped.x[-1, 0], -0.1, atol=1e-3)
 

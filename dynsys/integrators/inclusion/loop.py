@@ -56,7 +56,7 @@ class Ledger(NamedTuple):
     Args:
         turns: Number of turns.
         t: Time of each; row 0 is the start.
-        count: Number of lines.
+        lines: Number of lines.
         turn: Of each line the turn that it belongs to.
         kink: Its kink.
         kind: What happened to it.
@@ -64,7 +64,7 @@ class Ledger(NamedTuple):
 
     turns: Int[Array, ""]
     t: Float[Array, " rows"]
-    count: Int[Array, ""]
+    lines: Int[Array, ""]
     turn: Int[Array, " events"]
     kink: Int[Array, " events"]
     kind: Int[Array, " events"]
@@ -168,7 +168,8 @@ def _step(
     tried = attempt(problem, solver, system, base, end)
     keep, proposed = tried.keep, constant(tried.next_step)
     # Where a step ends is a constant, so derivatives do not go through the search.
-    fixed, start, stop = constant((system, base.t, end))
+    fixed = constant(system)
+    start, stop = constant((base.t, end))
     local = solver.interpolation_cls(t0=start, t1=stop, **constant(tried.info))
     crossing = first_crossing(fixed, start, stop, local.evaluate)
     # A step that is to land is taken as it is, or corrected by a Newton step in time.
@@ -215,7 +216,7 @@ def _step(
         accepted=base.accepted + accept.astype(int),
         rejected=base.rejected + (~accept).astype(int),
     )
-    full = (ledger.count > len(ledger.kink)) | (ledger.turns > len(ledger.kink))
+    full = (ledger.lines > len(ledger.kink)) | (ledger.turns > len(ledger.kink))
     in_piece = eqx.tree_at(lambda tree: tree.system, problem, system)
     evaluate = solver.interpolation_cls(t0=base.t, t1=end, **tried.info).evaluate
     stops = accept & stop_holds_in(in_piece, base.t, end, tried.new, evaluate)
@@ -274,7 +275,7 @@ def _pace(
         times,
     )
     feedback: Any = problem.system.feedback(t)
-    full = jnp.maximum(ledger.count, ledger.turns) >= len(ledger.kink)
+    full = jnp.maximum(ledger.lines, ledger.turns) >= len(ledger.kink)
     soon = (last < SHORT * (problem.t1 - problem.t0)) | full
     undamped = feedback.gradient[0] == 0
     now = jnp.any(crosses & (faster >= OFTEN) & soon) & undamped
@@ -298,10 +299,10 @@ def _note(
     crosses = meeting & ~before.held & ~after.held & ~same
     kind = jnp.where(slides, SLIDE, jnp.where(leaves, LEAVE, CROSS))
     happened = slides | leaves | crosses
-    place = jnp.where(happened, ledger.count + jnp.cumsum(happened) - 1, len(ledger.kink))
+    place = jnp.where(happened, ledger.lines + jnp.cumsum(happened) - 1, len(ledger.kink))
     put = lambda column, value: column.at[place].set(value, mode="drop")
     return ledger._replace(
-        count=ledger.count + jnp.sum(happened),
+        lines=ledger.lines + jnp.sum(happened),
         turn=put(ledger.turn, jnp.full(len(kind), ledger.turns)),
         kink=put(ledger.kink, jnp.arange(len(kind))),
         kind=put(ledger.kind, kind),

@@ -98,9 +98,9 @@ def solve_inclusion(
         return reconcile(system, t, state, slope, problem.rtol, problem.atol)
 
     velocities = jax.vmap(velocity)(times, modes, output.states, output.slopes)
-    used = jnp.arange(len(ledger.kink)) < ledger.count
+    used = jnp.arange(len(ledger.kink)) < ledger.lines
     t = jnp.where(used, ledger.t[ledger.turn], jnp.inf)
-    events = KinkEvents(ledger.count, t, ledger.kink, ledger.kind)
+    events = KinkEvents(ledger.lines, t, ledger.kink, ledger.kind)
     return output._replace(velocities=velocities, events=events, derivative=derivative)
 
 
@@ -137,7 +137,8 @@ def _(
     del perturbed, max_events
     output, times = cotangent.output, cotangent.ledger.t
     if output.dense is not None:
-        output = output._replace(dense=output.dense.dense)
+        whole: Any = output.dense
+        output = output._replace(dense=whole.dense)
     gradient = pull_back(problem, method, replay, output, times)
     position = problem.system.position
     spoiled = jax.tree.map(
@@ -176,7 +177,8 @@ def _solve(
     )
     states, slopes = outputs(at_start, last, log, dense)
     assert slopes is not None
-    whole = InclusionOutput(problem.t0, last.t, dense, problem.system.objective)
+    pieces: Any = problem.system.objective
+    whole = InclusionOutput(problem.t0, last.t, dense, pieces)
     times = jnp.clip(problem.times, problem.t0, last.t)
     modes = constant(jax.vmap(whole.mode)(times))
     output = Output(states, slopes, last, whole if method.dense else None)

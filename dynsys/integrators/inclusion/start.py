@@ -13,7 +13,6 @@ from dynsys.integrators.inclusion.saltation import without_derivative
 from dynsys.integrators.inclusion.transition import transition
 from dynsys.integrators.inclusion.turn import in_mode
 from dynsys.integrators.problem import Problem
-from dynsys.nonsmooth.pieces import Pieces
 from dynsys.systems.system import State
 from dynsys.trees import constant, dimension
 
@@ -41,7 +40,7 @@ class Start(NamedTuple):
 def start_of(problem: Problem) -> Start:
     """The mode at the start."""
     system, t0, state = problem.system, problem.t0, problem.state
-    pieces: Pieces = system.objective
+    pieces: Any = system.objective
     x0 = system.position(state)
     free = Mode(pieces.signature(x0), jnp.zeros(pieces.number, bool))
     piece = in_mode(problem, free)
