@@ -141,7 +141,8 @@ def _follow(
     x, v = choose(result.ok | (times <= last.t) & last.failed, (x, v), unknown)
     tolerance = jnp.asarray(CLOSE[jnp.finfo(t0.dtype).bits], t0.dtype)
     reason = "the gradient of continuous Newton stays on a ray"
-    stats = Stats(last.taken, last.refused, *(None,) * 4, "newton_path", reason)
+    none = (None, None, None, None)
+    stats = Stats(last.taken, last.refused, *none, "newton_path", reason)
     return Trajectory(
         t=times,
         x=x,

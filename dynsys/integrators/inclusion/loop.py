@@ -168,7 +168,7 @@ def _step(
     tried = attempt(problem, solver, system, base, end)
     keep, proposed = tried.keep, constant(tried.next_step)
     # Where a step ends is a constant, so derivatives do not go through the search.
-    fixed = constant(system)
+    fixed: Any = constant(system)
     start, stop = constant((base.t, end))
     local = solver.interpolation_cls(t0=start, t1=stop, **constant(tried.info))
     crossing = first_crossing(fixed, start, stop, local.evaluate)
