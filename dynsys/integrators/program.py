@@ -25,6 +25,7 @@ from dynsys.integrators.start import (
     start_from_rest_at_zero,
 )
 from dynsys.integrators.stop import stop_holds
+from dynsys.objectives.mean import Mean
 from dynsys.result import Derivative, Result, Status
 from dynsys.systems.system import State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
@@ -41,7 +42,8 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
     check_objective(inputs.system, x)
     given = inputs.system
     system = open_system(given, inputs.t0, x)
-    system, pieces, options = settle(system, x, options)
+    terms = given.objective.terms if isinstance(given.objective, Mean) else ()
+    system, pieces, options = settle(system, terms, x, options)
     inputs = inputs._replace(system=system)
     tolerances = Tolerances(inputs.rtol, inputs.atol)
     times = inputs.times

@@ -83,8 +83,10 @@ def simulate(
             `trajectory.stats` says which and why.
         inclusion: Which gradients are admitted where the objective has a kink:
             `"clarke"`, the hull of the limits of gradients, or `"autodiff"`, what JAX
-            returns. They differ at kinks only. `"d_operator"` is for smooth objectives
-            only, in this version.
+            returns, or `"d_operator"`, the mean of the subdifferentials of the terms of
+            an `objectives.Mean`. They differ at kinks only. A solution for `"clarke"` is
+            one for `"d_operator"`, and is returned; `trajectory.unique` is false where
+            the larger set was met, and it might have stayed there.
         max_steps: Largest number of steps, accepted or not.
         max_events: Length of the ledger of kink events.
         dense: Keep the solution at any time, for `trajectory(t)` and

@@ -5,7 +5,7 @@ pieces are the same function is none (`logaddexp` has a maximum and an absolute 
 kinks cancel). Both are identities of functions, so they are seen at a few random points.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +27,9 @@ BATCH = 64
 LINES = 8
 """Random lines along which points on each kink are looked for."""
 
+NEARBY = 1e-4
+"""Distance from a kink at which a bend is looked for."""
+
 SAME = 1e-7
 """Relative difference up to which two numbers at a random point are equal."""
 
@@ -44,27 +47,35 @@ def find_pieces(loss: Callable[[Any], Any], x: Any) -> Pieces:
     return pieces_of(*program_of(loss, x), x)
 
 
-def pieces_of(program: Program, consts: list[Any], x: Any) -> Pieces:
+def pieces_of(
+    program: Program,
+    consts: list[Any],
+    x: Any,
+    terms: Sequence[Callable[[Any], Any]] = (),
+) -> Pieces:
     """The kinks among the switches of a program.
 
     Args:
         program: The program of a loss.
         consts: What the loss closes over.
         x: A point like those that it takes; its values do not matter.
+        terms: The functions whose sum or mean the loss is, if kinks of theirs are to be
+            kept that cancel in it.
 
     Raises:
         NotPiecewiseSmooth: The loss jumps, or has a cone.
     """
     if program.size == 0 and not program.roots:
-        return Pieces(consts, program, (), (), (), ())
+        return Pieces(consts, program, (), (), (), (), ())
     with jax.ensure_compile_time_eval():
         probe = _Probe(program, consts, x)
         probe.refuse_cones()
         if program.size == 0:
-            return Pieces(consts, program, (), (), (), ())
-        member, side, first = probe.kinks()
+            return Pieces(consts, program, (), (), (), (), ())
+        of_terms = [_Probe(*program_of(term, x), x) for term in terms]
+        member, side, first, mixed = probe.kinks(of_terms)
         joint = probe.joints(member, side, first)
-    return Pieces(consts, program, member, side, first, joint)
+    return Pieces(consts, program, member, side, first, joint, mixed)
 
 
 class _Values(NamedTuple):
@@ -136,8 +147,11 @@ class _Probe:
                 f"`inclusion='autodiff'` integrates as long as the tip is not reached."
             )
 
-    def kinks(self) -> tuple[Any, Any, Any]:
-        """Of each switching value its kink, -1 for none, and its side; of each kink one."""
+    def kinks(self, terms: Sequence["_Probe"] = ()) -> tuple[Any, Any, Any, Any]:
+        """Of each switching value its kink, -1 for none, and its side; of each kink one.
+
+        And of each kink whether some terms are convex there and others concave.
+        """
         z = self.at(self.points).z
         groups, side = _merge(z)
         number = groups.max() + 1
@@ -150,11 +164,29 @@ class _Probe:
             differs |= self._differs(signs, groups, side, number)
         sound = np.asarray(np.isfinite(z).all(0))
         differs &= np.array([sound[groups == g].all() for g in range(number)])
-        kinked = np.flatnonzero(differs)
+        entries = np.array([int(np.argmax(groups == g)) for g in range(number)])
+        mixed = self._bends_both_ways(entries, terms)
+        kinked = np.flatnonzero(differs | mixed)
         names = np.full(number, -1)
         names[kinked] = np.arange(len(kinked))
-        first = [int(np.argmax(groups == g)) for g in kinked]
-        return tuple(map(int, names[groups])), tuple(map(int, side)), tuple(first)
+        first = tuple(map(int, entries[kinked]))
+        both = tuple(map(bool, mixed[kinked]))
+        return tuple(map(int, names[groups])), tuple(map(int, side)), first, both
+
+    def _bends_both_ways(
+        self, entries: np.ndarray, terms: Sequence["_Probe"]
+    ) -> np.ndarray:
+        """Of each switching value whether, where it is 0, terms bend up and others down."""
+        up, down = np.zeros((2, len(entries)), bool)
+        for _ in range(LINES if terms else 0):
+            *points, found = self._roots(entries)
+            for term in terms:
+                middle, before, after = (term.at(p).value for p in points)
+                bend = before - 2 * middle + after
+                size = 1e-2 * NEARBY * (1 + np.abs(middle))
+                up |= found & (bend > size)
+                down |= found & (bend < -size)
+        return up & down
 
     def _differs(
         self, signs: np.ndarray, groups: np.ndarray, side: np.ndarray, number: int
@@ -182,7 +214,7 @@ class _Probe:
         mine = np.asarray(member) == np.arange(len(entries))[:, None]
         norm = lambda g: np.linalg.norm(g, axis=1)
         for _ in range(LINES if len(entries) else 0):
-            points, found = self._roots(entries)
+            points, _, _, found = self._roots(entries)
             here = np.where(self.at(points).z >= 0, 1.0, -1.0)
             up, down = (
                 self.at(points, np.where(mine, sign * np.asarray(side), here))
@@ -205,10 +237,11 @@ class _Probe:
             f"the pieces meet, or pass `inclusion='autodiff'`."
         )
 
-    def _roots(self, entries: np.ndarray) -> tuple[Any, np.ndarray]:
+    def _roots(self, entries: np.ndarray) -> tuple[Any, Any, Any, np.ndarray]:
         """A point for each switching value where it is 0, and whether there is one.
 
-        Found by bisection along a random line.
+        With points next to it on both sides of the kink. Found by bisection along a
+        random line.
         """
         draw = lambda leaf: self.random.normal(size=(2, *leaf.shape[1:])).astype(leaf.dtype)
         base = jax.tree.map(draw, self.points)
@@ -232,7 +265,8 @@ class _Probe:
             middle = 0.5 * (low + high)
             same = np.sign(pick(middle)) == sign
             low, high = np.where(same, middle, low), np.where(same, high, middle)
-        return on_line(low), np.asarray(found)
+        beside = on_line(low - NEARBY), on_line(low + NEARBY)
+        return on_line(low), *beside, np.asarray(found)
 
 
 def _surrogate(value: Any, random: np.random.Generator) -> Any:

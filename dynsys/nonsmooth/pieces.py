@@ -35,6 +35,8 @@ class Pieces(eqx.Module):
         first: Of each kink the switching value that stands for it.
         joint: Of each kink whether the gradients of both sides meet there, as in Huber's
             function; then it is none of the gradient, but of the Hessian.
+        mixed: Of each kink whether some terms of the loss are convex there and others
+            concave, so that the talk's operator D is larger than the subdifferential.
     """
 
     consts: list[Any]
@@ -43,6 +45,7 @@ class Pieces(eqx.Module):
     side: tuple[int, ...] = eqx.field(static=True)
     first: tuple[int, ...] = eqx.field(static=True)
     joint: tuple[bool, ...] = eqx.field(static=True)
+    mixed: tuple[bool, ...] = eqx.field(static=True)
 
     @property
     def number(self) -> int:

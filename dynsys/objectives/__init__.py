@@ -6,6 +6,7 @@ from dynsys.objectives.log_cosh import LogCosh as LogCosh
 from dynsys.objectives.logistic_regression import (
     LogisticRegression as LogisticRegression,
 )
+from dynsys.objectives.mean import Mean as Mean
 from dynsys.objectives.nonsmooth_rosenbrock import (
     NonsmoothRosenbrock as NonsmoothRosenbrock,
 )

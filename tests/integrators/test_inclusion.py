@@ -193,3 +193,26 @@ def test_a_full_ledger_says_so():
 def test_systems_with_a_hessian_are_refused():
     with pytest.raises(ValueError, match="no differential inclusion"):
         ds.simulate(ds.DIN(absolute, 1.0, 0.1, hessian_free=False), 1.0, t1=1.0)
+
+
+@pytest.mark.parametrize("inclusion", ["clarke", "d_operator"])
+def test_the_d_operator_is_larger_where_kinks_of_terms_cancel(inclusion):
+    """J = t/2 from relu(t) and -relu(-t): D J(0) = [0, 1], so it might stop at 0."""
+    is_clarke = inclusion == "clarke"
+    slope = ds.objectives.Mean([jax.nn.relu, lambda t: -jax.nn.relu(-t)])
+    run = ds.simulate(ds.GradientFlow(slope), 0.5, t1=2.0, times=3, inclusion=inclusion)
+    np.testing.assert_allclose(run.x, [0.5, 0.0, -0.5], atol=1e-9)
+    assert run.inclusion == inclusion
+    assert bool(run.unique) == is_clarke
+    assert list(ledger(run)[2]) == ([] if is_clarke else [CROSS])
+    np.testing.assert_allclose(ledger(run)[0], [] if is_clarke else [1.0], atol=1e-9)
+    # D of |t| - |t| is {0} away from 0.
+    nothing = ds.objectives.Mean([jnp.abs, lambda t: -jnp.abs(t)])
+    flow = lambda x: ds.simulate(ds.GradientFlow(nothing), x, t1=1.0, inclusion=inclusion)
+    assert bool(flow(0.5).unique)
+    assert bool(flow(0.0).unique) == is_clarke
+    # Terms that bend the same way: D is the subdifferential.
+    both = ds.objectives.Mean([jnp.abs, lambda t: 2 * jnp.abs(t)])
+    run = ds.simulate(ds.GradientFlow(both), 1.0, t1=2.0, inclusion=inclusion)
+    assert bool(run.unique)
+    np.testing.assert_allclose(run.events.t[0], 2 / 3, atol=1e-9)

@@ -174,9 +174,9 @@ def test_kinks_refuse_solvers_that_cannot_stop_at_them():
         run(system, [-1.0, 1.5], solver=diffrax.Tsit5())
 
 
-def test_the_d_operator_is_refused_where_there_are_kinks():
+def test_the_d_operator_needs_the_terms_of_a_loss_with_kinks():
     system = ds.GDIN(ds.objectives.NonsmoothRosenbrock(), 1.3, 0.1)
-    with pytest.raises(ValueError, match="'d_operator'` is not solved"):
+    with pytest.raises(ValueError, match="needs the terms of the loss"):
         run(system, [-1.0, 1.5], inclusion="d_operator")
 
 

@@ -1,5 +1,8 @@
 """Whether a problem is an inclusion, and which solver it gets."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -21,12 +24,16 @@ MANY_KINKS = 512
 
 
 def settle(
-    system: AbstractSystem, x: Position, options: Options
+    system: AbstractSystem,
+    terms: Sequence[Callable[[Any], Any]],
+    x: Position,
+    options: Options,
 ) -> tuple[AbstractSystem, Pieces | None, Options]:
     """Find the kinks of the loss, if asked for, and pick a solver where none is given.
 
     Args:
         system: The system, ready to be traced.
+        terms: The terms of its loss, if that is known to be a mean.
         x: The position that it starts from.
         options: What was asked for.
 
@@ -39,7 +46,7 @@ def settle(
         ValueError: The system or the solver cannot do with kinks.
     """
     size = dimension(x) * len(system.state_type._fields)
-    pieces, reason = _find(system, x, options)
+    pieces, reason = _find(system, terms, x, options)
     given = options.method.solver
     if pieces is None:
         chosen = choose_solver(system, size) if given is None else (given, "asked for")
@@ -92,7 +99,10 @@ def with_smallest_gradient(
 
 
 def _find(
-    system: AbstractSystem, x: Position, options: Options
+    system: AbstractSystem,
+    terms: Sequence[Callable[[Any], Any]],
+    x: Position,
+    options: Options,
 ) -> tuple[Pieces | None, str | None]:
     """The pieces of a loss with kinks, or why they are not used although there may be."""
     if options.inclusion == "autodiff" or is_known_smooth(system.objective) is True:
@@ -104,7 +114,13 @@ def _find(
             f"{program.size} places where the loss may have kinks are more than "
             f"{MANY_KINKS}, so gradients are those of JAX there"
         )
-    pieces = pieces_of(program, consts, x)
+    is_d = options.inclusion == "d_operator"
+    if is_d and program.size and not terms:
+        raise ValueError(
+            "`inclusion='d_operator'` needs the terms of the loss, because D is the mean "
+            "of their subdifferentials. Pass `dynsys.objectives.Mean(terms)` as the loss."
+        )
+    pieces = pieces_of(program, consts, x, terms if is_d else ())
     return (pieces, None) if pieces.number else (None, None)
 
 
@@ -116,11 +132,6 @@ def _check(system: AbstractSystem, options: Options, x: Position) -> None:
             f"has a Hessian, so it is no differential inclusion. Use a system without "
             f"one, such as dynsys.GDIN or `hessian_free=True`, or pass "
             f"`inclusion='autodiff'`."
-        )
-    if options.inclusion == "d_operator":
-        raise ValueError(
-            "`inclusion='d_operator'` is not solved in this version. Pass 'clarke', or "
-            "'autodiff' for what JAX returns at kinks."
         )
     if not (solver is None or isinstance(solver, Rodas5P)):
         raise ValueError(

@@ -56,4 +56,5 @@ def start_of(problem: Problem) -> Start:
     normals = jax.vmap(lambda row: pull(row)[0])(unit)
     across = jax.tree.map(lambda leaf: jnp.any(leaf != 0, axis=0), normals)
     state = eqx.tree_at(system.position, state, without_derivative(x0, across))
-    return Start(state, free, mode, touching, across, first.unique)
+    unique = first.unique & ~jnp.any(touching & jnp.asarray(pieces.mixed, bool))
+    return Start(state, free, mode, touching, across, unique)

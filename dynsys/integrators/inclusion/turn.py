@@ -67,7 +67,8 @@ def turn(system: PieceSystem, landed: Bool[Array, " kinks"], t: Time, state: Sta
     turned = transition(with_sides, t, moved, meeting, fixed)
     after = constant(turned.mode)
     jump = saltation(system, after, at, t, state, moved)
-    return Turn(after, at, _add(moved, jump.change), jump, turned.unique)
+    unique = turned.unique & ~jnp.any(at & jnp.asarray(system.objective.mixed, bool))
+    return Turn(after, at, _add(moved, jump.change), jump, unique)
 
 
 def no_turn(system: PieceSystem, state: State) -> Turn:
