@@ -42,7 +42,7 @@ def test_the_stated_error_is_that_against_the_events(system, alpha, end):
     np.testing.assert_allclose(early.x[before], exact.x[before], atol=1e-5)
     error = float(jnp.abs(early.x - exact.x).max())
     stated = float(early.stats.first_order.error)
-    assert 0 < error < stated < 0.02
+    assert 0 < error < stated < 20 * error
     assert int(early.stats.first_order.steps) >= 256
 
 

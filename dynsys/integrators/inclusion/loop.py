@@ -77,11 +77,13 @@ class Pace(NamedTuple):
         times: The last three times that it was crossed.
         faster: How often in a row two crossings took less time than the two before.
         runs_away: Whether it is time to give up following them.
+        swing: How far positions swing across kinks when that is decided.
     """
 
     times: Float[Array, "kinks 3"]
     faster: Int[Array, " kinks"]
     runs_away: Bool[Array, ""]
+    swing: Time
 
 
 class HybridCarry(NamedTuple):
@@ -124,7 +126,7 @@ def run_inclusion(
     derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
     number = len(first.held)
     never = jnp.full((number, 3), -jnp.inf, t0.dtype)
-    pace = Pace(never, jnp.zeros(number, int), jnp.asarray(False))
+    pace = Pace(never, jnp.zeros(number, int), jnp.asarray(False), jnp.zeros_like(t0))
     fixed = (ledger, turns, pace, start.unique, derivative)
     carry = HybridCarry(base, first, no_landing, *fixed)
     info = eqx.filter_eval_shape(lambda: _info(start_problem, method, base, first))
@@ -263,7 +265,7 @@ def _pace(
 
     Without damping in the velocity by the gradient no kink is ever slid along.
     """
-    times, faster, runs_away = before.pace
+    times, faster, runs_away, swing = before.pace
     old, new = before.mode, happened.mode
     crosses = happened.at & (jnp.sign(old.signature) != jnp.sign(new.signature))
     last = t - times[:, 1]
@@ -278,8 +280,27 @@ def _pace(
     full = jnp.maximum(ledger.lines, ledger.turns) >= len(ledger.kink)
     soon = (last < SHORT * (problem.t1 - problem.t0)) | full
     undamped = feedback.gradient[0] == 0
-    now = jnp.any(crosses & (faster >= OFTEN) & soon) & undamped
-    return Pace(times, faster, runs_away | now)
+    fast = (faster >= OFTEN) & (last < jnp.inf)
+    now = jnp.any(crosses & fast & soon) & undamped
+    wide = lambda: jnp.max(jnp.where(fast, _swings(problem, happened, last, t), 0))
+    swing = jax.lax.cond(now, wide, lambda: swing)
+    return Pace(times, faster, runs_away | now, swing)
+
+
+def _swings(
+    problem: Problem, happened: Turn, period: Float[Array, " kinks"], t: Time
+) -> Float[Array, " kinks"]:
+    """How far positions swing across each kink: twice what a constant force gives."""
+    fixed: Any = constant(in_mode(problem, happened.mode))
+    state = constant(happened.state)
+    x, signature = fixed.position(state), happened.mode.signature
+    at = lambda x: fixed.objective.switching(x, signature)
+    speeds = jax.jvp(at, (x,), (fixed.velocity(t, state),))[1]
+    slopes = jax.jacrev(at)(x)
+    squares = [jnp.sum(a.reshape(len(speeds), -1) ** 2, 1) for a in jax.tree.leaves(slopes)]
+    lengths = jnp.sqrt(sum(squares))
+    swings = 0.25 * period * jnp.abs(speeds) / jnp.where(lengths > 0, lengths, 1)
+    return swings.astype(t.dtype)
 
 
 def _empty_ledger(length: int, t0: Time) -> Ledger:

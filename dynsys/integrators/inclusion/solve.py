@@ -159,7 +159,9 @@ def _solve(
             "polynomial": {"y0": y0, "y1": y1, "k": (zeros_like(y0),) * 3},
             "mode": (signs, jnp.zeros_like(signs)),
         }
-        last, log, first_order = march(problem, method, carry.base, log, kept)
+        last, log, first_order = march(
+            problem, method, carry.base, log, kept, carry.pace.swing
+        )
         carry = carry._replace(base=last)
     rows = log.rows
     assert rows is not None
