@@ -11,7 +11,7 @@ def make_trajectory(system, t, x, v):
     """A trajectory with the given points, without solving anything."""
     t = jnp.asarray(t)
     zero = jnp.asarray(0)
-    stats = Stats(zero, zero, None, None, None, "none", "made by hand")
+    stats = Stats(zero, zero, None, None, None, None, "none", "made by hand")
     return ds.Trajectory(
         t=t,
         x=x,
@@ -21,6 +21,7 @@ def make_trajectory(system, t, x, v):
         system=system,
         events=KinkEvents.none(0, t.dtype),
         unique=jnp.asarray(True),
+        derivative=zero,
         stats=stats,
         result=Result(zero, t[-1], t[-1]),
         rtol=jnp.asarray(1e-6),
