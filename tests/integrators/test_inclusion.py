@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 from scipy.special import lambertw
 
 import dynsys as ds
@@ -143,8 +144,19 @@ def test_din_avd_from_rest_sticks():
 
 def test_a_concave_kink_met_exactly_has_several_solutions():
     loss = lambda x: -jnp.abs(x) + 0.5 * x**2
-    on_it = ds.simulate(ds.GDIN(loss, 0.5, 0.4), 0.0, t1=1.0)
+    alpha, beta = 0.5, 0.4
+    on_it = ds.simulate(ds.GDIN(loss, alpha, beta), 0.0, t1=1.0, times=2, **TIGHT)
     assert not bool(on_it.unique)
+
+    def field(_, y):
+        drift = (1 / beta - alpha) * y[0] - y[1] / beta
+        return [drift - beta * (y[0] - 1), drift]
+
+    # Of both solutions, which are mirror images, that on the side it went to.
+    start = [0.0, float(on_it.state.psi[0])]
+    right = solve_ivp(field, (0, 1), start, rtol=1e-11, atol=1e-13).y[0, -1]
+    assert start[1] == 0
+    np.testing.assert_allclose(abs(float(on_it.x[-1])), right, atol=1e-8)
     across = ds.simulate(ds.GDIN(loss, 0.5, 0.4), 0.3, -2.0, t1=1.0)
     assert list(ledger(across)[2]) == [CROSS]
     assert bool(across.unique)
