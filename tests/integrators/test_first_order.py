@@ -46,6 +46,15 @@ def test_the_stated_error_is_that_against_the_events(system, alpha, end):
     assert int(early.stats.first_order.steps) >= 256
 
 
+def test_rest_on_a_kink_is_rest():
+    run = ds.simulate(ds.HeavyBall(absolute, 1.0), [0.0, 1.0], t1=2.0, times=5)
+    np.testing.assert_array_equal(run.x[:, 0], 0)
+    alone = ds.simulate(ds.HeavyBall(absolute, 1.0), 1.0, t1=2.0, times=5)
+    np.testing.assert_allclose(
+        run.x[:, 1], alone.x, atol=float(run.stats.first_order.error)
+    )
+
+
 def test_g_din_is_followed_to_its_last_event():
     # 17 crossings, ever faster, and then it sticks: that is exact.
     system = ds.GDIN(absolute, 0.0, 0.1)

@@ -135,3 +135,24 @@ def test_a_branch_has_no_derivative():
                 ds.GradientFlow(lambda x: -w * jnp.abs(x)), 0.0, t1=1.0, times=2
             ).x[-1]
         )(1.0)
+
+
+@pytest.mark.parametrize(
+    ("derivative", "options"),
+    [(jax.hessian, {}), (lambda f: jax.jacfwd(jax.jacfwd(f)), FORWARD)],
+)
+def test_second_derivatives_are_refused(derivative, options):
+    def end(x):
+        return ds.simulate(ds.GradientFlow(absolute), x, t1=1.0, times=2, **options).x[-1]
+
+    with pytest.raises(ValueError, match="no second derivatives"):
+        derivative(end)(2.0)
+
+
+def test_float32():
+    def end(x):
+        return ds.simulate(ds.GradientFlow(absolute), x, t1=3.0, times=2).events.t[0]
+
+    found = jax.grad(end)(jnp.float32(1.5))
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, 1.0, rtol=1e-5)

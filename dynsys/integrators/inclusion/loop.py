@@ -126,7 +126,8 @@ def run_inclusion(
     derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
     number = len(first.held)
     never = jnp.full((number, 3), -jnp.inf, t0.dtype)
-    pace = Pace(never, jnp.zeros(number, int), jnp.asarray(False), jnp.zeros_like(t0))
+    zeros = jnp.zeros(number, int)
+    pace = Pace(never, zeros, start.rests & _is_undamped(problem, t0), jnp.zeros_like(t0))
     fixed = (ledger, turns, pace, start.unique, derivative)
     carry = HybridCarry(base, first, no_landing, *fixed)
     info = eqx.filter_eval_shape(lambda: _info(start_problem, method, base, first))
@@ -193,7 +194,7 @@ def _step(
         lands,
         lambda: _write_turn(problem, before, turn(system, landed, end, tried.new), end),
         lambda: (
-            no_turn(system, tried.new),
+            no_turn(system, end, tried.new),
             before.ledger,
             before.turns,
             before.pace,
@@ -263,7 +264,8 @@ def _pace(
 ) -> Pace:
     """How fast kinks are crossed, and whether they will be ever faster without end.
 
-    Without damping in the velocity by the gradient no kink is ever slid along.
+    Without damping in the velocity by the gradient no kink is ever slid along, unless the
+    solution starts at rest on it.
     """
     times, faster, runs_away, swing = before.pace
     old, new = before.mode, happened.mode
@@ -276,15 +278,19 @@ def _pace(
         jnp.stack([times[:, 1], times[:, 2], jnp.full_like(last, t)], 1),
         times,
     )
-    feedback: Any = problem.system.feedback(t)
     full = jnp.maximum(ledger.lines, ledger.turns) >= len(ledger.kink)
     soon = (last < SHORT * (problem.t1 - problem.t0)) | full
-    undamped = feedback.gradient[0] == 0
     fast = (faster >= OFTEN) & (last < jnp.inf)
-    now = jnp.any(crosses & fast & soon) & undamped
+    now = jnp.any(crosses & fast & soon) & _is_undamped(problem, t)
     wide = lambda: jnp.max(jnp.where(fast, _swings(problem, happened, last, t), 0))
     swing = jax.lax.cond(now, wide, lambda: swing)
     return Pace(times, faster, runs_away | now, swing)
+
+
+def _is_undamped(problem: Problem, t: Time) -> Bool[Array, ""]:
+    """Whether the velocity lacks the gradient."""
+    feedback: Any = problem.system.feedback(t)
+    return jnp.asarray(feedback.gradient[0] == 0)
 
 
 def _swings(

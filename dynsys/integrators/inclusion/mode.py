@@ -114,7 +114,9 @@ def _solve(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]
 
     def newton(_: Any, signature: Float[Array, " kinks"]) -> Float[Array, " kinks"]:
         rates, slopes = rates_of(system, t, state, signature, which)
-        matrix = jnp.where(valid[:, None] & valid[None, :], slopes, jnp.eye(number))
+        matrix = jnp.where(
+            valid[:, None] & valid[None, :], slopes, jnp.eye(number, dtype=slopes.dtype)
+        )
         step = jnp.linalg.solve(matrix, jnp.where(valid, -rates, 0))
         return signature.at[which].add(jnp.where(valid, step, 0))
 

@@ -128,5 +128,23 @@ def without_derivative(tree: Any, where: Any) -> Any:
 @without_derivative.defjvp
 def _(primals: Any, tangents: Any) -> Any:
     tree, where = primals
-    spoil = lambda rate, bad: jnp.where(bad & (rate != 0), jnp.nan, rate)
-    return tree, jax.tree.map(spoil, tangents[0], where)
+    spoil = lambda rate, bad, value: once(
+        jnp.where(bad & (rate != 0), jnp.nan, rate), value
+    )
+    return tree, jax.tree.map(spoil, tangents[0], where, tree)
+
+
+@jax.custom_jvp
+def once(derivative: Any, value: Any) -> Any:
+    """A derivative of a value that has none itself: that of an event is of order 1 only."""
+    del value
+    return derivative
+
+
+@once.defjvp
+def _(primals: Any, tangents: Any) -> Any:
+    del primals, tangents
+    raise ValueError(
+        "There are no second derivatives across kinks. Differentiate once, or pass "
+        "`inclusion='autodiff'`, which ignores that the times of the events move."
+    )

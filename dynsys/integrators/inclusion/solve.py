@@ -12,6 +12,7 @@ from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.inclusion.first_order import march
 from dynsys.integrators.inclusion.loop import Ledger, run_inclusion
 from dynsys.integrators.inclusion.mode import PieceSystem, as_mode
+from dynsys.integrators.inclusion.saltation import once
 from dynsys.integrators.inclusion.turn import Polynomial, Turns, in_mode
 from dynsys.integrators.log import Carry, Log, empty_log
 from dynsys.integrators.outputs import outputs
@@ -140,6 +141,8 @@ def _(
         whole: Any = output.dense
         output = output._replace(dense=whole.dense)
     gradient = pull_back(problem, method, replay, output, times)
+    variables = eqx.filter(problem, eqx.is_inexact_array)
+    gradient = jax.tree.map(once, gradient, variables)
     position = problem.system.position
     spoiled = jax.tree.map(
         lambda leaf, bad: jnp.where(bad, jnp.nan, leaf),

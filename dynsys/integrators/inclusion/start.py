@@ -27,6 +27,7 @@ class Start(NamedTuple):
         touching: The kinks that it lies on.
         across: The coordinates of the position that move it off them.
         unique: Whether no other mode is consistent.
+        rests: Whether it lies on a kink and has no velocity across it.
     """
 
     state: State
@@ -35,6 +36,7 @@ class Start(NamedTuple):
     touching: Bool[Array, " kinks"]
     across: Any
     unique: Bool[Array, ""]
+    rests: Bool[Array, ""]
 
 
 def start_of(problem: Problem) -> Start:
@@ -57,4 +59,8 @@ def start_of(problem: Problem) -> Start:
     across = jax.tree.map(lambda leaf: jnp.any(leaf != 0, axis=0), normals)
     state = eqx.tree_at(system.position, state, without_derivative(x0, across))
     unique = first.unique & ~jnp.any(touching & jnp.asarray(pieces.mixed, bool))
-    return Start(state, free, mode, touching, across, unique)
+    velocity = in_mode(problem, mode).velocity(t0, state)
+    speeds = jax.jvp(at, (x0,), (velocity,))[1]
+    small = 1e3 * jnp.finfo(speeds.dtype).eps
+    rests = jnp.any(touching & (jnp.abs(speeds) <= small))
+    return Start(state, free, mode, touching, across, unique, rests)

@@ -67,16 +67,16 @@ def turn(system: PieceSystem, landed: Bool[Array, " kinks"], t: Time, state: Sta
     turned = transition(with_sides, t, moved, meeting, fixed)
     after = constant(turned.mode)
     jump = saltation(system, after, at, t, state, moved)
+    jump = jump._replace(shift=jump.shift.astype(t.dtype))
     unique = turned.unique & ~jnp.any(at & jnp.asarray(system.objective.mixed, bool))
     return Turn(after, at, _add(moved, jump.change), jump, unique)
 
 
-def no_turn(system: PieceSystem, state: State) -> Turn:
+def no_turn(system: PieceSystem, t: Time, state: State) -> Turn:
     """The end of a step that is no event."""
     moved = onto_surfaces(system, state, jnp.zeros_like(system.mode.held))
     zero = jax.tree.map(jnp.zeros_like, moved)
-    shift = jnp.zeros_like(system.mode.signature, shape=())
-    still = Saltation(zero, shift, jnp.asarray(True))
+    still = Saltation(zero, jnp.zeros_like(t), jnp.asarray(True))
     return Turn(
         system.mode, jnp.zeros_like(system.mode.held), moved, still, jnp.asarray(True)
     )
@@ -140,7 +140,7 @@ class Turns(NamedTuple):
             return _add(moved, jump.change), jump.shift.astype(t.dtype)
 
         def plain() -> tuple[State, Time]:
-            return no_turn(system, state).state, jnp.zeros_like(t)
+            return no_turn(system, t, state).state, jnp.zeros_like(t)
 
         return jax.lax.cond(after > before, event, plain)
 
@@ -173,9 +173,11 @@ def _normal_step(system: PieceSystem, state: State, on: Any) -> Float[Array, " s
     unit = jax.nn.one_hot(which, len(on), dtype=flat.dtype)
     normals = jax.vmap(lambda row: pull(row)[0])(unit)
     gram = normals @ normals.T
-    gram = jnp.where(valid[:, None] & valid[None, :], gram, jnp.eye(number))
+    gram = jnp.where(
+        valid[:, None] & valid[None, :], gram, jnp.eye(number, dtype=gram.dtype)
+    )
     # Surfaces that touch have parallel normals.
-    gram = gram + 1e-13 * jnp.trace(gram) * jnp.eye(number)
+    gram = gram + 1e-13 * jnp.trace(gram) * jnp.eye(number, dtype=gram.dtype)
     weights = jnp.linalg.solve(gram, jnp.where(valid, z[which], 0))
     return -jnp.where(valid, weights, 0) @ normals
 
