@@ -85,7 +85,8 @@ class Pieces(eqx.Module):
             free = jnp.where(z == 0, side[span].astype(z.dtype), natural(z))
             if (which < 0).all():
                 return free
-            given = side[span] * signature[np.maximum(which, 0)]
+            signed = jnp.asarray(side[span], signature.dtype)
+            given = signed * signature[np.maximum(which, 0)]
             given = given.astype(z.dtype)
             return given if (which >= 0).all() else jnp.where(which >= 0, given, free)
 
