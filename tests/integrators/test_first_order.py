@@ -79,6 +79,11 @@ def test_more_kinks_than_can_be_followed(monkeypatch):
     assert tries == 2 * int(run.stats.first_order.steps) - 256
     with pytest.raises(ValueError, match="have no derivative"):
         jax.grad(lambda x: ds.simulate(system, x, t1=1.0, times=3).x[-1, 0])(jnp.ones(2))
+    # 256 steps are unstable on this interval: the state overflows, so they are halved.
+    long = ds.simulate(system, [-1.5, 1.0], t1=40.0, times=4)
+    np.testing.assert_allclose(long.x[-1], 1, atol=1e-2)
+    with pytest.raises(ds.SimulationError, match="max_steps"):
+        ds.simulate(system, [-1.5, 1.0], t1=40.0, times=4, max_steps=200)
     stopped = ds.simulate(system, [-1.5, 1.0], t1=6.0, stop=lambda t, x, v: -0.1 - x[0])
     assert bool(stopped.result.stopped)
     np.testing.assert_allclose(stopped.x[-1, 0], -0.1, atol=1e-3)

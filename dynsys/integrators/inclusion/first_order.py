@@ -85,6 +85,10 @@ def march(
             may miss.
     """
     budget = method.max_steps - start.accepted - start.rejected
+    used = (start.t < problem.t1) & (start.code == Status.SUCCESS)
+    short = used & (budget < FEWEST + len(problem.times))
+    code = jnp.where(short, int(Status.MAX_STEPS), start.code)
+    start = start._replace(code=code)
     empty = _seen(problem, method, start.state)
 
     def walk(number: Int[Array, ""]) -> March:
@@ -103,14 +107,15 @@ def march(
         last, change = loop
         # With those that were thrown away before.
         room = 4 * last.number + len(problem.times) <= budget
-        going = (last.carry.code <= Status.STOPPED) & (start.t < problem.t1)
+        # Long steps may be unstable, so that the state grows beyond all numbers.
+        code = last.carry.code
+        going = (code <= Status.STOPPED) | (code == Status.STEP_UNDERFLOW)
         target = problem.atol + jnp.maximum(problem.rtol, LEAST) * _largest(last.seen)
-        return room & going & ~(change <= target)
+        return used & room & going & ~(change <= target)
 
     first = walk(jnp.asarray(FEWEST))
     unknown = jnp.full((), jnp.inf, start.t.dtype)
     last, change = jax.lax.while_loop(goes_on, double, (first, unknown))
-    used = (start.t < problem.t1) & (start.code == Status.SUCCESS)
     number = jnp.where(used, last.number, 0)
     since = jnp.where(used, start.t, jnp.inf)
     thrown = jnp.where(used, last.number - FEWEST, 0)
