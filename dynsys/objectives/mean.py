@@ -30,6 +30,7 @@ class Mean(AbstractObjective):
         ValueError: There is no term.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> loss = Mean([lambda x: jnp.abs(x), lambda x: jnp.abs(x - 2)])
         >>> float(loss(jnp.array(0.5)))
         1.0
