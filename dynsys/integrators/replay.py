@@ -22,6 +22,13 @@ from dynsys.systems.system import AbstractSystem, State
 Time = Float[Array, ""]
 
 
+class Lines(NamedTuple):
+    """The lines of a ledger of events: the change of mode of each, and its kink."""
+
+    turn: Int[Array, " events"]
+    kink: Int[Array, " events"]
+
+
 class Replay(NamedTuple):
     """What is kept of a solve for its derivative.
 
@@ -32,6 +39,7 @@ class Replay(NamedTuple):
         end: Where the solve ended, which is inside the last step if it was stopped.
         failed: Whether it failed, or has no derivative for another reason.
         turns: The changes of mode, if there can be any.
+        lines: What happened at them.
         across: The coordinates of the position at the start without a derivative.
     """
 
@@ -41,18 +49,19 @@ class Replay(NamedTuple):
     end: Time
     failed: Bool[Array, ""]
     turns: Any = None
+    lines: Lines | None = None
     across: Any = None
 
 
 class Replayed(NamedTuple):
-    """What a piece contributes to the outputs of a solve."""
+    """What a piece contributes to the outputs of a solve; `shifts` to times of events."""
 
     final: State
     final_t: Time
     states: State
     slopes: State
     infos: Any
-    shifts: Float[Array, " steps"]
+    shifts: Any
 
 
 def pull_back(
@@ -60,7 +69,7 @@ def pull_back(
     method: Method,
     replay: Replay,
     cotangent: Any,
-    turn_times: Any = None,
+    event_times: Any = None,
 ) -> Any:
     """The cotangent of a problem from the cotangent of its output.
 
@@ -69,7 +78,7 @@ def pull_back(
         method: With what.
         replay: What was kept of the solve.
         cotangent: Cotangent of the `Output`; `None` leaves are zero.
-        turn_times: Cotangent of the times of the changes of mode.
+        event_times: Cotangent of the times in the ledger of events.
     """
     variables, constants = eqx.partition(problem, eqx.is_inexact_array)
 
@@ -107,7 +116,7 @@ def pull_back(
             _mask(mine, states),
             _mask(mine, slopes),
             _rows(replayed.infos, dense, at),
-            _shifts(turn_times, turns, steps.dtype),
+            _shifts(replayed.shifts, replay.lines, event_times, turns),
         )
         change, rate = pull(rates)
         return jax.tree.map(jnp.add, gradient, change), rate
@@ -157,7 +166,7 @@ def _take_steps(
     state: State,
     steps: Float[Array, " ends"],
     rows: Int[Array, " ends"],
-) -> tuple[State, Any, Float[Array, " steps"]]:
+) -> tuple[State, Any, Any]:
     """The steps with the given ends; a step of length 0 is the identity."""
     solver = ready(method.solver, problem, "bounded")
     # What a step of length 0 computes is thrown away, but must be finite.
@@ -174,7 +183,7 @@ def _take_steps(
         state, hidden = carry
         system = _system(problem, turns, before)
         new, _, info, new_hidden, _ = solver.step(TERM, a, b, state, system, hidden, False)
-        shift = jnp.zeros_like(a)
+        shift = None
         if turns is not None:
             new, shift = turns.again(problem, (before, after), b, new)
         keep = lambda x, y: jnp.where(active, x, y)
@@ -190,12 +199,16 @@ def _system(problem: Problem, turns: Any, row: Int[Array, ""]) -> AbstractSystem
     return problem.system if turns is None else turns.system(problem, row)
 
 
-def _shifts(turn_times: Any, turns: Int[Array, " ends"], dtype: Any) -> Any:
-    """The cotangents of the times of the turns that the steps of a piece end with."""
-    if turn_times is None:
-        return jnp.zeros(len(turns) - 1, dtype)
-    rate = turn_times.at[turns[1:]].get(mode="fill", fill_value=0)
-    return jnp.where(turns[1:] > turns[:-1], rate, 0).astype(dtype)
+def _shifts(
+    shifts: Any, lines: Lines | None, event_times: Any, turns: Int[Array, " ends"]
+) -> Any:
+    """The cotangents of the times, for each kink, of the events that steps end with."""
+    if lines is None or event_times is None:
+        return jax.tree.map(jnp.zeros_like, shifts)
+    ends_with = (turns[1:] > turns[:-1])[:, None] & (turns[1:, None] == lines.turn[None])
+    kinks = jax.nn.one_hot(lines.kink, shifts.shape[1], dtype=shifts.dtype)
+    rates = jnp.where(lines.turn > 0, event_times, 0).astype(shifts.dtype)
+    return ends_with.astype(shifts.dtype) @ (rates[:, None] * kinks)
 
 
 def _fill(values: Any, cotangent: Any) -> Any:

@@ -89,11 +89,13 @@ def test_the_dense_output_has_a_derivative():
 def test_kinks_that_are_met_at_once():
     # Apart from each other they have a derivative, whichever comes first.
     def end(x):
-        return ds.simulate(ds.GDIN(absolute, 0.5, 0.1), x, t1=1.5, times=2, **TIGHT).x[-1]
+        run = ds.simulate(ds.GDIN(absolute, 0.5, 0.1), x, t1=1.5, times=2, **TIGHT)
+        return jnp.stack([run.x[-1], run.events.t[:2]])
 
     found = jax.jacrev(end)(jnp.array([0.7, 0.7]))
-    single = differences(lambda x: end(jnp.array([x, 5.0]))[0], 0.7)
-    np.testing.assert_allclose(found, single * np.eye(2), atol=1e-6)
+    single = differences(lambda x: end(jnp.array([x, 5.0]))[:, 0], 0.7)
+    np.testing.assert_allclose(found[0], single[0] * np.eye(2), atol=1e-6)
+    np.testing.assert_allclose(found[1], single[1] * np.eye(2), atol=1e-6)
 
     # The larger of three: which of two comes first decides along which face it goes on.
     def larger(x):

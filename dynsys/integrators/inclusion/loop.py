@@ -55,16 +55,16 @@ class Ledger(NamedTuple):
 
     Args:
         turns: Number of turns.
-        t: Time of each; row 0 is the start.
         lines: Number of lines.
-        turn: Of each line the turn that it belongs to.
+        t: Time of each line.
+        turn: The turn that it belongs to; 0 is the start.
         kink: Its kink.
         kind: What happened to it.
     """
 
     turns: Int[Array, ""]
-    t: Float[Array, " rows"]
     lines: Int[Array, ""]
+    t: Float[Array, " events"]
     turn: Int[Array, " events"]
     kink: Int[Array, " events"]
     kind: Int[Array, " events"]
@@ -115,7 +115,8 @@ def run_inclusion(
     first, t0 = start.mode, problem.t0
     problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
     ledger = _empty_ledger(max_events, t0)
-    ledger = _note(ledger, start.free, first, start.touching)
+    times = jnp.full(len(first.held), t0)
+    ledger = _note(ledger, times, start.free, first, start.touching)
     start_problem = eqx.tree_at(lambda tree: tree.system, problem, in_mode(problem, first))
     base = begin(start_problem, method.solver)
     base = base._replace(next_step=jax.lax.stop_gradient(base.next_step))
@@ -248,10 +249,10 @@ def _write_turn(problem: Problem, before: HybridCarry, happened: Turn, t: Time) 
     none = jax.tree.map(lambda leaf: jnp.broadcast_to(~exists, leaf.shape), happened.state)
     happened = happened._replace(state=without_derivative(happened.state, none))
     row = before.ledger.turns + 1
-    time = t + happened.saltation.shift.astype(t.dtype)
-    ledger = before.ledger
-    ledger = ledger._replace(turns=row, t=ledger.t.at[row].set(time, mode="drop"))
-    ledger = _note(ledger, before.mode, happened.mode, before.mode.held | happened.at)
+    ledger = before.ledger._replace(turns=row)
+    times = t + happened.saltation.shift
+    meeting = before.mode.held | happened.at
+    ledger = _note(ledger, times, before.mode, happened.mode, meeting)
     turns = None if before.turns is None else before.turns.write(row, happened)
     pace = _pace(problem, before, happened, ledger, constant(t))
     exists = exists & ~pace.runs_away
@@ -312,12 +313,16 @@ def _swings(
 def _empty_ledger(length: int, t0: Time) -> Ledger:
     padding = jnp.full(length, -1)
     zero = jnp.zeros((), int)
-    times = jnp.full(length + 1, jnp.inf, t0.dtype).at[0].set(t0)
-    return Ledger(zero, times, zero, jnp.zeros(length, int), padding, padding)
+    times = jnp.full(length, jnp.inf, t0.dtype)
+    return Ledger(zero, zero, times, padding, padding, padding)
 
 
 def _note(
-    ledger: Ledger, before: Mode, after: Mode, meeting: Bool[Array, " kinks"]
+    ledger: Ledger,
+    times: Float[Array, " kinks"],
+    before: Mode,
+    after: Mode,
+    meeting: Bool[Array, " kinks"],
 ) -> Ledger:
     """The ledger with what happened to each kink that met here."""
     slides = meeting & after.held & ~before.held
@@ -330,6 +335,7 @@ def _note(
     put = lambda column, value: column.at[place].set(value, mode="drop")
     return ledger._replace(
         lines=ledger.lines + jnp.sum(happened),
+        t=put(ledger.t, times),
         turn=put(ledger.turn, jnp.full(len(kind), ledger.turns)),
         kink=put(ledger.kink, jnp.arange(len(kind))),
         kind=put(ledger.kind, kind),

@@ -40,12 +40,12 @@ class Saltation(NamedTuple):
 
     Args:
         change: Of the state at the time of the event.
-        shift: Of that time.
+        shift: Of that time, as each kink would have it.
         exists: Whether there is a derivative.
     """
 
     change: State
-    shift: Time
+    shift: Float[Array, " kinks"]
     exists: Bool[Array, ""]
 
 
@@ -115,7 +115,9 @@ def saltation(
     exists = exists & ~(jnp.any(touches) & ~jnp.any(changed))
     shifts = jnp.where(valid, shifts, 0)
     change = from_vector(shifts.astype(jumps.dtype) @ jumps, moved)
-    return Saltation(change, shifts[0], exists)
+    # What follows from the event at another kink happens at the same time.
+    shift = jnp.full(len(at), shifts[0]).at[jnp.where(valid, which, len(at))].set(shifts)
+    return Saltation(change, shift.astype(t.dtype), exists)
 
 
 @jax.custom_jvp

@@ -17,7 +17,7 @@ from dynsys.integrators.inclusion.turn import Polynomial, Turns, in_mode
 from dynsys.integrators.log import Carry, Log, empty_log
 from dynsys.integrators.outputs import outputs
 from dynsys.integrators.problem import Method, Problem
-from dynsys.integrators.replay import Replay, pull_back
+from dynsys.integrators.replay import Lines, Replay, pull_back
 from dynsys.integrators.solve import PIECE, Output, move_to_stop
 from dynsys.integrators.stop import has_stop
 from dynsys.nonsmooth.pieces import Pieces
@@ -99,9 +99,7 @@ def solve_inclusion(
         return reconcile(system, t, state, slope, problem.rtol, problem.atol)
 
     velocities = jax.vmap(velocity)(times, modes, output.states, output.slopes)
-    used = jnp.arange(len(ledger.kink)) < ledger.lines
-    t = jnp.where(used, ledger.t[ledger.turn], jnp.inf)
-    events = KinkEvents(ledger.lines, t, ledger.kink, ledger.kind)
+    events = KinkEvents(ledger.lines, ledger.t, ledger.kink, ledger.kind)
     return output._replace(velocities=velocities, events=events, derivative=derivative)
 
 
@@ -123,7 +121,9 @@ def _(
     assert log.record is not None
     last = hybrid.output.last
     failed = (last.code > Status.STOPPED) | (hybrid.derivative == int(Derivative.NONE))
-    return hybrid, Replay(log.record, PIECE, last.accepted, last.t, failed, turns, across)
+    lines = Lines(hybrid.ledger.turn, hybrid.ledger.kink)
+    kept = (turns, lines, across)
+    return hybrid, Replay(log.record, PIECE, last.accepted, last.t, failed, *kept)
 
 
 @_solve_reversible.def_bwd

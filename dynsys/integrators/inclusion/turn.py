@@ -67,7 +67,6 @@ def turn(system: PieceSystem, landed: Bool[Array, " kinks"], t: Time, state: Sta
     turned = transition(with_sides, t, moved, meeting, fixed)
     after = constant(turned.mode)
     jump = saltation(system, after, at, t, state, moved)
-    jump = jump._replace(shift=jump.shift.astype(t.dtype))
     unique = turned.unique & ~jnp.any(at & jnp.asarray(system.objective.mixed, bool))
     return Turn(after, at, _add(moved, jump.change), jump, unique)
 
@@ -76,10 +75,9 @@ def no_turn(system: PieceSystem, t: Time, state: State) -> Turn:
     """The end of a step that is no event."""
     moved = onto_surfaces(system, state, jnp.zeros_like(system.mode.held))
     zero = jax.tree.map(jnp.zeros_like, moved)
-    still = Saltation(zero, jnp.zeros_like(t), jnp.asarray(True))
-    return Turn(
-        system.mode, jnp.zeros_like(system.mode.held), moved, still, jnp.asarray(True)
-    )
+    none = jnp.zeros_like(system.mode.held)
+    still = Saltation(zero, none.astype(t.dtype), jnp.asarray(True))
+    return Turn(system.mode, none, moved, still, jnp.asarray(True))
 
 
 class Turns(NamedTuple):
@@ -120,7 +118,7 @@ class Turns(NamedTuple):
 
     def again(
         self, problem: Problem, rows: Any, t: Time, state: State
-    ) -> tuple[State, Time]:
+    ) -> tuple[State, Float[Array, " kinks"]]:
         """The state after the end of a step, and the derivative of that time.
 
         Args:
@@ -132,15 +130,16 @@ class Turns(NamedTuple):
         before, after = rows
         system = self.system(problem, before)
 
-        def event() -> tuple[State, Time]:
+        def event() -> tuple[State, Float[Array, " kinks"]]:
             at = self.at[after]
             moved = onto_surfaces(system, state, at)
             mode = Mode(self.signature[after], self.held[after])
             jump = saltation(system, mode, at, t, state, moved)
-            return _add(moved, jump.change), jump.shift.astype(t.dtype)
+            return _add(moved, jump.change), jump.shift
 
-        def plain() -> tuple[State, Time]:
-            return no_turn(system, t, state).state, jnp.zeros_like(t)
+        def plain() -> tuple[State, Float[Array, " kinks"]]:
+            still = no_turn(system, t, state)
+            return still.state, still.saltation.shift
 
         return jax.lax.cond(after > before, event, plain)
 
