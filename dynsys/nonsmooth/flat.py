@@ -209,3 +209,8 @@ def _programs(equation: Any) -> Iterator[Jaxpr]:
     found = jax.tree.leaves(list(equation.params.values()), is_leaf=is_program)
     for program in filter(is_program, found):
         yield program.jaxpr if isinstance(program, ClosedJaxpr) else program
+
+
+def is_in(v: Any, variables: Any) -> bool:
+    """Whether an operand is one of some variables, and no constant."""
+    return not isinstance(v, Literal) and v in variables

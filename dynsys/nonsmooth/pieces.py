@@ -16,10 +16,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from dynsys.cached_call import cached_call
 from dynsys.nonsmooth.program import Program, natural
+from dynsys.trees import as_vector
 
 Signature = Float[Array, " kinks"]
 
@@ -67,6 +68,14 @@ class Pieces(eqx.Module):
     def switching(self, x: Any, signature: Signature) -> Float[Array, " kinks"]:
         """The switching functions along a piece."""
         return self.evaluate(x, signature)[1]
+
+    def normals(
+        self, x: Any, signature: Signature, which: Int[Array, " some"]
+    ) -> tuple[Float[Array, " kinks"], Float[Array, "some size"]]:
+        """The switching functions, and the gradients of some, each in one vector."""
+        z, pull = jax.vjp(lambda x: self.switching(x, signature), x)
+        unit = jax.nn.one_hot(which, self.number, dtype=z.dtype)
+        return z, jax.vmap(lambda row: as_vector(pull(row)[0]))(unit)
 
     def signature(self, x: Any) -> Signature:
         """Signs of the switching functions at a point; 1 where one is 0."""

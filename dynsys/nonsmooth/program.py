@@ -16,31 +16,14 @@ from dynsys.nonsmooth.flat import (
     NotPiecewiseSmooth,
     apply,
     flatten,
+    is_in,
     place,
 )
-
-NONNEGATIVE = frozenset({"abs", "exp", "exp2", "logistic", "sqrt", "square"})
-KEEP_SIGN = frozenset(
-    {
-        "broadcast_in_dim",
-        "concatenate",
-        "convert_element_type",
-        "copy",
-        "cumsum",
-        "dynamic_slice",
-        "gather",
-        "max",
-        "reduce_max",
-        "reduce_sum",
-        "reshape",
-        "rev",
-        "slice",
-        "squeeze",
-        "stop_gradient",
-        "transpose",
-    }
+from dynsys.nonsmooth.known_signs import (
+    nonnegative_variables,
+    passes,
+    positive_variables,
 )
-"""Primitives whose result is not negative if no operand is."""
 
 
 class Switch(NamedTuple):
@@ -126,9 +109,7 @@ class Program(NamedTuple):
             elif i in passed:
                 shape = equation.outvars[0].aval.shape
                 known[out] = jnp.broadcast_to(values[passed[i]], shape)
-            elif equation.primitive.name == "select_n" and _is_in(
-                equation.invars[0], sides
-            ):
+            elif equation.primitive.name == "select_n" and is_in(equation.invars[0], sides):
                 known[out] = _blend(sides[equation.invars[0]], values[2], values[1])
             else:
                 known |= dict(zip(equation.outvars, apply(equation, values), strict=True))
@@ -162,13 +143,14 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
     jaxpr = closed.jaxpr
     active = _active(jaxpr)
     live = _live(jaxpr)
-    nonnegative, positive = _nonnegative(jaxpr), _positive(jaxpr)
+    nonnegative = nonnegative_variables(jaxpr)
+    positive = positive_variables(jaxpr, nonnegative)
     roots: list[int] = []
     switches: list[Switch] = []
     passed: list[tuple[int, int]] = []
     start = 0
     for i, equation in enumerate(jaxpr.eqns):
-        depends = any(_is_in(v, active) for v in equation.invars)
+        depends = any(is_in(v, active) for v in equation.invars)
         if not (depends and any(v in live for v in equation.outvars)):
             continue
         name = equation.primitive.name
@@ -177,9 +159,9 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
                 f"The loss jumps, or has kinks that are not looked into: "
                 f"{place(equation)}. Write it without, or pass `inclusion='autodiff'`."
             )
-        if name == "sqrt" and _is_in(equation.invars[0], nonnegative - positive):
+        if name == "sqrt" and is_in(equation.invars[0], nonnegative - positive):
             roots.append(i)
-        operand = _passes(equation, nonnegative)
+        operand = passes(equation, nonnegative)
         if operand is not None:
             passed.append((i, operand))
         elif _is_switch(equation):
@@ -204,32 +186,12 @@ def _is_switch(equation: Any) -> bool:
     return name in SWITCHES
 
 
-def _passes(equation: Any, nonnegative: set[Any]) -> int | None:
-    """The operand that an absolute value or a maximum is seen to be equal to, if any."""
-    name, operands = equation.primitive.name, equation.invars
-    if name == "abs" and _is_in(operands[0], nonnegative):
-        return 0
-    if name == "max":
-        for i in (0, 1):
-            if _is_in(operands[i], nonnegative) and _is_nonpositive(operands[1 - i]):
-                return i
-    return None
-
-
-def _is_nonpositive(v: Any) -> bool:
-    return isinstance(v, Literal) and bool(np.all(np.asarray(v.val) <= 0))
-
-
-def _is_in(v: Any, variables: Any) -> bool:
-    return not isinstance(v, Literal) and v in variables
-
-
 def _active(jaxpr: Any) -> set[Any]:
     """Variables that depend on the argument, other than through `stop_gradient`."""
     active = set(jaxpr.invars)
     for equation in jaxpr.eqns:
         through = equation.primitive.name != "stop_gradient"
-        if through and any(_is_in(v, active) for v in equation.invars):
+        if through and any(is_in(v, active) for v in equation.invars):
             active |= set(equation.outvars)
     return active
 
@@ -249,49 +211,12 @@ def _nested(jaxpr: Any, switches: Sequence[Switch]) -> bool:
     at = {switch.equation for switch in switches}
     switched: set[Any] = set()
     for i, equation in enumerate(jaxpr.eqns):
-        depends = any(_is_in(v, switched) for v in equation.invars)
+        depends = any(is_in(v, switched) for v in equation.invars)
         if depends and i in at:
             return True
         if depends or i in at:
             switched |= set(equation.outvars)
     return False
-
-
-def _nonnegative(jaxpr: Any) -> set[Any]:
-    """Variables that are seen not to be negative, whatever the argument."""
-    found: set[Any] = set()
-    fine = lambda v: (
-        bool(np.all(np.asarray(v.val) >= 0)) if isinstance(v, Literal) else v in found
-    )
-    for equation in jaxpr.eqns:
-        name, operands = equation.primitive.name, equation.invars
-        even = name == "integer_pow" and equation.params["y"] % 2 == 0
-        products = name == "mul" or (
-            name == "dot_general" and not equation.outvars[0].aval.shape
-        )
-        square = products and operands[0] is operands[1]
-        kept = name in KEEP_SIGN | {"add", "div", "mul"} and all(map(fine, operands))
-        either = name == "max" and any(map(fine, operands))
-        if name in NONNEGATIVE or even or square or kept or either:
-            found |= set(equation.outvars)
-    return found
-
-
-def _positive(jaxpr: Any) -> set[Any]:
-    """Variables that are seen to be positive, whatever the argument."""
-    nonnegative, found = _nonnegative(jaxpr), set()
-    above = lambda v: (
-        bool(np.all(np.asarray(v.val) > 0)) if isinstance(v, Literal) else v in found
-    )
-    fine = lambda v: above(v) or isinstance(v, Literal) or v in nonnegative
-    for equation in jaxpr.eqns:
-        name, operands = equation.primitive.name, equation.invars
-        sums = name == "add" and all(map(fine, operands)) and any(map(above, operands))
-        kept = name in KEEP_SIGN | {"mul", "div", "sqrt"} and all(map(above, operands))
-        either = name == "max" and any(map(above, operands))
-        if name in ("exp", "exp2", "logistic") or sums or kept or either:
-            found |= set(equation.outvars)
-    return found
 
 
 def _difference(name: str, values: Sequence[Any]) -> Any:

@@ -188,13 +188,12 @@ def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any
         return _implicit(feedback, h, state, gradient), jnp.zeros(0, t.dtype)
     number = min(pieces.number, dimension(x) + 2)
     signature = pieces.signature(x)
-    z = pieces.switching(x, signature)
-    which = jnp.argsort(jnp.abs(z))[:number]
+    nearest = jnp.argsort(jnp.abs(pieces.switching(x, signature)))
+    which = nearest[:number]
+    z, normals = pieces.normals(x, signature, which)
     unit = jax.nn.one_hot(which, pieces.number, dtype=z.dtype)
     move = lambda s: _implicit(feedback, h, state, pieces.gradient(x, s))
     position = lambda s: as_vector(system.position(move(s)))
-    _, pull = jax.vjp(lambda x: pieces.switching(x, signature), x)
-    normals = jax.vmap(lambda row: as_vector(pull(row)[0]))(unit)
     there, push = jax.linearize(position, signature)
     heights = z[which] + normals @ (there - as_vector(x))
     slopes = normals @ jax.vmap(push)(unit).T

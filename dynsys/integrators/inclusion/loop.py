@@ -9,7 +9,9 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dynsys.integrators.attempt import attempt, step_of
 from dynsys.integrators.inclusion.events import first_crossing, guards, slack
+from dynsys.integrators.inclusion.ledger import Ledger, empty_ledger, note
 from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.inclusion.pace import Pace, first_pace, next_pace
 from dynsys.integrators.inclusion.saltation import without_derivative
 from dynsys.integrators.inclusion.start import Start, start_of
 from dynsys.integrators.inclusion.turn import Turn, Turns, in_mode, no_turn, turn
@@ -23,17 +25,8 @@ from dynsys.trees import constant
 
 Time = Float[Array, ""]
 
-CROSS, SLIDE, LEAVE = 0, 1, 2
-
 CORRECTIONS = 4
 """Newton steps in time that bring the end of a step onto a surface."""
-
-
-SHORT = 1e-3
-"""Part of the interval in which a kink is crossed twice when events are given up."""
-
-OFTEN = 6
-"""How often in a row crossings must have become faster."""
 
 
 class Landing(NamedTuple):
@@ -48,42 +41,6 @@ class Landing(NamedTuple):
     active: Bool[Array, ""]
     which: Int[Array, ""]
     tries: Int[Array, ""]
-
-
-class Ledger(NamedTuple):
-    """What happened at the kinks.
-
-    Args:
-        turns: Number of turns.
-        lines: Number of lines.
-        t: Time of each line.
-        turn: The turn that it belongs to; 0 is the start.
-        kink: Its kink.
-        kind: What happened to it.
-    """
-
-    turns: Int[Array, ""]
-    lines: Int[Array, ""]
-    t: Float[Array, " events"]
-    turn: Int[Array, " events"]
-    kink: Int[Array, " events"]
-    kind: Int[Array, " events"]
-
-
-class Pace(NamedTuple):
-    """How fast each kink is crossed again and again.
-
-    Args:
-        times: The last three times that it was crossed.
-        faster: How often in a row two crossings took less time than the two before.
-        runs_away: Whether it is time to give up following them.
-        swing: How far positions swing across kinks when that is decided.
-    """
-
-    times: Float[Array, "kinks 3"]
-    faster: Int[Array, " kinks"]
-    runs_away: Bool[Array, ""]
-    swing: Time
 
 
 class HybridCarry(NamedTuple):
@@ -114,9 +71,9 @@ def run_inclusion(
     start = start_of(problem)
     first, t0 = start.mode, problem.t0
     problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
-    ledger = _empty_ledger(max_events, t0)
+    ledger = empty_ledger(max_events, t0)
     times = jnp.full(len(first.held), t0)
-    ledger = _note(ledger, times, start.free, first, start.touching)
+    ledger = note(ledger, times, start.free, first, start.touching)
     start_problem = eqx.tree_at(lambda tree: tree.system, problem, in_mode(problem, first))
     base = begin(start_problem, method.solver)
     base = base._replace(next_step=jax.lax.stop_gradient(base.next_step))
@@ -125,10 +82,7 @@ def run_inclusion(
     touches = jnp.any(start.touching)
     derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
     derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
-    number = len(first.held)
-    never = jnp.full((number, 3), -jnp.inf, t0.dtype)
-    zeros = jnp.zeros(number, int)
-    pace = Pace(never, zeros, start.rests & _is_undamped(problem, t0), jnp.zeros_like(t0))
+    pace = first_pace(problem, len(first.held), start.rests)
     fixed = (ledger, turns, pace, start.unique, derivative)
     carry = HybridCarry(base, first, no_landing, *fixed)
     info = eqx.filter_eval_shape(lambda: _info(start_problem, method, base, first))
@@ -252,91 +206,10 @@ def _write_turn(problem: Problem, before: HybridCarry, happened: Turn, t: Time) 
     ledger = before.ledger._replace(turns=row)
     times = t + happened.saltation.shift
     meeting = before.mode.held | happened.at
-    ledger = _note(ledger, times, before.mode, happened.mode, meeting)
+    ledger = note(ledger, times, before.mode, happened.mode, meeting)
     turns = None if before.turns is None else before.turns.write(row, happened)
-    pace = _pace(problem, before, happened, ledger, constant(t))
+    is_full = jnp.maximum(ledger.lines, row) >= len(ledger.kink)
+    pace = next_pace(problem, before.pace, before.mode, happened, is_full, constant(t))
     exists = exists & ~pace.runs_away
     derivative = jnp.where(exists, before.derivative, int(Derivative.NONE))
     return happened, ledger, turns, pace, derivative
-
-
-def _pace(
-    problem: Problem, before: HybridCarry, happened: Turn, ledger: Ledger, t: Time
-) -> Pace:
-    """How fast kinks are crossed, and whether they will be ever faster without end.
-
-    Without damping in the velocity by the gradient no kink is ever slid along, unless the
-    solution starts at rest on it.
-    """
-    times, faster, runs_away, swing = before.pace
-    old, new = before.mode, happened.mode
-    crosses = happened.at & (jnp.sign(old.signature) != jnp.sign(new.signature))
-    last = t - times[:, 1]
-    shrinks = last < times[:, 2] - times[:, 0]
-    faster = jnp.where(crosses, jnp.where(shrinks, faster + 1, 0), faster)
-    times = jnp.where(
-        crosses[:, None],
-        jnp.stack([times[:, 1], times[:, 2], jnp.full_like(last, t)], 1),
-        times,
-    )
-    full = jnp.maximum(ledger.lines, ledger.turns) >= len(ledger.kink)
-    soon = (last < SHORT * (problem.t1 - problem.t0)) | full
-    fast = (faster >= OFTEN) & (last < jnp.inf)
-    now = jnp.any(crosses & fast & soon) & _is_undamped(problem, t)
-    wide = lambda: jnp.max(jnp.where(fast, _swings(problem, happened, last, t), 0))
-    swing = jax.lax.cond(now, wide, lambda: swing)
-    return Pace(times, faster, runs_away | now, swing)
-
-
-def _is_undamped(problem: Problem, t: Time) -> Bool[Array, ""]:
-    """Whether the velocity lacks the gradient."""
-    feedback: Any = problem.system.feedback(t)
-    return jnp.asarray(feedback.gradient[0] == 0)
-
-
-def _swings(
-    problem: Problem, happened: Turn, period: Float[Array, " kinks"], t: Time
-) -> Float[Array, " kinks"]:
-    """How far positions swing across each kink: twice what a constant force gives."""
-    fixed: Any = constant(in_mode(problem, happened.mode))
-    state = constant(happened.state)
-    x, signature = fixed.position(state), happened.mode.signature
-    at = lambda x: fixed.objective.switching(x, signature)
-    speeds = jax.jvp(at, (x,), (fixed.velocity(t, state),))[1]
-    slopes = jax.jacrev(at)(x)
-    squares = [jnp.sum(a.reshape(len(speeds), -1) ** 2, 1) for a in jax.tree.leaves(slopes)]
-    lengths = jnp.sqrt(sum(squares))
-    swings = 0.25 * period * jnp.abs(speeds) / jnp.where(lengths > 0, lengths, 1)
-    return swings.astype(t.dtype)
-
-
-def _empty_ledger(length: int, t0: Time) -> Ledger:
-    padding = jnp.full(length, -1)
-    zero = jnp.zeros((), int)
-    times = jnp.full(length, jnp.inf, t0.dtype)
-    return Ledger(zero, zero, times, padding, padding, padding)
-
-
-def _note(
-    ledger: Ledger,
-    times: Float[Array, " kinks"],
-    before: Mode,
-    after: Mode,
-    meeting: Bool[Array, " kinks"],
-) -> Ledger:
-    """The ledger with what happened to each kink that met here."""
-    slides = meeting & after.held & ~before.held
-    leaves = meeting & before.held & ~after.held
-    same = jnp.sign(before.signature) == jnp.sign(after.signature)
-    crosses = meeting & ~before.held & ~after.held & ~same
-    kind = jnp.where(slides, SLIDE, jnp.where(leaves, LEAVE, CROSS))
-    happened = slides | leaves | crosses
-    place = jnp.where(happened, ledger.lines + jnp.cumsum(happened) - 1, len(ledger.kink))
-    put = lambda column, value: column.at[place].set(value, mode="drop")
-    return ledger._replace(
-        lines=ledger.lines + jnp.sum(happened),
-        t=put(ledger.t, times),
-        turn=put(ledger.turn, jnp.full(len(kind), ledger.turns)),
-        kink=put(ledger.kink, jnp.arange(len(kind))),
-        kind=put(ledger.kind, kind),
-    )

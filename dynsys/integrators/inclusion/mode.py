@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from dynsys.cached_call import cached_call
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import Position, as_vector, combine, dimension, from_vector
+from dynsys.trees import Position, as_vector, combine, dimension
 
 Time = Float[Array, ""]
 
@@ -144,15 +144,12 @@ def rates_of(
     pieces: Pieces = system.objective
     x = system.position(state)
     feedback: Any = system.system.feedback(t)
-    flat = as_vector(x)
-    at = lambda vector: from_vector(vector, x)
+    _, normals = pieces.normals(x, signature, which)
     unit = jax.nn.one_hot(which, len(signature), dtype=signature.dtype)
-    _, pull = jax.vjp(lambda vector: pieces.switching(at(vector), signature), flat)
-    normals = jax.vmap(lambda row: pull(row)[0])(unit)
     gradient = lambda s: as_vector(pieces.gradient(x, s))
     value, push = jax.linearize(gradient, signature)
     jumps = jax.vmap(push)(unit)
     rest = combine(*zip(feedback.linear[0], state, strict=True))
-    factor = feedback.gradient[0].astype(flat.dtype)
+    factor = feedback.gradient[0].astype(normals.dtype)
     rates = normals @ (as_vector(rest) + factor * value)
     return rates, factor * normals @ jumps.T

@@ -102,11 +102,7 @@ def saltation(
     size = length(as_vector(before_field)) + length(total)
     adds_up = length(total - jnp.sum(jumps, 0)) <= ADDS_UP * size
     # Speed against a surface, beside that along it.
-    switching = lambda x: fixed.objective.switching(x, before.signature)
-    x = fixed.position(moved)
-    _, pull = jax.vjp(switching, x)
-    unit = jax.nn.one_hot(which, len(at), dtype=value.dtype)
-    normals = jax.vmap(lambda row: as_vector(pull(row)[0]))(unit)
+    _, normals = pieces.normals(fixed.position(moved), before.signature, which)
     speed = length(as_vector(fixed.position(field)))
     is_tangent = jnp.abs(slopes) <= TANGENT * length(normals) * speed
     has_jump = length(jumps) > ADDS_UP * size

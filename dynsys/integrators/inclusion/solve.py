@@ -10,7 +10,8 @@ from jaxtyping import Array, Float, Int
 
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.inclusion.first_order import march
-from dynsys.integrators.inclusion.loop import Ledger, run_inclusion
+from dynsys.integrators.inclusion.ledger import Ledger
+from dynsys.integrators.inclusion.loop import run_inclusion
 from dynsys.integrators.inclusion.mode import PieceSystem, as_mode
 from dynsys.integrators.inclusion.saltation import once
 from dynsys.integrators.inclusion.turn import Polynomial, Turns, in_mode

@@ -14,7 +14,7 @@ from dynsys.integrators.inclusion.transition import transition
 from dynsys.integrators.inclusion.turn import in_mode
 from dynsys.integrators.problem import Problem
 from dynsys.systems.system import State
-from dynsys.trees import constant, dimension
+from dynsys.trees import as_vector, constant, dimension, from_vector
 
 
 class Start(NamedTuple):
@@ -49,18 +49,17 @@ def start_of(problem: Problem) -> Start:
     touching = jnp.abs(guards(piece, t0, state)) <= slack(piece, state)
     first = transition(piece, t0, state, touching, jnp.zeros_like(touching))
     mode = constant(first.mode)
-    at = lambda x: pieces.switching(x, free.signature)
-    _, pull = jax.vjp(at, x0)
     number = min(pieces.number, dimension(x0) + 2)
     which = jnp.nonzero(touching, size=number, fill_value=0)[0]
-    unit = jax.nn.one_hot(which, pieces.number, dtype=free.signature.dtype)
-    unit = jnp.where(touching[which][:, None], unit, 0)
-    normals = jax.vmap(lambda row: pull(row)[0])(unit)
-    across = jax.tree.map(lambda leaf: jnp.any(leaf != 0, axis=0), normals)
+    _, normals = pieces.normals(x0, free.signature, which)
+    leaves = jnp.any(touching[which][:, None] & (normals != 0), axis=0)
+    across = jax.tree.map(
+        lambda leaf: leaf != 0, from_vector(leaves.astype(normals.dtype), x0)
+    )
     state = eqx.tree_at(system.position, state, without_derivative(x0, across))
     unique = first.unique & ~jnp.any(touching & jnp.asarray(pieces.mixed, bool))
     velocity = in_mode(problem, mode).velocity(t0, state)
-    speeds = jax.jvp(at, (x0,), (velocity,))[1]
+    speeds = normals @ as_vector(velocity)
     small = 1e3 * jnp.finfo(speeds.dtype).eps
-    rests = jnp.any(touching & (jnp.abs(speeds) <= small))
+    rests = jnp.any(touching[which] & (jnp.abs(speeds) <= small))
     return Start(state, free, mode, touching, across, unique, rests)

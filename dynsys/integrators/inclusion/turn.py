@@ -14,7 +14,7 @@ from dynsys.integrators.inclusion.saltation import Saltation, saltation
 from dynsys.integrators.inclusion.transition import transition
 from dynsys.integrators.problem import Problem
 from dynsys.systems.system import State
-from dynsys.trees import as_vector, constant, from_vector
+from dynsys.trees import as_vector, constant, dimension, from_vector
 
 Time = Float[Array, ""]
 
@@ -162,15 +162,10 @@ def onto_surfaces(system: PieceSystem, state: State, at: Bool[Array, " kinks"]) 
 def _normal_step(system: PieceSystem, state: State, on: Any) -> Float[Array, " size"]:
     """A Newton step of the position onto surfaces."""
     x = system.position(state)
-    flat = as_vector(x)
-    signature = system.mode.signature
-    number = min(len(on), len(flat))
+    number = min(len(on), dimension(x))
     which = jnp.nonzero(on, size=number, fill_value=0)[0]
     valid = jnp.arange(number) < jnp.sum(on)
-    values = lambda v: system.objective.switching(from_vector(v, x), signature)
-    z, pull = jax.vjp(values, flat)
-    unit = jax.nn.one_hot(which, len(on), dtype=flat.dtype)
-    normals = jax.vmap(lambda row: pull(row)[0])(unit)
+    z, normals = system.objective.normals(x, system.mode.signature, which)
     gram = normals @ normals.T
     gram = jnp.where(
         valid[:, None] & valid[None, :], gram, jnp.eye(number, dtype=gram.dtype)

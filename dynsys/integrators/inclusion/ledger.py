@@ -1,0 +1,73 @@
+"""What happened at the kinks, line by line."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from dynsys.integrators.inclusion.mode import Mode
+
+Time = Float[Array, ""]
+
+CROSS, SLIDE, LEAVE = 0, 1, 2
+
+
+class Ledger(NamedTuple):
+    """What happened at the kinks.
+
+    Args:
+        turns: Number of turns.
+        lines: Number of lines.
+        t: Time of each line.
+        turn: The turn that it belongs to; 0 is the start.
+        kink: Its kink.
+        kind: What happened to it.
+    """
+
+    turns: Int[Array, ""]
+    lines: Int[Array, ""]
+    t: Float[Array, " events"]
+    turn: Int[Array, " events"]
+    kink: Int[Array, " events"]
+    kind: Int[Array, " events"]
+
+
+def empty_ledger(length: int, t0: Time) -> Ledger:
+    """A ledger with room for a number of lines."""
+    padding = jnp.full(length, -1)
+    zero = jnp.zeros((), int)
+    times = jnp.full(length, jnp.inf, t0.dtype)
+    return Ledger(zero, zero, times, padding, padding, padding)
+
+
+def note(
+    ledger: Ledger,
+    times: Float[Array, " kinks"],
+    before: Mode,
+    after: Mode,
+    meeting: Bool[Array, " kinks"],
+) -> Ledger:
+    """The ledger with what happened to each kink that met here.
+
+    Args:
+        ledger: The ledger before.
+        times: When, by each kink.
+        before: The mode before.
+        after: The mode after.
+        meeting: The kinks that met.
+    """
+    slides = meeting & after.held & ~before.held
+    leaves = meeting & before.held & ~after.held
+    same = jnp.sign(before.signature) == jnp.sign(after.signature)
+    crosses = meeting & ~before.held & ~after.held & ~same
+    kind = jnp.where(slides, SLIDE, jnp.where(leaves, LEAVE, CROSS))
+    happened = slides | leaves | crosses
+    place = jnp.where(happened, ledger.lines + jnp.cumsum(happened) - 1, len(ledger.kink))
+    put = lambda column, value: column.at[place].set(value, mode="drop")
+    return ledger._replace(
+        lines=ledger.lines + jnp.sum(happened),
+        t=put(ledger.t, times),
+        turn=put(ledger.turn, jnp.full(len(kind), ledger.turns)),
+        kink=put(ledger.kink, jnp.arange(len(kind))),
+        kind=put(ledger.kind, kind),
+    )

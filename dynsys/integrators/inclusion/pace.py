@@ -1,0 +1,112 @@
+"""How fast kinks are crossed, and when it is time to give up following them."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.inclusion.turn import Turn, in_mode
+from dynsys.integrators.problem import Problem
+from dynsys.trees import as_vector, constant
+
+Time = Float[Array, ""]
+
+SHORT = 1e-3
+"""Part of the interval in which a kink is crossed twice when events are given up."""
+
+OFTEN = 6
+"""How often in a row crossings must have become faster."""
+
+
+class Pace(NamedTuple):
+    """How fast each kink is crossed again and again.
+
+    Args:
+        times: The last three times that it was crossed.
+        faster: How often in a row two crossings took less time than the two before.
+        runs_away: Whether it is time to give up following them.
+        swing: How far positions swing across kinks when that is decided.
+    """
+
+    times: Float[Array, "kinks 3"]
+    faster: Int[Array, " kinks"]
+    runs_away: Bool[Array, ""]
+    swing: Time
+
+
+def first_pace(problem: Problem, kinks: int, rests: Bool[Array, ""]) -> Pace:
+    """The pace at the start.
+
+    Args:
+        problem: What is integrated.
+        kinks: Number of kinks.
+        rests: Whether the start has no velocity across a kink that it lies on. Without
+            damping in the velocity by the gradient no event says what it does there.
+    """
+    t0 = problem.t0
+    never = jnp.full((kinks, 3), -jnp.inf, t0.dtype)
+    runs_away = rests & _is_undamped(problem, t0)
+    return Pace(never, jnp.zeros(kinks, int), runs_away, jnp.zeros_like(t0))
+
+
+def next_pace(
+    problem: Problem,
+    before: Pace,
+    old: Mode,
+    happened: Turn,
+    is_full: Bool[Array, ""],
+    t: Time,
+) -> Pace:
+    """The pace after an event.
+
+    Without damping in the velocity by the gradient no kink that is crossed is ever slid
+    along, so it may be crossed ever faster without end.
+
+    Args:
+        problem: What is integrated.
+        before: The pace before.
+        old: The mode before.
+        happened: The event.
+        is_full: Whether there is no room for another event.
+        t: Its time.
+    """
+    times, faster, runs_away, swing = before
+    new = happened.mode
+    crosses = happened.at & (jnp.sign(old.signature) != jnp.sign(new.signature))
+    last = t - times[:, 1]
+    shrinks = last < times[:, 2] - times[:, 0]
+    faster = jnp.where(crosses, jnp.where(shrinks, faster + 1, 0), faster)
+    times = jnp.where(
+        crosses[:, None],
+        jnp.stack([times[:, 1], times[:, 2], jnp.full_like(last, t)], 1),
+        times,
+    )
+    soon = (last < SHORT * (problem.t1 - problem.t0)) | is_full
+    fast = (faster >= OFTEN) & (last < jnp.inf)
+    now = jnp.any(crosses & fast & soon) & _is_undamped(problem, t)
+    wide = lambda: jnp.max(jnp.where(fast, _swings(problem, happened, last, t), 0))
+    swing = jax.lax.cond(now, wide, lambda: swing)
+    return Pace(times, faster, runs_away | now, swing)
+
+
+def _is_undamped(problem: Problem, t: Time) -> Bool[Array, ""]:
+    """Whether the velocity lacks the gradient."""
+    feedback: Any = problem.system.feedback(t)
+    return jnp.asarray(feedback.gradient[0] == 0)
+
+
+def _swings(
+    problem: Problem, happened: Turn, period: Float[Array, " kinks"], t: Time
+) -> Float[Array, " kinks"]:
+    """How far positions swing across each kink: twice what a constant force gives."""
+    fixed: Any = constant(in_mode(problem, happened.mode))
+    state = constant(happened.state)
+    _, normals = fixed.objective.normals(
+        fixed.position(state), happened.mode.signature, jnp.arange(len(period))
+    )
+    speeds = normals @ as_vector(fixed.velocity(t, state))
+    lengths = jnp.linalg.norm(normals, axis=1)
+    swings = 0.25 * period * jnp.abs(speeds) / jnp.where(lengths > 0, lengths, 1)
+    return swings.astype(t.dtype)
