@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 from dynsys.integrators.attempt import attempt, step_of
 from dynsys.integrators.first_step import first_step
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, lands, write
+from dynsys.integrators.main_loop import main_loop
 from dynsys.integrators.one_kernel import as_one_kernel
 from dynsys.integrators.problem import TERM, Method, Problem, ready, step_control
 from dynsys.integrators.progress import report
@@ -72,7 +73,7 @@ def run(
         log = empty_log(problem, method, info, piece)
         return jax.lax.while_loop(is_running, advance, (start, log))
 
-    carry, log = as_one_kernel(loop, arrays)
+    carry, log = main_loop(lambda arrays: as_one_kernel(loop, arrays), arrays)
     unfinished = (carry.t < problem.t1) & (carry.code == Status.SUCCESS)
     code = jnp.where(unfinished, int(Status.MAX_STEPS), carry.code)
     return carry._replace(code=code), close(log, carry)

@@ -13,9 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.experimental.xla_metadata import set_xla_metadata
-from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
 
+from dynsys.equations import programs_inside
 from dynsys.trees import from_vector
 
 ARITHMETIC = frozenset(
@@ -198,10 +199,7 @@ def is_small_loop(traced: ClosedJaxpr) -> bool:
 
 def _equations_inside(equation: Any) -> Iterator[Any]:
     """All equations of the programs inside an equation, at any depth."""
-    is_program = lambda leaf: isinstance(leaf, ClosedJaxpr | Jaxpr)
-    parameters = list(equation.params.values())
-    for program in filter(is_program, jax.tree.leaves(parameters, is_leaf=is_program)):
-        jaxpr = program.jaxpr if isinstance(program, ClosedJaxpr) else program
+    for jaxpr in programs_inside(equation):
         for inner in jaxpr.eqns:
             yield inner
             yield from _equations_inside(inner)

@@ -6,20 +6,15 @@ and maxima over axes and windows become maxima of pairs.
 
 import contextlib
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.extend import source_info_util
-from jax.extend.core import (
-    ClosedJaxpr,
-    DebugInfo,
-    DropVar,
-    Jaxpr,
-    Literal,
-    jaxpr_as_fun,
-)
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from dynsys.equations import CALLS, as_closed, bind, programs_inside
 
 COMPARISONS = frozenset({"lt", "le", "gt", "ge"})
 SWITCHES = frozenset({"abs", "max", "min", "sign"}) | COMPARISONS
@@ -30,20 +25,6 @@ REFUSED = frozenset(
     {"ceil", "cummax", "cummin", "floor", "nextafter", "rem", "round", "sort", "top_k"}
 )
 """Primitives that jump, or have kinks that are not looked into."""
-
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "checkpoint": "jaxpr",
-    "remat": "jaxpr",
-    "remat2": "jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-}
-"""Primitives that call a program, and the name of it among their parameters."""
 
 OPAQUE = frozenset({"custom_linear_solve"})
 """Primitives that are smooth although programs inside of them choose pivots."""
@@ -88,20 +69,8 @@ def _context(equation: Any) -> contextlib.AbstractContextManager[Any]:
 
 def apply(equation: Any, values: Sequence[Any]) -> Sequence[Any]:
     """The results of one equation, with `None` for those that nobody needs."""
-    if not any(True for _ in _programs(equation)):
-        with _context(equation):
-            results = equation.primitive.bind(*values, **equation.params)
-        return results if equation.primitive.multiple_results else [results]
-    # Programs inside of it are bound as JAX does it: with a program of this one equation.
-    operands = zip(equation.invars, values, strict=True)
-    inputs = {v: value for v, value in operands if not isinstance(v, Literal)}
-    kept = [v for v in equation.outvars if not isinstance(v, DropVar)]
-    names = tuple(str(i) for i in range(len(inputs)))
-    paths = tuple(str(i) for i in range(len(kept)))
-    info = DebugInfo("apply", equation.primitive.name, names, paths)
-    one = Jaxpr((), list(inputs), kept, [equation], equation.effects, info)
-    results = iter(jaxpr_as_fun(ClosedJaxpr(one, ()))(*inputs.values()))
-    return [None if isinstance(v, DropVar) else next(results) for v in equation.outvars]
+    with _context(equation):
+        return bind(equation, values)
 
 
 def _evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
@@ -126,11 +95,10 @@ def _open(equation: Any, values: list[Any]) -> Sequence[Any]:
             low, x, high = jnp.broadcast_arrays(*values)
             return [jax.lax.min(jax.lax.max(x, low), high)]
     to_see = _SWITCHING | ({"sqrt"} if name in CALLS else set())
-    if name in OPAQUE or not any(_has(p, to_see) for p in _programs(equation)):
+    if name in OPAQUE or not any(_has(p, to_see) for p in programs_inside(equation)):
         return apply(equation, values)
     if name in CALLS:
-        inner = params[CALLS[name]]
-        closed = inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
+        closed = as_closed(params[CALLS[name]])
         with _context(equation):
             return _evaluate(closed, values)
     if name == "scan" and params["length"] <= LONGEST_SCAN:
@@ -198,17 +166,10 @@ _SWITCHING = SWITCHES | MANY | REFUSED | {"clamp", "select_n"}
 def _has(jaxpr: Jaxpr, names: Collection[str]) -> bool:
     """Whether one of some primitives is in a program, at any depth."""
     return any(
-        equation.primitive.name in names or any(_has(p, names) for p in _programs(equation))
+        equation.primitive.name in names or any(_has(p, names) for p in programs_inside(equation))
         for equation in jaxpr.eqns
         if equation.primitive.name not in OPAQUE
     )
-
-
-def _programs(equation: Any) -> Iterator[Jaxpr]:
-    is_program = lambda leaf: isinstance(leaf, ClosedJaxpr | Jaxpr)
-    found = jax.tree.leaves(list(equation.params.values()), is_leaf=is_program)
-    for program in filter(is_program, found):
-        yield program.jaxpr if isinstance(program, ClosedJaxpr) else program
 
 
 def is_in(v: Any, variables: Any) -> bool:

@@ -17,6 +17,7 @@ from dynsys.integrators.inclusion.start import Start, start_of
 from dynsys.integrators.inclusion.turn import Turn, Turns, in_mode, no_turn, turn
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, write
 from dynsys.integrators.loop import begin, show_progress
+from dynsys.integrators.main_loop import main_loop
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.stop import stop_holds_in
@@ -97,7 +98,8 @@ def run_inclusion(
     def advance(loop: tuple[HybridCarry, Log]) -> tuple[HybridCarry, Log]:
         return _step(problem, method, piece, loop)
 
-    carry, log = jax.lax.while_loop(is_running, advance, (carry, log))
+    steps = lambda begin: jax.lax.while_loop(is_running, advance, begin)
+    carry, log = main_loop(steps, (carry, log))
     base = carry.base
     pace = carry.pace
     unfinished = (base.t < problem.t1) & (base.code == Status.SUCCESS) & ~pace.runs_away

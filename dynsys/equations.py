@@ -1,0 +1,65 @@
+"""Equations of a program of JAX, and the programs inside of them."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jax.extend.core import (
+    ClosedJaxpr,
+    DebugInfo,
+    DropVar,
+    Jaxpr,
+    Literal,
+    jaxpr_as_fun,
+)
+from jax.tree_util import tree_leaves
+
+CALLS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "checkpoint": "jaxpr",
+    "remat": "jaxpr",
+    "remat2": "jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "fun_jaxpr",
+    "custom_vmap_call": "call",
+}
+"""Primitives that call a program, and the name of it among their parameters."""
+
+
+def called(equation: Any) -> ClosedJaxpr | None:
+    """The program that an equation calls, if that is all it does."""
+    name = CALLS.get(equation.primitive.name)
+    return None if name is None else as_closed(equation.params[name])
+
+
+def as_closed(program: ClosedJaxpr | Jaxpr) -> ClosedJaxpr:
+    """A program with its constants, of which a bare one has none."""
+    return program if isinstance(program, ClosedJaxpr) else ClosedJaxpr(program, ())
+
+
+def programs_inside(equation: Any) -> Iterator[Jaxpr]:
+    """The programs among the parameters of an equation."""
+    is_program = lambda leaf: isinstance(leaf, ClosedJaxpr | Jaxpr)
+    found = tree_leaves(list(equation.params.values()), is_leaf=is_program)
+    for program in filter(is_program, found):
+        yield program.jaxpr if isinstance(program, ClosedJaxpr) else program
+
+
+def bind(equation: Any, values: Sequence[Any]) -> Sequence[Any]:
+    """The results of one equation, with `None` for those that nobody needs."""
+    if not any(True for _ in programs_inside(equation)):
+        results = equation.primitive.bind(*values, **equation.params)
+        return results if equation.primitive.multiple_results else [results]
+    # Programs inside of it are bound as JAX does it: with a program of this one equation.
+    operands = zip(equation.invars, values, strict=True)
+    inputs = {v: value for v, value in operands if not isinstance(v, Literal)}
+    kept = [v for v in equation.outvars if not isinstance(v, DropVar)]
+    names = tuple(str(i) for i in range(len(inputs)))
+    paths = tuple(str(i) for i in range(len(kept)))
+    info = DebugInfo("bind", equation.primitive.name, names, paths)
+    one = Jaxpr((), list(inputs), kept, [equation], equation.effects, info)
+    results = iter(jaxpr_as_fun(ClosedJaxpr(one, ()))(*inputs.values()))
+    return [None if isinstance(v, DropVar) else next(results) for v in equation.outvars]
