@@ -31,12 +31,16 @@ def _needed_operands(equation: Any, results: list[bool]) -> list[bool]:
         return needed_inputs(inner.jaxpr, results)
     if equation.primitive.name != "while":
         return [True] * len(equation.invars)
-    params = equation.params
-    carried = needed_carry(params, results)
-    consts = params["cond_nconsts"]
-    of_condition = needed_inputs(params["cond_jaxpr"].jaxpr, [True])[:consts]
-    of_body = needed_inputs(params["body_jaxpr"].jaxpr, carried)[: params["body_nconsts"]]
-    return [*of_condition, *of_body, *carried]
+    carried = needed_carry(equation.params, results)
+    return [*needed_consts(equation.params, carried), *carried]
+
+
+def needed_consts(params: Any, carried: Sequence[bool]) -> list[bool]:
+    """Which constants a `while` needs, if it needs some of what it carries."""
+    of_condition = needed_inputs(params["cond_jaxpr"].jaxpr, [True])
+    of_body = needed_inputs(params["body_jaxpr"].jaxpr, carried)
+    consts = params["cond_nconsts"], params["body_nconsts"]
+    return [*of_condition[: consts[0]], *of_body[: consts[1]]]
 
 
 def needed_carry(params: Any, results: Sequence[bool]) -> list[bool]:

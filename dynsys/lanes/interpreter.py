@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, DropVar, Literal
 
 from dynsys.equations import bind, called
 from dynsys.lanes import arithmetic, movement
-from dynsys.lanes.flow import needed_carry, needed_inputs, varying_carry
+from dynsys.lanes.flow import needed_carry, needed_consts, needed_inputs, varying_carry
 from dynsys.lanes.graph import Operation, Ref, carry_out, fill, known, one_of
 from dynsys.lanes.value import Value, from_refs
 
@@ -33,12 +33,19 @@ class Interpreter:
             from computing results twice.
         name: Name of the program with the main loop in it.
         main: What to do with that loop.
+        active: Which lanes are not done, in a pass of a loop.
     """
 
     def __init__(
-        self, width: int, one: Any, *, name: str | None = None, main: Loop | None = None
+        self,
+        width: int,
+        one: Any,
+        *,
+        name: str | None = None,
+        main: Loop | None = None,
+        active: Any = None,
     ):
-        self.width, self.one = width, one
+        self.width, self.one, self.active = width, one, active
         self.name, self.main = name, main
         self.writer = arithmetic.Writer(width)
 
@@ -126,7 +133,36 @@ class Interpreter:
             found = self._small(equation, operands)
             if found is not None:
                 return found
+        if name == "dynamic_update_slice":
+            return [self._written(equation, operands)]
         return self._block(equation, operands)
+
+    def _written(self, equation: Any, operands: Sequence[Value]) -> Value:
+        """A large array with a part of it replaced, one lane after the other.
+
+        What XLA makes of it for all lanes at once, a scatter, cannot be part of a kernel.
+        """
+        width, active = self.width, self.active
+        refs = [value.block(width) for value in operands]
+
+        def make(arrays: list[Any]) -> Any:
+            array, update, *starts = arrays
+
+            def put(lane: Any, array: Any) -> Any:
+                place = [jax.lax.dynamic_index_in_dim(s, lane, 0, False) for s in starts]
+                place = [lane.astype(place[0].dtype), *place]
+                part = jax.lax.dynamic_slice_in_dim(update, lane, 1)
+                if active is not None:
+                    old = jax.lax.dynamic_slice(array, place, part.shape)
+                    part = jnp.where(active[lane], part, old)
+                return jax.lax.dynamic_update_slice(array, part, place)
+
+            return jax.lax.fori_loop(0, width, put, array)
+
+        aval = equation.outvars[0].aval
+        result = Value.of_block(one_of(make, refs), aval.shape, aval.dtype)
+        result.place = None if active is None else operands[0].place
+        return result
 
     def _small(self, equation: Any, operands: Any) -> Sequence[Value] | None:
         name = equation.primitive.name
@@ -354,8 +390,8 @@ class Interpreter:
                 ref = condition.block(width) if varies else inner.same(condition)
                 return inner.values_of([ref])[0]
 
-            def advance(state: Any) -> Any:
-                inner = Interpreter(width, self.one)
+            def advance(state: Any, active: Any = None) -> Any:
+                inner = Interpreter(width, self.one, active=active)
                 return loop.advance(inner, consts, *state)
 
             if not loop.runs_vary:
@@ -363,7 +399,7 @@ class Interpreter:
 
             def step(state: Any) -> Any:
                 active, lanes = state
-                lanes = keep(active, advance((lanes, rest))[0], lanes)
+                lanes, _ = advance((lanes, rest), active)
                 return fill(running((lanes, rest)), width) & active, lanes
 
             begin = (fill(running((lanes, rest)), width), lanes)
@@ -386,9 +422,13 @@ class While:
     def __init__(self, params: Any, operands: list[Value], results: list[bool]):
         self.params = params
         first_carry = params["cond_nconsts"] + params["body_nconsts"]
-        self.consts, carry = operands[:first_carry], operands[first_carry:]
+        self.consts: list[Any] = operands[:first_carry]
+        carry = operands[first_carry:]
         self.needed = needed_carry(params, results)
         self.results = results
+        used = needed_consts(params, self.needed)
+        pairs = zip(self.consts, used, strict=True)
+        self.consts = [value if is_used else None for value, is_used in pairs]
         varies = lambda value: value is not None and not value.is_same
         cut = params["cond_nconsts"]
         flags = [varies(value) for value in self.consts]
@@ -411,6 +451,7 @@ class While:
             count = _size(aval) if Value(aval.shape, aval.dtype).is_small else 1
             parts = [_leaf(next(remaining)) for _ in range(count)]
             carry[i] = from_refs(parts, aval.shape, aval.dtype)
+            carry[i].place = i
         for i, array in zip(self.same, rest, strict=True):
             carry[i] = Value.of_same(array)
         return carry
@@ -428,16 +469,21 @@ class While:
     def advance(
         self, inner: Interpreter, consts: Sequence[Any], lanes: Any, rest: Any
     ) -> tuple[list[Any], list[Any]]:
-        """One pass."""
+        """One pass, in the lanes that are active."""
         cut = self.params["cond_nconsts"]
         operands = [*consts[cut:], *self.values(lanes, rest)]
-        after = inner.run(self.params["body_jaxpr"], operands, self.needed)
-        refs = [ref for i in self.lanes for ref in _present(after[i]).refs(inner.width)]
-        same = [inner.same(_present(after[i])) for i in self.same]
+        after: list[Any] = inner.run(self.params["body_jaxpr"], operands, self.needed)
+        refs = [ref for i in self.lanes for ref in after[i].refs(inner.width)]
+        is_done = [after[i].place == i for i in self.lanes for _ in range(_count(after[i]))]
+        same = [inner.same(after[i]) for i in self.same]
         arrays = inner.values_of([*refs, *same])
-        count = len(refs)
-        wide = [fill(array, inner.width) for array in arrays[:count]]
-        return wide, [jnp.asarray(array) for array in arrays[count:]]
+        wide = [fill(array, inner.width) for array in arrays[: len(refs)]]
+        if inner.active is not None:
+            wide = [
+                new if done else keep(inner.active, new, old)
+                for new, old, done in zip(wide, lanes, is_done, strict=True)
+            ]
+        return wide, [jnp.asarray(array) for array in arrays[len(refs) :]]
 
     def collect(self, operation: Operation, count: int) -> list[Value | None]:
         """The results of the loop, from those of an operation."""
@@ -461,14 +507,15 @@ class While:
         return [value if is_needed else None for value, is_needed in pairs]
 
 
-def keep(active: Any, new: Sequence[Any], old: Sequence[Any]) -> list[Any]:
-    """New arrays in the lanes that are active, the old ones in the others."""
+def keep(active: Any, new: Any, old: Any) -> Any:
+    """A new array in the lanes that are active, the old one in the others."""
+    mask = active.reshape(-1, *(1,) * (new.ndim - 1))
+    return jnp.where(jnp.broadcast_to(mask, new.shape), new, old)
 
-    def choose(a: Any, b: Any) -> Any:
-        mask = active.reshape(-1, *(1,) * (a.ndim - 1))
-        return jnp.where(jnp.broadcast_to(mask, a.shape), a, b)
 
-    return [choose(a, b) for a, b in zip(new, old, strict=True)]
+def _count(value: Value) -> int:
+    """Number of arrays that hold a value."""
+    return value.size if value.is_small else 1
 
 
 def _uniform(ref: Ref, aval: Any) -> Value:
@@ -477,11 +524,6 @@ def _uniform(ref: Ref, aval: Any) -> Value:
     for index in np.ndindex(aval.shape):
         entries[index] = one_of(lambda values, index=index: values[0][index], [ref])
     return Value.of_entries(entries, aval.dtype)
-
-
-def _present(value: Value | None) -> Value:
-    assert value is not None
-    return value
 
 
 def _leaf(array: Any) -> Ref:

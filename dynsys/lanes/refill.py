@@ -40,7 +40,11 @@ class Refill:
         def make(arrays: list[Any]) -> list[Any]:
             wide = [fill(array, members) for array in arrays]
             run = lambda *wide: self._run(loop, with_fixed, len(fixed), one, wide)
-            return self.wrap(run, wide)
+            order, *out = self.wrap(run, wide)
+            place = jnp.zeros(members, order.dtype).at[order[:members]].set(
+                jnp.arange(members, dtype=order.dtype), unique_indices=True
+            )
+            return [array[place] for array in out]
 
         operation = Operation(make, [*fixed, *first], is_cheap=False)
         return loop.collect(operation, len(first))
@@ -57,8 +61,8 @@ class Refill:
             condition = loop.condition(inner, with_fixed(consts), carried, [])
             return fill(inner.values_of([condition.block(lanes)])[0], lanes)
 
-        def advance(consts: Any, carried: Any) -> Any:
-            inner = Interpreter(lanes, one)
+        def advance(active: Any, consts: Any, carried: Any) -> Any:
+            inner = Interpreter(lanes, one, active=active)
             return loop.advance(inner, with_fixed(consts), carried, [])[0]
 
         def load(member: Any) -> tuple[list[Any], list[Any]]:
@@ -68,7 +72,7 @@ class Refill:
 
         def step(state: Any) -> Any:
             active, member, after, consts, carried = state
-            carried = keep(active, advance(consts, carried), carried)
+            carried = advance(active, consts, carried)
             return active & running(consts, carried), member, after, consts, carried
 
         def is_busy(state: Any) -> Any:
@@ -78,29 +82,37 @@ class Refill:
             return (working > 0) & (enough | (after >= members))
 
         def turn(state: Any) -> Any:
-            active, member, after, consts, carried, out = state
-            inner = jax.lax.while_loop(is_busy, step, (active, member, after, consts, carried))
+            active, member, after, consts, carried, done, order, out = state
+            inner = (active, member, after, consts, carried)
+            inner = jax.lax.while_loop(is_busy, step, inner)
             active, member, after, consts, carried = inner
-            waits = ~active
-            place = jnp.where(waits, member, members)
-            out = [
-                array.at[place].set(new, mode="drop")
-                for array, new in zip(out, carried, strict=True)
-            ]
-            # The lanes before this one that wait, too, are given members first.
+            waits = ~active & (member < members)
+            # Of two lanes that wait the first is written first, and given a member first.
             before = jnp.sum((number[None, :] < number[:, None]) & waits[None, :], 1)
+            is_there = waits[None, :] & (before[None, :] == number[:, None])
+            lane = jnp.sum(jnp.where(is_there, number[None, :], 0), 1)
+            put = lambda array, new: jax.lax.dynamic_update_slice_in_dim(
+                array, new.at[lane].get(mode="promise_in_bounds"), done, 0
+            )
+            out = [put(array, new) for array, new in zip(out, carried, strict=True)]
+            order = put(order, member)
             new = jnp.where(waits, jnp.minimum(after + before, members), member)
             new_consts, new_carried = load(new)
-            consts = keep(waits, new_consts, consts)
-            carried = keep(waits, new_carried, carried)
-            active = jnp.where(new < members, running(consts, carried), False)
-            return active, new, after + jnp.sum(waits), consts, carried, out
+            choose = lambda new, old: keep(waits, new, old)
+            consts = list(map(choose, new_consts, consts))
+            carried = list(map(choose, new_carried, carried))
+            active = jnp.where(waits, (new < members) & running(consts, carried), active)
+            count = jnp.sum(waits)
+            return active, new, after + count, consts, carried, done + count, order, out
 
         member = jnp.minimum(number, members)
         consts, carried = load(member)
         active = (member < members) & running(consts, carried)
-        out = list(store[count:])
-        state = (active, member, jnp.asarray(lanes), consts, carried, out)
+        room = lambda array: jnp.zeros((members + lanes, *array.shape[1:]), array.dtype)
+        out = [room(array) for array in store[count:]]
+        begin = (active, member, jnp.asarray(lanes), consts, carried)
+        state = (*begin, jnp.asarray(0), jnp.zeros(members + lanes, member.dtype), out)
         # A lane without a member has the number of members for one.
         is_running = lambda state: jnp.any(state[1] < members)
-        return jax.lax.while_loop(is_running, turn, state)[-1]
+        *_, order, out = jax.lax.while_loop(is_running, turn, state)
+        return [order, *out]

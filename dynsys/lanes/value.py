@@ -17,16 +17,20 @@ class Value:
     It is one of three things: the same in all lanes (`same`); entry by entry a vector over
     the lanes (`entries`); or one array with the lanes as its first axis (`block`).
 
+    Of a block that a loop carries, `place` says which it is, as long as it has only been
+    written into, lane by lane, and not in the lanes that are done.
+
     Args:
         shape: Shape of a member.
         dtype: Its type.
     """
 
-    __slots__ = ("_block", "_entries", "dtype", "same", "shape")
+    __slots__ = ("_block", "_entries", "dtype", "place", "same", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: Any):
         self.shape, self.dtype = tuple(shape), dtype
         self.same: Any = None
+        self.place: int | None = None
         self._entries: np.ndarray | None = None
         self._block: Ref | None = None
 
