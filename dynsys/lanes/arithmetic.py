@@ -171,9 +171,9 @@ def entrywise(writer: Writer, equation: Any, values: Sequence[Value]) -> Value:
     """A primitive that acts on each entry alone."""
     out = equation.outvars[0].aval
     entries = np.empty(out.shape, object)
-    operands = [value.entries() for value in values]
+    operands = [np.broadcast_to(value.entries(), out.shape) for value in values]
     for index in np.ndindex(out.shape):
-        refs = [a[index] if a.shape == out.shape else a[()] for a in operands]
+        refs = [array[index] for array in operands]
         entries[index] = writer.apply(equation.primitive, equation.params, refs)
     return Value.of_entries(entries, out.dtype)
 

@@ -244,7 +244,7 @@ class Interpreter:
         if _size(aval) <= movement.MOST_CASES:
             entries = np.empty(aval.shape, object)
             for i, row in enumerate(rows):
-                entries[i] = row.entries()
+                entries[i, ...] = row.entries()
             return Value.of_entries(entries, aval.dtype)
         blocks = [row.block(self.width) for row in rows]
         stack = lambda arrays: jnp.stack(arrays, 1)
@@ -272,7 +272,7 @@ class Interpreter:
                 jax.lax.not_p, {}, [where]
             )
             skipped = self._region([None, branch], values, results, avals)
-            anywhere = one_of(jnp.any, [taken])
+            anywhere = one_of(lambda values: jnp.any(values[0]), [taken])
             chosen.append(skipped(anywhere))
         return [
             self._selected(where, index.dtype, [branch[k] for branch in chosen])
