@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from dynsys.integrators.dense_solve import factorise
 from dynsys.integrators.symmetric_solve import hessian_at, inverse_of_shifted
 from dynsys.systems.feedback import Feedback, eliminate, solve_eliminated
 from dynsys.systems.system import AbstractSystem
@@ -74,11 +75,10 @@ def _linearise_dense(field: Field, t: Time, state: State, shift: Any) -> Lineari
     on_vectors = lambda vector: as_vector(field(t, from_vector(vector, state)))
     jacobian = jax.jacfwd(on_vectors)(flat)
     identity = jnp.eye(len(flat), dtype=flat.dtype)
-    factors = jax.scipy.linalg.lu_factor(shift * identity - jacobian)
+    on_vector = factorise(shift * identity - jacobian)
 
     def solve(right_side: State) -> State:
-        vector = jax.scipy.linalg.lu_solve(factors, as_vector(right_side))
-        return from_vector(vector, right_side)
+        return from_vector(on_vector(as_vector(right_side)), right_side)
 
     _, rate = jax.jvp(lambda time: field(time, state), (t,), (jnp.ones_like(t),))
     return Linearisation(solve, rate)

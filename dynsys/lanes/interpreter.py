@@ -12,9 +12,9 @@ from dynsys.equations import bind, called
 from dynsys.lanes import arithmetic, movement
 from dynsys.lanes.flow import needed_carry, needed_consts, needed_inputs, varying_carry
 from dynsys.lanes.graph import Operation, Ref, carry_out, fill, known, one_of
-from dynsys.lanes.value import Value, from_refs
+from dynsys.lanes.value import SMALL, Value, from_refs
 
-UNROLLED = 256
+UNROLLED = 1024
 """Equations of a loop of known length, over all passes, up to which it is written out."""
 
 SHORT = 24
@@ -134,11 +134,15 @@ class Interpreter:
             if found is not None:
                 return found
         if name == "dynamic_update_slice":
-            return [self._written(equation, operands)]
+            return [self._written(equation, operands, _part)]
+        if name == "scatter" and _is_plain_scatter(equation, operands):
+            return [self._written(equation, operands, _points)]
         return self._block(equation, operands)
 
-    def _written(self, equation: Any, operands: Sequence[Value]) -> Value:
-        """A large array with a part of it replaced, one lane after the other.
+    def _written(
+        self, equation: Any, operands: Sequence[Value], writes: Callable[..., Any]
+    ) -> Value:
+        """A large array with parts of it replaced, one lane after the other.
 
         What XLA makes of it for all lanes at once, a scatter, cannot be part of a kernel.
         """
@@ -146,16 +150,17 @@ class Interpreter:
         refs = [value.block(width) for value in operands]
 
         def make(arrays: list[Any]) -> Any:
-            array, update, *starts = arrays
+            array, *rest = arrays
 
             def put(lane: Any, array: Any) -> Any:
-                place = [jax.lax.dynamic_index_in_dim(s, lane, 0, False) for s in starts]
-                place = [lane.astype(place[0].dtype), *place]
-                part = jax.lax.dynamic_slice_in_dim(update, lane, 1)
-                if active is not None:
-                    old = jax.lax.dynamic_slice(array, place, part.shape)
-                    part = jnp.where(active[lane], part, old)
-                return jax.lax.dynamic_update_slice(array, part, place)
+                mine = [jax.lax.dynamic_index_in_dim(a, lane, 0, False) for a in rest]
+                allowed = True if active is None else active[lane]
+                for place, part, is_inside in writes(array.shape[1:], *mine):
+                    at = [lane.astype(place[0].dtype), *place]
+                    old = jax.lax.dynamic_slice(array, at, (1, *part.shape))
+                    new = jnp.where(allowed & is_inside, part[None], old)
+                    array = jax.lax.dynamic_update_slice(array, new, at)
+                return array
 
             return jax.lax.fori_loop(0, width, put, array)
 
@@ -505,6 +510,29 @@ class While:
                 found[i] = _uniform(ref, aval)
         pairs = zip(found, self.results, strict=True)
         return [value if is_needed else None for value, is_needed in pairs]
+
+
+def _part(shape: tuple[int, ...], update: Any, *place: Any) -> list[Any]:
+    """The one part that is replaced, moved into the array."""
+    del shape
+    return [(place, update, True)]
+
+
+def _points(shape: tuple[int, ...], indices: Any, updates: Any) -> list[Any]:
+    """Entries of a vector that are replaced one by one, unless they are outside."""
+    (size,) = shape
+    return [
+        ([jnp.clip(at, 0, size - 1)], new[None], (at >= 0) & (at < size))
+        for at, new in zip(indices[:, 0], updates, strict=True)
+    ]
+
+
+def _is_plain_scatter(equation: Any, operands: Sequence[Value]) -> bool:
+    """Whether it replaces some entries of a vector."""
+    array, indices, updates = operands
+    is_plain = len(indices.shape) == 2 and len(updates.shape) == 1
+    drops = equation.params["mode"] == jax.lax.GatherScatterMode.FILL_OR_DROP
+    return len(array.shape) == 1 and is_plain and drops and updates.size <= SMALL
 
 
 def keep(active: Any, new: Any, old: Any) -> Any:

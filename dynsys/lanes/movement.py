@@ -190,25 +190,41 @@ class Windows:
         collapsed: Axes of the operand of which a window holds one entry, left out.
         start_map: Which axis of the operand each number of an index is for.
         sizes: Sizes of a window along the axes of the operand.
+        batch: Axes of the operand and of the indices along which they go together.
     """
 
-    def __init__(self, offset: Any, collapsed: Any, start_map: Any, sizes: Sequence[int]):
+    def __init__(
+        self,
+        offset: Any,
+        collapsed: Any,
+        start_map: Any,
+        sizes: Sequence[int],
+        batch: tuple[Any, Any],
+    ):
         self.offset, self.collapsed = tuple(offset), tuple(collapsed)
         self.start_map, self.sizes = tuple(start_map), tuple(sizes)
+        self.batch = dict(zip(*batch, strict=True))
 
     def split(self, index: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The row of the indices and the place in the window of an entry."""
+        """The row of the indices of an entry, and where it is if that index is 0."""
         row = tuple(v for axis, v in enumerate(index) if axis not in self.offset)
         inner = iter([index[axis] for axis in self.offset])
-        axes = range(len(self.sizes))
-        return row, tuple(0 if axis in self.collapsed else next(inner) for axis in axes)
+        place = [
+            row[self.batch[axis]]
+            if axis in self.batch
+            else 0
+            if axis in self.collapsed
+            else next(inner)
+            for axis in range(len(self.sizes))
+        ]
+        return row, tuple(place)
 
 
 def gather(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | None:
     """Windows of an array at places that may differ from lane to lane."""
     params, out = equation.params, equation.outvars[0].aval
     numbers = params["dimension_numbers"]
-    if numbers.operand_batching_dims or _drops(params["mode"]) and not _fills(params):
+    if _drops(params["mode"]) and params.get("fill_value") is not None:
         return None
     array, indices = values[0].entries(), values[1].entries()
     windows = Windows(
@@ -216,6 +232,7 @@ def gather(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | No
         numbers.collapsed_slice_dims,
         numbers.start_index_map,
         params["slice_sizes"],
+        (numbers.operand_batching_dims, numbers.start_indices_batching_dims),
     )
     room = _room(array.shape, windows)
     if np.prod(room, dtype=int) > MOST_CASES:
@@ -223,7 +240,7 @@ def gather(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | No
     result = np.empty(out.shape, object)
     filling = None
     if _drops(params["mode"]):
-        filling = known(_filling(params, out.dtype), varies=False)
+        filling = known(_filling(out.dtype), varies=False)
     for index in np.ndindex(out.shape):
         row, place = windows.split(index)
         result[index] = _pick(
@@ -264,11 +281,10 @@ def scatter(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | N
     params, out = equation.params, equation.outvars[0].aval
     numbers = params["dimension_numbers"]
     adds = equation.primitive.name == "scatter-add"
-    if numbers.operand_batching_dims:
-        return None
     array, indices, updates = (value.entries() for value in values)
     result = array.copy()
-    kept = [i for i in range(array.ndim) if i not in numbers.inserted_window_dims]
+    left_out = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
+    kept = [i for i in range(array.ndim) if i not in left_out]
     sizes = [1] * array.ndim
     for axis, k in zip(numbers.update_window_dims, kept, strict=True):
         sizes[k] = updates.shape[axis]
@@ -277,6 +293,7 @@ def scatter(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | N
         numbers.inserted_window_dims,
         numbers.scatter_dims_to_operand_dims,
         sizes,
+        (numbers.operand_batching_dims, numbers.scatter_indices_batching_dims),
     )
     room = _room(array.shape, windows)
     if np.prod(room, dtype=int) > MOST_CASES:
@@ -341,13 +358,8 @@ def _drops(mode: Any) -> bool:
     return mode == jax.lax.GatherScatterMode.FILL_OR_DROP
 
 
-def _fills(params: Any) -> bool:
-    return params.get("fill_value") is None
-
-
-def _filling(params: Any, dtype: Any) -> np.ndarray:
+def _filling(dtype: Any) -> np.ndarray:
     """What stands for an entry out of range."""
-    del params
     if np.issubdtype(dtype, np.floating):
         return np.asarray(np.nan, dtype)
     if np.issubdtype(dtype, np.bool_):

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.cached_call import cached_call
+from dynsys.integrators.dense_solve import factorise
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import Position, as_vector, combine, dimension
@@ -117,7 +118,7 @@ def _solve(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]
         matrix = jnp.where(
             valid[:, None] & valid[None, :], slopes, jnp.eye(number, dtype=slopes.dtype)
         )
-        step = jnp.linalg.solve(matrix, jnp.where(valid, -rates, 0))
+        step = factorise(matrix)(jnp.where(valid, -rates, 0))
         return signature.at[which].add(jnp.where(valid, step, 0))
 
     if not system.objective.program.nested:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.dense_solve import factorise
 from dynsys.integrators.inclusion.events import guards, slack
 from dynsys.integrators.inclusion.mode import Mode, PieceSystem, multipliers
 from dynsys.integrators.inclusion.saltation import Saltation, saltation
@@ -172,7 +173,7 @@ def _normal_step(system: PieceSystem, state: State, on: Any) -> Float[Array, " s
     )
     # Surfaces that touch have parallel normals.
     gram = gram + 1e-13 * jnp.trace(gram) * jnp.eye(number, dtype=gram.dtype)
-    weights = jnp.linalg.solve(gram, jnp.where(valid, z[which], 0))
+    weights = factorise(gram)(jnp.where(valid, z[which], 0))
     return -jnp.where(valid, weights, 0) @ normals
 
 
