@@ -12,7 +12,7 @@ from dynsys.integrators.attempt import attempt, step_of
 from dynsys.integrators.first_step import first_step
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, lands, write
 from dynsys.integrators.main_loop import main_loop
-from dynsys.integrators.one_kernel import as_one_kernel
+from dynsys.kernel import as_one_kernel
 from dynsys.integrators.problem import TERM, Method, Problem, ready, step_control
 from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range

@@ -239,8 +239,9 @@ def extremum(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | 
         for i, entry in enumerate(column[1:], 1):
             better = _is_better(writer, entry, best, is_max, values[0].dtype)
             here = known(np.asarray(i, out.dtype), varies=False)
-            best, where = writer.select(better, entry, best), writer.select(
-                better, here, where
+            best, where = (
+                writer.select(better, entry, best),
+                writer.select(better, here, where),
             )
         result[index] = where
     return Value.of_entries(result, out.dtype)

@@ -71,7 +71,9 @@ def varying_outputs(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
         results = [True] * len(equation.outvars)
         if inner is not None:
             results = varying_outputs(inner.jaxpr, operands)
-        varying |= {v for v, varies in zip(equation.outvars, results, strict=True) if varies}
+        varying |= {
+            v for v, varies in zip(equation.outvars, results, strict=True) if varies
+        }
     return [is_varying(v) for v in jaxpr.outvars]
 
 

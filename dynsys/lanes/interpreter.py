@@ -96,8 +96,8 @@ class Interpreter:
             for v, value in zip(equation.outvars, outputs, strict=True):
                 if value is not None and not isinstance(v, DropVar):
                     env[v] = value
-        read = (
-            lambda v: Value.of_same(np.asarray(v.val, v.aval.dtype))
+        read = lambda v: (
+            Value.of_same(np.asarray(v.val, v.aval.dtype))
             if isinstance(v, Literal)
             else env[v]
         )
@@ -271,10 +271,14 @@ class Interpreter:
             if len(branch.jaxpr.eqns) <= SHORT:
                 chosen.append(self.run(branch, values, results))
                 continue
-            taken = self.writer.lax(
-                jax.lax.eq, where, known(np.asarray(number, index.dtype), varies=False)
-            ) if index.dtype != bool else where if number else self.writer.apply(
-                jax.lax.not_p, {}, [where]
+            taken = (
+                self.writer.lax(
+                    jax.lax.eq, where, known(np.asarray(number, index.dtype), varies=False)
+                )
+                if index.dtype != bool
+                else where
+                if number
+                else self.writer.apply(jax.lax.not_p, {}, [where])
             )
             skipped = self._region([None, branch], values, results, avals)
             anywhere = one_of(lambda values: jnp.any(values[0]), [taken])
@@ -400,7 +404,9 @@ class Interpreter:
                 return loop.advance(inner, consts, *state)
 
             if not loop.runs_vary:
-                return [*jax.tree.leaves(jax.lax.while_loop(running, advance, (lanes, rest)))]
+                return [
+                    *jax.tree.leaves(jax.lax.while_loop(running, advance, (lanes, rest)))
+                ]
 
             def step(state: Any) -> Any:
                 active, lanes = state

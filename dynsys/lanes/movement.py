@@ -63,11 +63,15 @@ def pad(values: list[np.ndarray], params: Any) -> np.ndarray:
     for axis, (low, high, inner) in enumerate(params["padding_config"]):
         size = array.shape[axis]
         length = size + inner * max(size - 1, 0)
-        wide = np.full(
-            (*array.shape[:axis], low + length + high, *array.shape[axis + 1 :]),
-            filling[()],
-            object,
-        ) if low >= 0 and high >= 0 else None
+        wide = (
+            np.full(
+                (*array.shape[:axis], low + length + high, *array.shape[axis + 1 :]),
+                filling[()],
+                object,
+            )
+            if low >= 0 and high >= 0
+            else None
+        )
         if wide is None:
             raise NotImplementedError
         place = [slice(None)] * array.ndim
@@ -116,7 +120,9 @@ def dynamic_slice(writer: Writer, equation: Any, values: Sequence[Value]) -> Val
     array = values[0].entries()
     room = [n - size + 1 for n, size in zip(array.shape, sizes, strict=True)]
     starts = [value.entries()[()] for value in values[1:]]
-    part = lambda start: array[tuple(slice(s, s + n) for s, n in zip(start, sizes, strict=True))]
+    part = lambda start: array[
+        tuple(slice(s, s + n) for s, n in zip(start, sizes, strict=True))
+    ]
     entries = _choose(writer, starts, room, values[1:], part)
     return None if entries is None else Value.of_entries(entries, out.dtype)
 
@@ -132,7 +138,9 @@ def dynamic_update_slice(
 
     def replaced(start: tuple[int, ...]) -> np.ndarray:
         new = array.copy()
-        new[tuple(slice(s, s + n) for s, n in zip(start, update.shape, strict=True))] = update
+        new[tuple(slice(s, s + n) for s, n in zip(start, update.shape, strict=True))] = (
+            update
+        )
         return new
 
     entries = _choose(writer, starts, room, values[2:], replaced)
@@ -177,8 +185,10 @@ def _reached(writer: Writer, ref: Ref, place: int, room: int, dtype: Any) -> Ref
     at = known(np.asarray(place, dtype), varies=False)
     if place == room - 1:
         return writer.apply(jax.lax.ge_p, {}, [ref, at])
-    return writer.lax(jax.lax.eq, ref, at) if place else writer.apply(
-        jax.lax.le_p, {}, [ref, at]
+    return (
+        writer.lax(jax.lax.eq, ref, at)
+        if place
+        else writer.apply(jax.lax.le_p, {}, [ref, at])
     )
 
 
@@ -244,7 +254,14 @@ def gather(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | No
     for index in np.ndindex(out.shape):
         row, place = windows.split(index)
         result[index] = _pick(
-            writer, array, list(indices[row]), values[1].dtype, windows, place, room, filling
+            writer,
+            array,
+            list(indices[row]),
+            values[1].dtype,
+            windows,
+            place,
+            room,
+            filling,
         )
     return Value.of_entries(result, out.dtype)
 

@@ -41,8 +41,10 @@ class Refill:
             wide = [fill(array, members) for array in arrays]
             run = lambda *wide: self._run(loop, with_fixed, len(fixed), one, wide)
             order, *out = self.wrap(run, wide)
-            place = jnp.zeros(members, order.dtype).at[order[:members]].set(
-                jnp.arange(members, dtype=order.dtype), unique_indices=True
+            place = (
+                jnp.zeros(members, order.dtype)
+                .at[order[:members]]
+                .set(jnp.arange(members, dtype=order.dtype), unique_indices=True)
             )
             return [array[place] for array in out]
 

@@ -76,9 +76,7 @@ class Value:
         if self.is_same:
             is_known = isinstance(self.same, np.ndarray | np.generic)
             return np.asarray(self.same) if is_known else None
-        if self._entries is None or any(
-            ref.constant is None for ref in self._entries.flat
-        ):
+        if self._entries is None or any(ref.constant is None for ref in self._entries.flat):
             return None
         numbers = [ref.constant for ref in self._entries.flat]
         return np.asarray(numbers, self.dtype).reshape(self.shape)

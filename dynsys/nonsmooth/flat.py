@@ -166,7 +166,8 @@ _SWITCHING = SWITCHES | MANY | REFUSED | {"clamp", "select_n"}
 def _has(jaxpr: Jaxpr, names: Collection[str]) -> bool:
     """Whether one of some primitives is in a program, at any depth."""
     return any(
-        equation.primitive.name in names or any(_has(p, names) for p in programs_inside(equation))
+        equation.primitive.name in names
+        or any(_has(p, names) for p in programs_inside(equation))
         for equation in jaxpr.eqns
         if equation.primitive.name not in OPAQUE
     )

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.integrators.one_kernel import (
+from dynsys.kernel import (
     ARITHMETIC,
+    LOOPS,
     _equations_inside,
     as_one_kernel,
     is_small_loop,
@@ -49,7 +50,7 @@ def test_paths_are_those_of_a_loop_over_kernels(name, monkeypatch):
     options["inclusion"] = "autodiff"
     system = ds.DIN(loss, 1.0, 0.1)
     one = ds.simulate(system, start, t1=2.0, **options)
-    monkeypatch.setattr("dynsys.integrators.one_kernel.is_small_loop", lambda _: False)
+    monkeypatch.setattr("dynsys.kernel.is_small_loop", lambda _: False)
     jax.clear_caches()
     many = ds.simulate(ds.DIN(loss, 1.0, 0.1), start, t1=2.0, **options)
     np.testing.assert_allclose(one.x, many.x, rtol=1e-9, atol=1e-12)
@@ -71,11 +72,10 @@ def test_arithmetic_becomes_one_kernel():
         lambda y: jnp.eye(2) @ y,
         jnp.sort,
         lambda y: jnp.linalg.solve(jnp.eye(2), y),
-        lambda y: jax.lax.fori_loop(0, 3, lambda _, z: z + 1, y),
-        lambda y: jax.lax.cond(y[0] > 1, jnp.cos, jnp.sin, y),
+        jnp.cumsum,
     ],
 )
-def test_libraries_and_inner_loops_do_not(body):
+def test_libraries_do_not(body):
     assert not is_small_loop(traced(body))
 
 
@@ -88,6 +88,21 @@ def test_compiled_program_holds_one_call():
     lowered = program.lower(jnp.ones(2), jnp.zeros(3))
     assert "xla_cpu_small_call" in lowered.as_text(dialect="hlo")
     np.testing.assert_array_equal(program(jnp.ones(2), jnp.zeros(3)), loop(jnp.ones(2), 0))
+
+
+def test_arguments_of_any_type_come_back_bit_for_bit():
+    whole = jnp.array([-(2**63), -1, 2**53 + 1, 2**63 - 1])
+    bits = jnp.array([0, 2**32 - 1], jnp.uint32)
+    small = jnp.array([0.1, -0.0], jnp.float32)
+    args = (whole, bits, small, jnp.array([True, False]), jnp.array([0.1, jnp.nan]))
+
+    def loop(*args):
+        return jax.lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, s[1]), (0, args))
+
+    _, back = jax.jit(lambda *args: as_one_kernel(loop, *args))(*args)
+    for before, after in zip(args, back, strict=True):
+        assert before.dtype == after.dtype
+        np.testing.assert_array_equal(before, after)
 
 
 def test_an_argument_that_turns_out_unused_compiles():
@@ -119,6 +134,8 @@ def everything(y):
         lax.dynamic_update_slice(u, jnp.ones(1), (whole[1] % 2,)),
         u[jnp.abs(whole) % 2] + jnp.arange(2.0) + u.reshape(2, 1)[:, 0],
         jax.nn.relu(u) + jnp.stack([u[1], u[0]]),
+        lax.cond(u[0] > 0, jnp.cos, jnp.sin, u),
+        lax.while_loop(lambda v: v[0] < 2, lambda v: v + 1.0, u),
     ]
     total = sum(jnp.sum(jnp.nan_to_num(p.astype(float))) for p in parts)
     return y + 1 + 1e-3 * total
@@ -134,7 +151,7 @@ def test_each_admitted_primitive_compiles_into_a_kernel():
     program = jax.make_jaxpr(loop)(start)
     assert is_small_loop(program)
     seen = {inner.primitive.name for inner in _equations_inside(program.jaxpr.eqns[-1])}
-    assert seen >= ARITHMETIC - STRUCTURE
+    assert seen >= (ARITHMETIC | LOOPS) - STRUCTURE
     lowered = jax.jit(partial(as_one_kernel, loop)).lower(start)
     assert "xla_cpu_small_call" in lowered.as_text(dialect="hlo")
     np.testing.assert_allclose(lowered.compile()(start), loop(start), rtol=1e-12)

@@ -7,7 +7,7 @@ itself for the smallest of loops; metadata asks for it here. A version of XLA th
 not know the metadata ignores it: the result is the same, and only slower.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -17,7 +17,6 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
 
 from dynsys.equations import programs_inside
-from dynsys.trees import from_vector
 
 ARITHMETIC = frozenset(
     {
@@ -108,7 +107,10 @@ ARITHMETIC = frozenset(
     }
 )
 """Primitives that compile into a kernel. Calls of libraries, for products of matrices,
-factorisations or sorting, do not, nor do loops inside of the loop."""
+factorisations or sorting, do not."""
+
+LOOPS = frozenset({"cond", "while"})
+"""Loops and branches inside of the loop, of the same arithmetic."""
 
 AS_ONE = {"xla_cpu_small_call": "true", "inlineable": "false"}
 """Metadata of a call that XLA compiles as one kernel."""
@@ -117,7 +119,9 @@ LARGEST_VECTOR = 65_536
 """Entries of the arguments, which are copied, above which nothing would be gained."""
 
 
-def as_one_kernel(loop: Callable[..., Any], *args: Any) -> Any:
+def as_one_kernel(
+    loop: Callable[..., Any], *args: Any, largest: int = LARGEST_VECTOR
+) -> Any:
     """Call a function that is one `while_loop`, as one kernel if its steps are small.
 
     The kernel takes one vector, of which something is always needed: XLA cannot compile
@@ -126,17 +130,19 @@ def as_one_kernel(loop: Callable[..., Any], *args: Any) -> Any:
     Args:
         loop: A function of pytrees of arrays, whose result is that of the loop.
         *args: Its arguments.
+        largest: Entries of the arguments above which it is called as it is.
     """
-    if jax.default_backend() != "cpu" or not _fits_into_a_vector(args):
+    leaves, structure = jax.tree.flatten(args)
+    if jax.default_backend() != "cpu" or not _fits_into_a_vector(leaves, largest):
         return loop(*args)
-    shapes = jax.eval_shape(lambda: args)
-    on_vector = lambda vector: loop(*from_vector(vector, shapes))
-    vector = _pack(args)
+    shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
+    on_vector = lambda vector: loop(*structure.unflatten(_unpack(vector, shapes)))
+    vector = _pack(leaves)
     traced, results = jax.make_jaxpr(on_vector, return_shape=True)(vector)
     run = jaxpr_as_fun(traced)
-    leaves = _one_kernel(run)(vector) if is_small_loop(traced) else run(vector)
+    outputs = _one_kernel(run)(vector) if is_small_loop(traced) else run(vector)
     # A result that is a constant comes as a number of Python.
-    arrays = [jnp.asarray(leaf) for leaf in leaves]
+    arrays = [jnp.asarray(output) for output in outputs]
     return jax.tree.unflatten(jax.tree.structure(results), arrays)
 
 
@@ -157,23 +163,48 @@ def _one_kernel(run: Callable[..., Any]) -> Callable[..., Any]:
     return alone
 
 
-def _fits_into_a_vector(args: Any) -> bool:
-    """Whether the arguments are few, and a vector of 64 bits holds them exactly."""
-    leaves = jax.tree.leaves(args)
-    sound = [_is_exact_in_64_bits(leaf) for leaf in leaves]
+def _fits_into_a_vector(leaves: Sequence[Any], largest: int) -> bool:
+    """Whether the arguments are few, and some are of 64 bits, so that these are at hand."""
     has_wide = any(leaf.dtype == jnp.float64 for leaf in leaves)
-    return has_wide and all(sound) and sum(leaf.size for leaf in leaves) <= LARGEST_VECTOR
+    is_number = all(
+        jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool for leaf in leaves
+    )
+    is_real = not any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves)
+    return (
+        has_wide and is_number and is_real and sum(leaf.size for leaf in leaves) <= largest
+    )
 
 
-def _is_exact_in_64_bits(leaf: Array) -> bool:
-    is_integer = leaf.dtype == jnp.bool_ or jnp.issubdtype(leaf.dtype, jnp.integer)
-    is_small_integer = is_integer and leaf.dtype.itemsize <= 4
-    return jnp.issubdtype(leaf.dtype, jnp.floating) or (is_small_integer and leaf.ndim == 0)
+def _is_long(dtype: Any) -> bool:
+    """Whether it is an integer whose 64 bits do not fit into the 53 of a float."""
+    return jnp.issubdtype(dtype, jnp.integer) and dtype.itemsize > 4
 
 
-def _pack(args: Any) -> Float[Array, " size"]:
-    flat = [leaf.astype(jnp.float64).reshape(-1) for leaf in jax.tree.leaves(args)]
-    return jnp.concatenate(flat)
+def _pack(leaves: Sequence[Array]) -> Float[Array, " size"]:
+    """All entries in one vector of 64-bit floats, from which they come back bit for bit."""
+    parts: list[Array] = []
+    for leaf in leaves:
+        flat = leaf.reshape(-1)
+        halves = [flat]
+        if _is_long(leaf.dtype):
+            halves = [flat >> 32, flat & jnp.asarray(2**32 - 1, leaf.dtype)]
+        parts += [half.astype(jnp.float64) for half in halves]
+    return jnp.concatenate(parts)
+
+
+def _unpack(vector: Float[Array, " size"], shapes: Sequence[Any]) -> list[Array]:
+    """The inverse of `_pack`."""
+    arrays: list[Array] = []
+    start = 0
+    for shape in shapes:
+        halves = []
+        for _ in range(2 if _is_long(shape.dtype) else 1):
+            part = vector[start : start + shape.size].reshape(shape.shape)
+            halves.append(part.astype(shape.dtype))
+            start += shape.size
+        is_long = len(halves) == 2
+        arrays.append((halves[0] << 32) | halves[1] if is_long else halves[0])
+    return arrays
 
 
 def _without_metadata(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -194,7 +225,8 @@ def is_small_loop(traced: ClosedJaxpr) -> bool:
     if len(loops) != 1:
         return False
     inside = [*others, *_equations_inside(loops[0])]
-    return all(equation.primitive.name in ARITHMETIC for equation in inside)
+    allowed = ARITHMETIC | LOOPS
+    return all(equation.primitive.name in allowed for equation in inside)
 
 
 def _equations_inside(equation: Any) -> Iterator[Any]:
