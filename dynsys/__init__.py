@@ -18,6 +18,9 @@ from dynsys import nonsmooth as nonsmooth
 from dynsys import objectives as objectives
 from dynsys import schedules as schedules
 from dynsys import systems as systems
+from dynsys.integrators.ensemble import Chunk as Chunk
+from dynsys.integrators.ensemble import SimulationWarning as SimulationWarning
+from dynsys.integrators.ensemble import simulate_ensemble as simulate_ensemble
 from dynsys.integrators.simulate import simulate as simulate
 from dynsys.result import SimulationError as SimulationError
 from dynsys.systems import AVD as AVD

@@ -28,34 +28,47 @@ class Fixed:
     leaves: tuple[Any, ...]
 
 
-def cached_call(function: Callable[..., Any]) -> Callable[..., Any]:
+def cached_call(
+    function: Callable[..., Any], **compiler_options: Any
+) -> Callable[..., Any]:
     """The function, compiled once for all arguments that differ in numbers only.
 
     Args:
         function: A function of pytrees to a pytree.
+        **compiler_options: Options of XLA; then it cannot be part of another program.
     """
+    given = compiler_options or None
 
-    @functools.partial(jax.jit, static_argnums=1)
+    @functools.partial(jax.jit, static_argnums=1, compiler_options=given)
     def on_arrays(arrays: list[Any], fixed: Fixed) -> tuple[list[Any], Fixed]:
-        return _split(function(*_join(arrays, fixed)))
+        return split(function(*join(arrays, fixed)))
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
-        return _join(*on_arrays(*_split(args)))
+        return join(*on_arrays(*split(args)))
 
     return call
 
 
-def _split(tree: Any) -> tuple[list[Any], Fixed]:
-    """The arrays of a pytree, and the rest."""
+def split(tree: Any) -> tuple[list[Any], Fixed]:
+    """The arrays of a pytree, and the rest.
+
+    Args:
+        tree: A pytree, in which anything may be a leaf.
+    """
     leaves, structure = jax.tree.flatten(tree)
     arrays = [leaf for leaf in leaves if _is_array(leaf)]
     rest = tuple([None if _is_array(leaf) else leaf for leaf in leaves])
     return arrays, Fixed(structure, rest)
 
 
-def _join(arrays: list[Any], fixed: Fixed) -> Any:
-    """The inverse of `_split`."""
+def join(arrays: list[Any], fixed: Fixed) -> Any:
+    """The inverse of `split`.
+
+    Args:
+        arrays: The arrays, or whatever stands for them.
+        fixed: The rest.
+    """
     remaining = iter(arrays)
     leaves = [next(remaining) if leaf is None else leaf for leaf in fixed.leaves]
     return jax.tree.unflatten(fixed.structure, leaves)

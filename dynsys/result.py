@@ -129,20 +129,23 @@ class Result(eqx.Module):
     @property
     def message(self) -> str:
         """One sentence a run, for a batch one for each member that failed."""
-        codes = np.atleast_1d(np.asarray(self.code))
-        times, steps = np.broadcast_arrays(
-            np.atleast_1d(np.asarray(self.t)), np.atleast_1d(np.asarray(self.step))
-        )
         if np.ndim(self.code) == 0:
-            sentence = _sentence(codes[0], times[0], steps[0])
-            return f"{sentence} {self.advice}".rstrip()
+            return f"{self.reasons[0]} {self.advice}".rstrip()
+        codes = np.asarray(self.code)
         failed = np.argwhere(codes > Status.STOPPED)
+        reasons = np.asarray(self.reasons, object).reshape(codes.shape)
         lines = [
-            f"member {', '.join(map(str, index))}: "
-            + _sentence(codes[tuple(index)], times[tuple(index)], steps[tuple(index)])
+            f"member {', '.join(map(str, index))}: {reasons[tuple(index)]}"
             for index in failed
         ]
         return "\n".join([f"{len(failed)} of {codes.size} runs failed.", *lines])
+
+    @property
+    def reasons(self) -> list[str]:
+        """How each run ended, one sentence a run."""
+        codes, times, steps = np.broadcast_arrays(self.code, self.t, self.step)
+        rows = zip(codes.flat, times.flat, steps.flat, strict=True)
+        return [_sentence(*row) for row in rows]
 
     def raise_if_failed(self) -> None:
         """Raise what happened, once the values are known.

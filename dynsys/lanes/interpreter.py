@@ -113,15 +113,15 @@ class Interpreter:
         if inner is not None:
             enters = is_main or (self.name is not None and params.get("name") == self.name)
             return self.run(inner, operands, results, is_main=enters)
-        if name == "while" and is_main and self.main is not None:
-            return self.main(self, equation, list(operands), results)
         if name in arithmetic.IDENTITIES:
             return list(operands)
         present = [value for value in operands if value is not None]
         if all(value.is_same for value in present):
             return self._same(equation, operands)
+        if name == "while" and is_main and self.main is not None:
+            return self.main(self, equation, list(operands), results)
         if name == "while":
-            return self._while(params, list(operands), results)
+            return self.loop(While(params, list(operands), results))
         if name == "cond":
             return self._cond(equation, operands, results)
         sizes = [*(v.size for v in present), *(_size(v.aval) for v in equation.outvars)]
@@ -326,7 +326,7 @@ class Interpreter:
     ) -> Callable[[Any], list[Value | None]]:
         """Branches of which one is computed, for all lanes; `None` gives zeros."""
         width = self.width
-        inputs, rebuild = self._captured(values)
+        inputs, rebuild = self.captured(values)
         kept = [aval for aval, is_needed in zip(avals, results, strict=True) if is_needed]
 
         def branch_of(branch: ClosedJaxpr | None) -> Callable[..., list[Any]]:
@@ -353,7 +353,7 @@ class Interpreter:
 
         return run
 
-    def _captured(
+    def captured(
         self, values: Sequence[Value | None]
     ) -> tuple[list[Ref], Callable[[list[Any]], list[Value | None]]]:
         """What a part of the program uses, and how it is put together again inside."""
@@ -376,13 +376,10 @@ class Interpreter:
 
         return refs, rebuild
 
-    def _while(
-        self, params: Any, operands: list[Value], results: list[bool]
-    ) -> list[Value | None]:
-        """A loop that runs until the last lane is done."""
+    def loop(self, loop: "While") -> list[Value | None]:
+        """The results of a loop that runs until the last lane is done."""
         width = self.width
-        loop = While(params, operands, results)
-        fixed, with_fixed = self._captured(loop.consts)
+        fixed, with_fixed = self.captured(loop.consts)
         first = [ref for value in loop.first for ref in value.refs(width)]
         same = [known(value.same, varies=False) for value in loop.first_same]
         counts = (len(fixed), len(first))

@@ -31,10 +31,11 @@ class Refill:
     ) -> list[Value | None]:
         """The results of the loop, member by member."""
         loop = While(equation.params, operands, results)
+        if not loop.runs_vary:
+            return outer.loop(loop)
         members = outer.width
-        fixed, with_fixed = outer._captured(loop.consts)
+        fixed, with_fixed = outer.captured(loop.consts)
         first = [ref for value in loop.first for ref in value.refs(members)]
-        assert not loop.first_same
         one = outer.one
 
         def make(arrays: list[Any]) -> list[Any]:

@@ -1,0 +1,134 @@
+"""The compiled part of an ensemble: one block of members on each device."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+
+from dynsys.cached_call import Fixed, cached_call, join, split
+from dynsys.integrators.ensemble.member import Choices, Numbers, member
+from dynsys.integrators.main_loop import MAIN_LOOP
+from dynsys.kernel import as_one_kernel
+from dynsys.lanes import side_by_side
+
+LARGEST_KERNEL = 2**22
+"""Entries of the state of a block, which are copied, up to which it is one kernel."""
+
+AXIS = "members"
+
+
+class Layout(NamedTuple):
+    """How the members of an ensemble are laid out.
+
+    Args:
+        lanes: Members that a device computes side by side.
+        block: Members that it is given at once; those that wait take the place of those
+            that are done.
+        mesh: The devices, if they are several.
+        is_cpu: Whether the devices are processors.
+    """
+
+    lanes: int
+    block: int
+    mesh: Mesh | None
+    is_cpu: bool
+
+
+class Block(NamedTuple):
+    """What comes out for a block of members.
+
+    Args:
+        varying: Leaves of the result with the members as a first axis.
+        same: The others, which are the same for all.
+        varies: Of each leaf, in order, whether it is one of the first.
+        rest: What of the result is no array.
+    """
+
+    varying: list[Any]
+    same: list[Any]
+    varies: tuple[bool, ...]
+    rest: Fixed
+
+    def rows(self, places: np.ndarray) -> Any:
+        """The results of some members, on the host.
+
+        Args:
+            places: Where they are in the block.
+        """
+        varying, same = map(iter, (self.varying, self.same))
+        repeat = lambda leaf: np.broadcast_to(leaf, (len(places), *leaf.shape))
+        leaves = [
+            np.asarray(next(varying))[places] if v else repeat(np.asarray(next(same)))
+            for v in self.varies
+        ]
+        return join(leaves, self.rest)
+
+
+def compute_block(
+    case: Callable[..., Any],
+    numbers: Numbers,
+    points: list[Any],
+    one: Any,
+    fixed: tuple[Choices, Layout],
+) -> Block:
+    """The results of a block of members on each device.
+
+    Args:
+        case: What to simulate at a point.
+        numbers: The numbers that all members share.
+        points: The points: one array a parameter, with the members as its first axis.
+        one: The number 1, of which the compiler must not know that it is.
+        fixed: What is fixed.
+    """
+    choices, layout = fixed
+    found: dict[str, Any] = {}
+
+    def on_device(shared: Any, points: list[Any], one: Any) -> dict[str, list[Any]]:
+        arrays, rest = split(shared)
+        leaves, structure = jax.tree.flatten(points)
+
+        def on_leaves(arrays: list[Any], leaves: list[Any]) -> list[Any]:
+            case, numbers = join(arrays, rest)
+            point = structure.unflatten(leaves)
+            named = dict(zip(choices.names, point, strict=True))
+            outputs, found["rest"] = split(member(case, numbers, choices, named))
+            return outputs
+
+        first = [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in leaves]
+        outputs, varies = side_by_side(
+            jax.make_jaxpr(on_leaves)(arrays, first),
+            arrays,
+            leaves,
+            lanes=layout.lanes,
+            main=MAIN_LOOP,
+            one=one if layout.is_cpu else None,
+            wrap=lambda run, arrays: as_one_kernel(run, *arrays, largest=LARGEST_KERNEL),
+        )
+        found["varies"] = tuple(varies)
+        pairs = list(zip(outputs, varies, strict=True))
+        return {
+            "varying": [output for output, v in pairs if v],
+            "same": [output for output, v in pairs if not v],
+        }
+
+    run: Any = on_device
+    if layout.mesh is not None:
+        run = jax.shard_map(
+            on_device,
+            mesh=layout.mesh,
+            in_specs=(P(), P(AXIS), P()),
+            out_specs={"varying": P(AXIS), "same": P()},
+            check_vma=False,
+        )
+    outputs = run((case, numbers), points, one)
+    return Block(**outputs, **found)
+
+
+on_processors = cached_call(compute_block, xla_cpu_prefer_vector_width=512)
+"""Vectors of 512 bits: XLA takes half of that, and on processors that have them a step of
+the ensembles that were measured takes half as long. Elsewhere it changes nothing."""
+
+on_accelerators = cached_call(compute_block)

@@ -1,0 +1,119 @@
+"""Who computes which members, and when."""
+
+import concurrent.futures
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+LANES = 64
+"""Members side by side on a processor: their state fits into its fastest cache, and the
+loop over them fills its vector units."""
+
+LANES_ELSEWHERE = 8192
+"""Members side by side on an accelerator."""
+
+CACHE = 2**21
+"""Bytes that the lanes of a processor may take: about what its second cache holds."""
+
+TURNS = 16
+"""Most members a lane is given in one block."""
+
+
+def default_lanes(size: int, is_cpu: bool) -> int:
+    """Number of lanes for states of a size.
+
+    Args:
+        size: Coordinates of a state.
+        is_cpu: Whether the devices are processors.
+    """
+    if not is_cpu:
+        return LANES_ELSEWHERE
+    # Eight stages, what they are made of, and a matrix.
+    room = CACHE // (8 * (60 * size + min(size, 128) ** 2))
+    return int(np.clip(room // 8 * 8, 8, LANES))
+
+
+def members_of_block(count: int, lanes: int) -> int:
+    """Members that a device is given at once: few enough that all have something to do."""
+    turns = int(np.clip(count // (8 * lanes), 1, TURNS))
+    return lanes * turns
+
+
+def threads_for(devices: Sequence[Any]) -> int:
+    """Calls that run at the same time: as many as keep all processors busy.
+
+    A program for lanes keeps one processor busy, and runs on the devices of a call at once.
+    On an accelerator a second call is prepared while the first runs.
+    """
+    if devices[0].platform != "cpu":
+        return 2
+    return max(len(os.sched_getaffinity(0)) // len(devices), 1)
+
+
+def in_any_order(
+    calls: Sequence[Callable[[], Any]], threads: int
+) -> Iterator[tuple[int, Any]]:
+    """The results of calls as they come, each with its number.
+
+    The first is made alone, since it compiles what the others use.
+    """
+    if not calls:
+        return
+    yield 0, calls[0]()
+    if threads == 1:
+        yield from ((i, call()) for i, call in enumerate(calls[1:], 1))
+        return
+    waiting = iter(enumerate(calls[1:], 1))
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        running: dict[Any, int] = {}
+        try:
+            for i, call in waiting:
+                running[pool.submit(call)] = i
+                if len(running) <= threads:
+                    continue
+                yield from _done(running)
+            while running:
+                yield from _done(running)
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _done(running: dict[Any, int]) -> Iterator[tuple[int, Any]]:
+    """The results of the calls that are done, of at least one."""
+    first = concurrent.futures.FIRST_COMPLETED
+    done, _ = concurrent.futures.wait(running, return_when=first)
+    for future in done:
+        yield running.pop(future), future.result()
+
+
+def everywhere(rows: list[np.ndarray], members: np.ndarray, count: int) -> list[np.ndarray]:
+    """Rows of all members, of those that each process has computed.
+
+    Args:
+        rows: The rows of this process, one array a leaf.
+        members: Which members they are of.
+        count: Number of all members.
+    """
+    if jax.process_count() == 1:
+        return [_placed(leaf, members, count) for leaf in rows]
+    from jax.experimental import multihost_utils
+
+    gather = multihost_utils.process_allgather
+    most = int(np.max(gather(np.asarray(len(members)))))
+    fill = lambda array, with_what: np.concatenate(
+        [array, np.full((most - len(array), *array.shape[1:]), with_what, array.dtype)]
+    )
+    where = gather(fill(members, count)).reshape(-1)
+    wide = [gather(fill(leaf, 0)).reshape(-1, *leaf.shape[1:]) for leaf in rows]
+    is_real = where < count
+    return [_placed(leaf[is_real], where[is_real], count) for leaf in wide]
+
+
+def _placed(rows: np.ndarray, members: np.ndarray, count: int) -> np.ndarray:
+    placed = np.empty((count, *rows.shape[1:]), rows.dtype)
+    placed[members] = rows
+    return placed
