@@ -89,6 +89,9 @@ ARITHMETIC = frozenset(
         "round",
         "rsqrt",
         "select_n",
+        "shift_left",
+        "shift_right_arithmetic",
+        "shift_right_logical",
         "sign",
         "sin",
         "sinh",
@@ -133,14 +136,24 @@ def as_one_kernel(
         largest: Entries of the arguments above which it is called as it is.
     """
     leaves, structure = jax.tree.flatten(args)
-    if jax.default_backend() != "cpu" or not _fits_into_a_vector(leaves, largest):
+    if jax.default_backend() != "cpu":
         return loop(*args)
-    shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
-    on_vector = lambda vector: loop(*structure.unflatten(_unpack(vector, shapes)))
-    vector = _pack(leaves)
-    traced, results = jax.make_jaxpr(on_vector, return_shape=True)(vector)
-    run = jaxpr_as_fun(traced)
-    outputs = _one_kernel(run)(vector) if is_small_loop(traced) else run(vector)
+    on_leaves = lambda *leaves: loop(*structure.unflatten(leaves))
+    traced, results = jax.make_jaxpr(on_leaves, return_shape=True)(*leaves)
+    # What it closes over is an argument, too.
+    inputs = [*map(jnp.asarray, traced.consts), *leaves]
+    shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in inputs]
+    count = len(traced.consts)
+
+    def on_vector(vector: Any) -> list[Any]:
+        parts = _unpack(vector, shapes)
+        closed = ClosedJaxpr(traced.jaxpr, parts[:count])
+        return jaxpr_as_fun(closed)(*parts[count:])
+
+    if is_small_loop(traced) and _fits_into_a_vector(inputs, largest):
+        outputs = _one_kernel(on_vector)(_pack(inputs))
+    else:
+        outputs = jaxpr_as_fun(traced)(*leaves)
     # A result that is a constant comes as a number of Python.
     arrays = [jnp.asarray(output) for output in outputs]
     return jax.tree.unflatten(jax.tree.structure(results), arrays)
