@@ -211,6 +211,28 @@ class Trajectory(eqx.Module):
             },
         )
 
+    def __getitem__(self, index: Any) -> "Trajectory":
+        """A member of a batch of trajectories, or some of them.
+
+        Args:
+            index: What a NumPy array of the members would be indexed with.
+
+        Raises:
+            IndexError: This is one trajectory, not a batch, or there is no such member.
+        """
+        if self.t.ndim < 2:
+            raise IndexError(
+                "This is one trajectory, not a batch of them. Its outputs are in `x` and "
+                "`v`, with the times as their first axis."
+            )
+        number = known(index)
+        count = self.t.shape[0]
+        if isinstance(number, np.ndarray) and number.shape == () and number.dtype != bool:
+            if not -count <= number < count:
+                raise IndexError(f"There are {count} members, so there is no {number}.")
+        pick = lambda leaf: leaf[index] if isinstance(leaf, jax.Array | np.ndarray) else leaf
+        return jax.tree.map(pick, self)
+
     def _at(self, function: Any, t: Any) -> Any:
         if self.t.ndim != 1:
             raise ValueError(

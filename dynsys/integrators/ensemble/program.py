@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
@@ -16,6 +17,9 @@ from dynsys.lanes import side_by_side
 
 LARGEST_KERNEL = 2**22
 """Entries of the state of a block, which are copied, up to which it is one kernel."""
+
+COPIED = 2**26
+"""Bytes of what is the same for all members up to which each is given a copy."""
 
 AXIS = "members"
 
@@ -52,17 +56,23 @@ class Block(NamedTuple):
     varies: tuple[bool, ...]
     rest: Fixed
 
-    def rows(self, places: np.ndarray) -> Any:
-        """The results of some members, on the host.
+    def on_host(self, places: np.ndarray) -> "Block":
+        """Some of its members, in the memory of the process.
 
         Args:
             places: Where they are in the block.
         """
+        varying = [np.asarray(leaf)[places] for leaf in self.varying]
+        return self._replace(varying=varying, same=[np.asarray(a) for a in self.same])
+
+    def value(self, count: int) -> Any:
+        """The result for a number of members; what is the same for all is not copied."""
         varying, same = map(iter, (self.varying, self.same))
-        repeat = lambda leaf: np.broadcast_to(leaf, (len(places), *leaf.shape))
+        repeat = lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape))
+        copy = lambda leaf: jnp.asarray(leaf) if leaf.nbytes <= COPIED else leaf
         leaves = [
-            np.asarray(next(varying))[places] if v else repeat(np.asarray(next(same)))
-            for v in self.varies
+            jnp.asarray(next(varying)) if varies else copy(repeat(next(same)))
+            for varies in self.varies
         ]
         return join(leaves, self.rest)
 

@@ -1,6 +1,7 @@
 """Who computes which members, and when."""
 
 import concurrent.futures
+import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -54,27 +55,27 @@ def threads_for(devices: Sequence[Any]) -> int:
 
 
 def in_any_order(
-    calls: Sequence[Callable[[], Any]], threads: int
-) -> Iterator[tuple[int, Any]]:
-    """The results of calls as they come, each with its number.
+    calls: Sequence[Callable[[], Any]], threads: int, *, compiled: bool
+) -> Iterator[Any]:
+    """The results of calls as they come.
 
-    The first is made alone, since it compiles what the others use.
+    Args:
+        calls: The calls.
+        threads: How many are made at the same time.
+        compiled: Whether there is a program for them. Otherwise the first is made alone,
+            since it compiles what the others use.
     """
-    if not calls:
-        return
-    yield 0, calls[0]()
-    if threads == 1:
-        yield from ((i, call()) for i, call in enumerate(calls[1:], 1))
-        return
-    waiting = iter(enumerate(calls[1:], 1))
+    waiting = iter(calls)
+    if not compiled or threads == 1:
+        for call in itertools.islice(waiting, 1 if threads > 1 else None):
+            yield call()
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        running: dict[Any, int] = {}
+        running: set[Any] = set()
         try:
-            for i, call in waiting:
-                running[pool.submit(call)] = i
-                if len(running) <= threads:
-                    continue
-                yield from _done(running)
+            for call in waiting:
+                running.add(pool.submit(call))
+                if len(running) > threads:
+                    yield from _done(running)
             while running:
                 yield from _done(running)
         finally:
@@ -82,12 +83,13 @@ def in_any_order(
                 future.cancel()
 
 
-def _done(running: dict[Any, int]) -> Iterator[tuple[int, Any]]:
+def _done(running: set[Any]) -> Iterator[Any]:
     """The results of the calls that are done, of at least one."""
     first = concurrent.futures.FIRST_COMPLETED
     done, _ = concurrent.futures.wait(running, return_when=first)
     for future in done:
-        yield running.pop(future), future.result()
+        running.remove(future)
+        yield future.result()
 
 
 def everywhere(rows: list[np.ndarray], members: np.ndarray, count: int) -> list[np.ndarray]:

@@ -45,6 +45,10 @@ MOST_FAILURES = 5
 """Failed members that a message describes."""
 
 
+_COMPILED: set[Any] = set()
+"""The programs that there are, so that several threads may use one at once."""
+
+
 class SimulationWarning(RuntimeWarning):
     """Some members of an ensemble did not reach their end."""
 
@@ -205,10 +209,8 @@ def simulate_ensemble(
         return _inside_a_program(case, numbers, arrays, choices, width)
     places = _read_devices(devices)
     layout = _layout(places, count, request.size, _read_width(width))
-    chunks = _chunks(case, numbers, arrays, (choices, layout), places, count, progress)
-    if stream:
-        return chunks
-    return _collect(chunks, count, throw)
+    parts = _parts(case, numbers, arrays, (choices, layout), places, count, progress)
+    return _chunks(parts, count) if stream else _collect(parts, count, throw)
 
 
 def _read_points(
@@ -341,7 +343,7 @@ def _layout(places: list[Any], count: int, size: int, width: int | None) -> Layo
     return Layout(lanes, members_of_block(count, lanes), mesh, is_cpu)
 
 
-def _chunks(
+def _parts(
     case: Callable[..., Any],
     numbers: Numbers,
     arrays: list[Any],
@@ -349,7 +351,7 @@ def _chunks(
     devices: list[Any],
     count: int,
     progress: bool,
-) -> Iterator[Chunk]:
+) -> Iterator[tuple[np.ndarray, Block]]:
     """The members of this process, as they are done."""
     layout = fixed[1]
     at_once = layout.block * len(devices)
@@ -357,8 +359,8 @@ def _chunks(
     host = jax.tree.map(np.asarray, arrays)
     compute = on_processors if layout.is_cpu else on_accelerators
 
-    def call(number: int) -> Callable[[], Chunk]:
-        def run() -> Chunk:
+    def call(number: int) -> Callable[[], tuple[np.ndarray, Block]]:
+        def run() -> tuple[np.ndarray, Block]:
             members = np.arange(number * at_once, min((number + 1) * at_once, count))
             # Members that are given out together are far apart on each device.
             order = np.resize(members, at_once).reshape(layout.block, -1).T.reshape(-1)
@@ -367,17 +369,21 @@ def _chunks(
                 points = jax.device_put(points, devices[0])
             block: Block = compute(case, numbers, points, np.asarray(1.0), fixed)
             _, places = np.unique(order, return_index=True)
-            result, value = block.rows(places)
-            return Chunk(members, value, result)
+            return members, block.on_host(places)
 
         return run
 
     done = 0
-    for _, chunk in in_any_order([call(number) for number in mine], threads_for(devices)):
-        done += len(chunk.members)
+    calls = [call(number) for number in mine]
+    shapes = tuple((leaf.shape[1:], leaf.dtype.str) for leaf in jax.tree.leaves(host))
+    program = (split((case, numbers, fixed))[1], shapes, jax.tree.structure(host))
+    is_known = program in _COMPILED
+    for members, block in in_any_order(calls, threads_for(devices), compiled=is_known):
+        _COMPILED.add(program)
+        done += len(members)
         if progress:
             _show(done, count)
-        yield chunk
+        yield members, block
 
 
 def _show(done: int, count: int) -> None:
@@ -386,32 +392,45 @@ def _show(done: int, count: int) -> None:
     sys.stderr.flush()
 
 
-def _collect(chunks: Iterator[Chunk], count: int, throw: bool) -> Any:
+def _chunks(parts: Iterator[tuple[np.ndarray, Block]], count: int) -> Iterator[Chunk]:
+    """The members as they are done, and a word on those that failed."""
+    failures: list[tuple[int, str]] = []
+    for members, block in parts:
+        result, value = block.value(len(members))
+        failures += _failures(result, members)
+        yield Chunk(members, value, result)
+    _warn(failures, count)
+
+
+def _collect(parts: Iterator[tuple[np.ndarray, Block]], count: int, throw: bool) -> Any:
     """All members in their order."""
-    parts = list(chunks)
-    members = np.concatenate([part.members for part in parts])
-    columns: list[Any] = []
-    for part in parts:
-        arrays, rest = split((part.result, part.value))
-        columns.append(arrays)
-    rows = [np.concatenate(column) for column in zip(*columns, strict=True)]
-    result, value = join(everywhere(rows, members, count), rest)
-    _report(result, throw)
+    found = list(parts)
+    members = np.concatenate([members for members, _ in found])
+    columns = zip(*(block.varying for _, block in found), strict=True)
+    rows = [np.concatenate(column) for column in columns]
+    whole = found[0][1]._replace(varying=everywhere(rows, members, count))
+    result, value = whole.value(count)
+    if throw:
+        result.raise_if_failed()
+    _warn(_failures(result, np.arange(count)), count)
     return value
 
 
-def _report(result: Result, throw: bool) -> None:
-    """Say which members failed, and why."""
+def _failures(result: Result, members: np.ndarray) -> list[tuple[int, str]]:
+    """The members that failed, and why."""
     failed = np.flatnonzero(np.asarray(result.code) > Status.STOPPED)
-    if not len(failed):
+    some = Result(*(np.asarray(a)[failed] for a in (result.code, result.t, result.step)))
+    return list(zip(members[failed].tolist(), some.reasons, strict=True))
+
+
+def _warn(failures: list[tuple[int, str]], count: int) -> None:
+    if not failures:
         return
-    if throw:
-        result.raise_if_failed()
-    shown = failed[:MOST_FAILURES]
-    reasons = Result(result.code[shown], result.t[shown], result.step[shown]).reasons
-    lines = [f"member {i}: {reason}" for i, reason in zip(shown, reasons, strict=True)]
-    more = [f"and {len(failed) - len(shown)} more"] if len(failed) > len(shown) else []
-    text = "\n".join([f"{len(failed)} of {result.code.size} members failed.", *lines, *more])
+    failures = sorted(failures)
+    lines = [f"member {i}: {reason}" for i, reason in failures[:MOST_FAILURES]]
+    more = len(failures) - len(lines)
+    lines += [f"and {more:,} more"] if more else []
+    text = "\n".join([f"{len(failures):,} of {count:,} members failed.", *lines])
     warnings.warn(text, SimulationWarning, stacklevel=4)
 
 
