@@ -230,7 +230,9 @@ class Trajectory(eqx.Module):
         if isinstance(number, np.ndarray) and number.shape == () and number.dtype != bool:
             if not -count <= number < count:
                 raise IndexError(f"There are {count} members, so there is no {number}.")
-        pick = lambda leaf: leaf[index] if isinstance(leaf, jax.Array | np.ndarray) else leaf
+        pick = lambda leaf: (
+            leaf[index] if isinstance(leaf, jax.Array | np.ndarray) else leaf
+        )
         return jax.tree.map(pick, self)
 
     def _at(self, function: Any, t: Any) -> Any:

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from dynsys.cached_call import cached_call
 from dynsys.integrators.log import Carry
-from dynsys.integrators.problem import TERM, Problem, step_control
+from dynsys.integrators.problem import TERM, Problem, measured, step_control
 from dynsys.integrators.start import is_finite
 from dynsys.systems.system import AbstractSystem, State
 
@@ -61,7 +61,7 @@ def attempt(
     sound = is_finite((new, error))
     new = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, carry.state)
     error = jax.tree.map(
-        lambda leaf: jnp.where(sound, leaf, jnp.inf), system.controlled(error)
+        lambda leaf: jnp.where(sound, leaf, jnp.inf), measured(problem, error)
     )
     error_order: Any = solver.error_order(TERM)
     # Positions of mixed precision meet in the types of the control.
@@ -69,8 +69,8 @@ def attempt(
         keep, _, next_end, _, control, _ = step_control(problem, solver).adapt_step_size(
             carry.t,
             end,
-            system.controlled(carry.state),
-            system.controlled(new),
+            measured(problem, carry.state),
+            measured(problem, new),
             system,
             error,
             error_order,

@@ -6,8 +6,11 @@ import diffrax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from dynsys.integrators import low_storage
 from dynsys.integrators.first_step import EVALUATIONS
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
+from dynsys.integrators.low_storage import LowStorageRK4
+from dynsys.integrators.problem import LARGE
 from dynsys.integrators.rodas5p import STAGES, Rodas5P
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.damped_newton import AbstractDampedNewton
@@ -17,8 +20,7 @@ SMALL = 128
 """Up to this many coordinates of the state the dense linear algebra of a step costs
 less than what an explicit method loses on a stiff problem."""
 
-
-EXPLICIT, IMPLICIT = diffrax.Tsit5(), Rodas5P()
+EXPLICIT, IMPLICIT, FRUGAL = diffrax.Tsit5(), Rodas5P(), LowStorageRK4()
 
 
 class Choice(NamedTuple):
@@ -45,9 +47,15 @@ def choose_solver(system: AbstractSystem, size: int) -> Choice:
             f"small ({size} coordinates) and taken for smooth: implicit steps are cheap, "
             f"and stiffness does not shorten them",
         )
+    if size <= LARGE:
+        return Choice(
+            EXPLICIT,
+            f"large ({size} coordinates), so one gradient an evaluation and no matrices",
+        )
     return Choice(
-        EXPLICIT,
-        f"large ({size} coordinates), so one gradient an evaluation and no matrices",
+        FRUGAL,
+        f"very large ({size} coordinates), so one gradient an evaluation, and few copies "
+        f"of the state",
     )
 
 
@@ -56,13 +64,16 @@ def cost(
     system: AbstractSystem,
     t: Float[Array, ""],
     attempts: Int[Array, ""],
+    *,
     has_kinks: bool = False,
+    interpolates: bool = True,
 ) -> Cost:
     """Gradients and Hessians that the steps of a run took.
 
     Each evaluation of the field takes one gradient, and along a Newton direction one
     Hessian, in product form when it is large. Two evaluations choose the first step; a
-    method that reuses its last stage makes one more at the start. A Rosenbrock step
+    method that reuses its last stage makes one more at the start. Of `LowStorageRK4` a
+    step that is interpolated takes two more, for its slopes. A Rosenbrock step
     also takes a gradient with the Hessian; where the Jacobian of the state is formed, the
     derivative of the field in time takes another one. What the multipliers along a kink
     take is not counted.
@@ -72,6 +83,9 @@ def cost(
         is_formed = has_kinks or system.feedback(t) is None
         evaluations = EVALUATIONS + (STAGES + 1 + int(is_formed)) * attempts
         return Cost(evaluations, attempts + is_newton * evaluations)
+    if isinstance(solver, LowStorageRK4):
+        evaluations = EVALUATIONS + (low_storage.STAGES + 2 * int(interpolates)) * attempts
+        return Cost(evaluations, is_newton * evaluations)
     if isinstance(solver, SemiImplicitEuler):
         return Cost(attempts, jnp.zeros_like(attempts))
     is_plain = not isinstance(solver, diffrax.HalfSolver)

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.integrators.problem import Problem, vector_field
+from dynsys.integrators.problem import Problem, error_norm, measured, vector_field
 from dynsys.systems.system import State
-from dynsys.trees import combine, root_mean_square
+from dynsys.trees import combine
 
 Time = Float[Array, ""]
 
@@ -37,7 +37,7 @@ def first_step(problem: Problem, error_order: Any) -> Time:
     system, state, t0 = problem.system, problem.state, problem.t0
     interval = problem.t1 - t0
     field = vector_field(t0, state, system)
-    measure = lambda tree: _scaled_size(problem, system.controlled(tree))
+    measure = lambda tree: _scaled_size(problem, measured(problem, tree))
     size, speed = measure(state), measure(field)
     is_tiny = (size < 1e-5) | (speed < 1e-5)
     euler = jnp.where(is_tiny, 1e-6, 0.01 * size / jnp.where(is_tiny, 1, speed))
@@ -58,10 +58,10 @@ def first_step(problem: Problem, error_order: Any) -> Time:
 
 def _scaled_size(problem: Problem, tree: State) -> Time:
     """Size of what is controlled, in units of the tolerance at the start."""
-    start = problem.system.controlled(problem.state)
+    start = measured(problem, problem.state)
 
     def scale(leaf: Array, at: Array) -> Array:
         cast = lambda number: number.astype(leaf.dtype)
         return leaf / (cast(problem.atol) + cast(problem.rtol) * jnp.abs(at))
 
-    return root_mean_square(jax.tree.map(scale, tree, start))
+    return error_norm(problem)(jax.tree.map(scale, tree, start))

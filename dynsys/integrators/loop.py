@@ -12,11 +12,11 @@ from dynsys.integrators.attempt import attempt, step_of
 from dynsys.integrators.first_step import first_step
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, lands, write
 from dynsys.integrators.main_loop import main_loop
-from dynsys.kernel import as_one_kernel
 from dynsys.integrators.problem import TERM, Method, Problem, ready, step_control
 from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.stop import stop_holds_in
+from dynsys.kernel import as_one_kernel
 from dynsys.result import Status
 
 Time = Float[Array, ""]

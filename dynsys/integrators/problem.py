@@ -5,13 +5,20 @@ from typing import Any, Literal, NamedTuple
 
 import diffrax
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from dynsys.integrators.low_storage import LowStorageRK4
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import root_mean_square
+from dynsys.trees import dimension, norm, root_mean_square, time_dtype
 
 Time = Float[Array, ""]
+
+LARGE = 2048
+"""Coordinates of a state above which it is one of networks rather than of the plane: steps
+end at outputs instead of interpolating there, because what the default 200 outputs keep of
+the steps would take more than 30 MB; and errors are measured array by array."""
 
 
 class Problem(eqx.Module):
@@ -60,6 +67,34 @@ class Method(NamedTuple):
     progress: bool
 
 
+def measured(problem: Problem, tree: State) -> State:
+    """What the error of a step is measured by, in a state or in an error.
+
+    In a large state each array counts as one number, its root mean square: single weights
+    of a network pass through 0 and have no scale of their own, their array has one.
+    """
+    tree = problem.system.controlled(tree)
+    if dimension(problem.state) <= LARGE:
+        return tree
+    return jax.tree.map(root_mean_square, tree)
+
+
+def error_norm(problem: Problem) -> Callable[[State], Time]:
+    """The root mean square of what is measured, over all coordinates."""
+    if dimension(problem.state) <= LARGE:
+        return root_mean_square
+    controlled = problem.system.controlled
+    shapes = jax.tree.leaves(jax.eval_shape(controlled, problem.state))
+    sizes = [shape.size for shape in shapes]
+
+    def weighted(tree: State) -> Time:
+        parts = zip(jax.tree.leaves(tree), sizes, strict=True)
+        roots = [leaf * (size / sum(sizes)) ** 0.5 for leaf, size in parts]
+        return norm(roots).astype(time_dtype(tree))
+
+    return weighted
+
+
 def vector_field(t: Any, state: State, system: AbstractSystem) -> State:
     """The vector field in the form that diffrax calls."""
     return system.vector_field(jnp.asarray(t), state)
@@ -77,12 +112,12 @@ def step_control(problem: Problem, solver: diffrax.AbstractSolver) -> diffrax.PI
     """
     if isinstance(solver, diffrax.HalfSolver):
         return step_control(problem, solver.solver)
-    is_explicit = isinstance(solver, diffrax.AbstractERK)
+    is_explicit = isinstance(solver, diffrax.AbstractERK | LowStorageRK4)
     integral, proportional = (0.5, 0.2) if is_explicit else (1.0, 0.0)
     return diffrax.PIDController(
         rtol=problem.rtol,
         atol=problem.atol,
-        norm=root_mean_square,
+        norm=error_norm(problem),
         icoeff=integral,
         pcoeff=proportional,
         safety=0.95,

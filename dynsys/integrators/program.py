@@ -12,7 +12,7 @@ from dynsys.integrators.dense import DepartureThenDense
 from dynsys.integrators.inclusion.choose import settle, with_smallest_gradient
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.inclusion.solve import solve_in_first_order, solve_inclusion
-from dynsys.integrators.log import Carry
+from dynsys.integrators.log import Carry, lands
 from dynsys.integrators.objective_check import check_objective
 from dynsys.integrators.outputs import choose
 from dynsys.integrators.problem import Problem
@@ -24,7 +24,7 @@ from dynsys.integrators.start import (
     check_start,
     start_from_rest_at_zero,
 )
-from dynsys.integrators.stop import stop_holds
+from dynsys.integrators.stop import has_stop, stop_holds
 from dynsys.objectives.mean import Mean
 from dynsys.result import Derivative, Result, Status
 from dynsys.systems.system import State
@@ -131,8 +131,14 @@ def _trajectory(
     assert derivative is not None
     last = output.last
     attempts = last.accepted + last.rejected
-    has_kinks = output.events is not None
-    spent = cost(options.method.solver, system, inputs.t0, attempts, has_kinks)
+    spent = cost(
+        options.method.solver,
+        system,
+        inputs.t0,
+        attempts,
+        has_kinks=output.events is not None,
+        interpolates=not lands(options.method) or has_stop(inputs),
+    )
     stats = Stats(
         last.accepted,
         last.rejected,

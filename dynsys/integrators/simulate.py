@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
-from dynsys.integrators.problem import Method
+from dynsys.integrators.problem import LARGE, Method
 from dynsys.integrators.program import run_program
 from dynsys.integrators.request import (
     Inputs,
@@ -34,10 +34,6 @@ from dynsys.trajectory import Trajectory
 from dynsys.trees import dimension, time_dtype
 
 Time = Float[Array, ""]
-
-INTERPOLATED = 2048
-"""Up to this many coordinates of the state outputs are interpolated; what the default
-200 of them keep of the steps then takes up to 30 MB. Above it, steps end at outputs."""
 
 
 def simulate(
@@ -154,7 +150,7 @@ def simulate(
             solver=solver,
             max_steps=int(max_steps),
             dense=dense,
-            lands=size > INTERPOLATED,
+            lands=size > LARGE,
             progress=progress,
         ),
         reason="",

@@ -21,8 +21,8 @@ BISECTIONS = 60
 """Halvings that bring the bracket of a stop from one step to rounding."""
 
 
-def has_stop(problem: Problem) -> bool:
-    """Whether the run has a condition that ends it."""
+def has_stop(problem: Any) -> bool:
+    """Whether the run has a condition that ends it; `problem` may be its inputs, too."""
     return problem.stop_norm is not None or problem.stop is not None
 
 

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr
 
 from dynsys.lanes.graph import known
 from dynsys.lanes.interpreter import Interpreter
 from dynsys.lanes.refill import Refill
-from dynsys.lanes.value import Value, from_refs
+from dynsys.lanes.value import Value
 
 
 def side_by_side(

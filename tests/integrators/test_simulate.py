@@ -10,7 +10,7 @@ import scipy.integrate
 import scipy.linalg
 
 import dynsys as ds
-from dynsys.integrators.simulate import INTERPOLATED
+from dynsys.integrators.problem import LARGE
 from tests import oracles
 
 MATRIX = np.array([[2.0, 0.5], [0.5, 1.0]])
@@ -524,7 +524,6 @@ def test_reverse_mode_through_dense_output():
     np.testing.assert_allclose(jax.grad(quantity)(0.7), difference, rtol=1e-6)
 
 
-LARGE = INTERPOLATED
 
 
 def large_objective(x):

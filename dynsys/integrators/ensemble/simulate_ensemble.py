@@ -298,9 +298,7 @@ def _as_input(number: Any) -> Any:
     return number if number is None or hasattr(number, "dtype") else np.asarray(number)
 
 
-def _shapes(
-    case: Callable[..., Any], arrays: list[Any], names: tuple[str, ...]
-) -> Member:
+def _shapes(case: Callable[..., Any], arrays: list[Any], names: tuple[str, ...]) -> Member:
     """What is known of a member before anything is computed."""
     found: dict[str, Any] = {}
 
