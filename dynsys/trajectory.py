@@ -215,7 +215,7 @@ class Trajectory(eqx.Module):
         """A member of a batch of trajectories, or some of them.
 
         Args:
-            index: What a NumPy array of the members would be indexed with.
+            index: The number of a member, or an array of such numbers.
 
         Raises:
             IndexError: This is one trajectory, not a batch, or there is no such member.
@@ -225,11 +225,9 @@ class Trajectory(eqx.Module):
                 "This is one trajectory, not a batch of them. Its outputs are in `x` and "
                 "`v`, with the times as their first axis."
             )
-        number = known(index)
-        count = self.t.shape[0]
-        if isinstance(number, np.ndarray) and number.shape == () and number.dtype != bool:
-            if not -count <= number < count:
-                raise IndexError(f"There are {count} members, so there is no {number}.")
+        number, count = known(index), self.t.shape[0]
+        if number is not None and not (-count <= number).all() & (number < count).all():
+            raise IndexError(f"There are {count} members, so there is no {index}.")
         pick = lambda leaf: (
             leaf[index] if isinstance(leaf, jax.Array | np.ndarray) else leaf
         )

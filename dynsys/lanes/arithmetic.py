@@ -1,6 +1,7 @@
 """Arithmetic on small arrays, entry by entry."""
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.lanes.graph import NEVER_REPEATED, Ref, fill, known, one_of
-from dynsys.lanes.value import Value
+from dynsys.lanes.value import Entries, Value
 
 CHEAP = frozenset(
     {
@@ -71,6 +72,9 @@ ON_NUMBERS: dict[str, Callable[..., Any]] = {
     "sub": np.subtract,
 }
 """What is worked out before anything is compiled: indices, mostly."""
+
+NEUTRAL = {"add": 0, "add_any": 0, "mul": 1}
+"""Operands that change nothing."""
 
 LARGEST_PRODUCT = 512
 """Multiplications of a product of arrays that are written out."""
@@ -151,14 +155,10 @@ def _simplified(name: str, params: Any, refs: Sequence[Ref]) -> Ref | None:
         return refs[1 + int(constants[0])]
     if name == "convert_element_type" and constants[0] is not None:
         return known(np.asarray(constants[0], params["new_dtype"]), varies=False)
-    if name in ("add", "add_any"):
-        for zero, other in ((0, 1), (1, 0)):
-            if constants[zero] is not None and constants[zero] == 0:
-                return refs[other]
-    if name == "mul":
-        for unit, other in ((0, 1), (1, 0)):
-            if constants[unit] is not None and constants[unit] == 1:
-                return refs[other]
+    neutral = NEUTRAL.get(name)
+    for constant, other in zip(constants, reversed(refs), strict=False):
+        if neutral is not None and constant is not None and constant == neutral:
+            return other
     return None
 
 
@@ -215,21 +215,19 @@ def run(writer: Writer, equation: Any, values: Sequence[Value]) -> Value:
     out, params = equation.outvars[0].aval, equation.params
     entries = np.moveaxis(values[0].entries(), params["axis"], 0)
     result = entries.copy()
-    order = range(len(entries))
-    order = list(reversed(order)) if params["reverse"] else list(order)
+    order = list(range(len(entries)))
+    order = order[::-1] if params["reverse"] else order
     operation = RUNS[equation.primitive.name]
-    for before, now in zip(order, order[1:], strict=False):
+    for before, now in itertools.pairwise(order):
         for index in np.ndindex(entries.shape[1:]):
             pair = (result[(before, *index)], entries[(now, *index)])
             result[(now, *index)] = writer.lax(operation, *pair)
     return Value.of_entries(np.moveaxis(result, 0, params["axis"]), out.dtype)
 
 
-def extremum(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | None:
+def extremum(writer: Writer, equation: Any, values: Sequence[Value]) -> Value:
     """The index of the largest or smallest entry, the first of several."""
     out, params = equation.outvars[0].aval, equation.params
-    if not jnp.issubdtype(values[0].dtype, jnp.number) and values[0].dtype != bool:
-        return None
     entries = np.moveaxis(values[0].entries(), params["axes"][0], 0)
     is_max = equation.primitive.name == "argmax"
     result = np.empty(out.shape, object)
@@ -248,7 +246,7 @@ def extremum(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | 
 
 
 def _is_better(writer: Writer, new: Ref, old: Ref, is_max: bool, dtype: Any) -> Ref:
-    if dtype == bool:
+    if jnp.issubdtype(dtype, jnp.bool_):
         pair = (new, old) if is_max else (old, new)
         return writer.lax(
             jax.lax.bitwise_and, pair[0], writer.apply(jax.lax.not_p, {}, [pair[1]])
@@ -282,7 +280,7 @@ def product(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | N
     return Value.of_entries(result.reshape(out.shape), out.dtype)
 
 
-def _sorted_axes(value: Value, batch: Sequence[int], summed: Sequence[int]) -> np.ndarray:
+def _sorted_axes(value: Value, batch: Sequence[int], summed: Sequence[int]) -> Entries:
     """Entries with three axes: the batch, what is free, and what is summed over."""
     entries = value.entries()
     free = [i for i in range(entries.ndim) if i not in (*batch, *summed)]

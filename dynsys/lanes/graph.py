@@ -141,11 +141,9 @@ def carry_out(roots: Iterable[Ref], one: Any) -> list[Any]:
         for index, result in enumerate(results):
             key = (id(operation), index)
             again = weight * (uses.get(key, 0) - 1)
-            if one is not None and again > REPEATED and _can_divide(result):
-                result, weights[key] = result / one.astype(result.dtype), 0
-            else:
-                weights[key] = weight
-            done[key] = result
+            repeats = one is not None and again > REPEATED and _can_divide(result)
+            done[key] = result / one.astype(result.dtype) if repeats else result
+            weights[key] = 0 if repeats else weight
     return [read(ref) for ref in roots]
 
 

@@ -9,17 +9,12 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, DropVar, Literal
 
 from dynsys.equations import bind, called
-from dynsys.lanes import arithmetic, movement
-from dynsys.lanes.flow import needed_carry, needed_consts, needed_inputs, varying_carry
-from dynsys.lanes.graph import Operation, Ref, carry_out, fill, known, one_of
-from dynsys.lanes.value import SMALL, Value, from_refs
-
-UNROLLED = 1024
-"""Equations of a loop of known length, over all passes, up to which it is written out."""
-
-SHORT = 24
-"""Equations of a branch up to which it is always computed, for lanes that do not take it
-too."""
+from dynsys.lanes import arithmetic, indexing, movement
+from dynsys.lanes.branches import choose_branch
+from dynsys.lanes.flow import needed_inputs
+from dynsys.lanes.graph import Operation, Ref, carry_out, known, one_of
+from dynsys.lanes.loops import While, run_loop, write_out
+from dynsys.lanes.value import SMALL, Value
 
 Loop = Callable[["Interpreter", Any, list[Value], list[bool]], list[Value | None]]
 
@@ -48,6 +43,14 @@ class Interpreter:
         self.width, self.one, self.active = width, one, active
         self.name, self.main = name, main
         self.writer = arithmetic.Writer(width)
+
+    def inside(self, active: Any = None) -> "Interpreter":
+        """An interpreter for a part of the program.
+
+        Args:
+            active: Which lanes are not done, in a pass of a loop.
+        """
+        return Interpreter(self.width, self.one, active=active)
 
     def values_of(self, refs: Sequence[Ref]) -> list[Any]:
         """The arrays that values stand for."""
@@ -108,31 +111,31 @@ class Interpreter:
         self, equation: Any, operands: Sequence[Any], results: list[bool], is_main: bool
     ) -> Sequence[Value | None]:
         """The results of one equation."""
-        name, params = equation.primitive.name, equation.params
         inner = called(equation)
         if inner is not None:
-            enters = is_main or (self.name is not None and params.get("name") == self.name)
+            enters = is_main or equation.params.get("name", "") == self.name
             return self.run(inner, operands, results, is_main=enters)
-        if name in arithmetic.IDENTITIES:
+        if equation.primitive.name in arithmetic.IDENTITIES:
             return list(operands)
         present = [value for value in operands if value is not None]
         if all(value.is_same for value in present):
             return self._same(equation, operands)
-        if name == "while" and is_main and self.main is not None:
+        if equation.primitive.name == "while" and is_main and self.main is not None:
             return self.main(self, equation, list(operands), results)
-        if name == "while":
-            return self.loop(While(params, list(operands), results))
-        if name == "cond":
-            return self._cond(equation, operands, results)
-        sizes = [*(v.size for v in present), *(_size(v.aval) for v in equation.outvars)]
-        if name == "scan":
-            found = self._scan(equation, operands)
-            if found is not None:
-                return found
-        elif max(sizes) <= movement.MOST_CASES and _all_small(present, equation):
+        if equation.primitive.name == "while":
+            return run_loop(self, While(equation.params, list(operands), results))
+        if equation.primitive.name == "cond":
+            return choose_branch(self, equation, operands, results)
+        found = None
+        if equation.primitive.name == "scan":
+            found = write_out(self, equation, operands)
+        elif _all_small(present, equation):
             found = self._small(equation, operands)
-            if found is not None:
-                return found
+        return self._large(equation, operands) if found is None else found
+
+    def _large(self, equation: Any, operands: Sequence[Value]) -> Sequence[Value | None]:
+        """What is not computed entry by entry."""
+        name = equation.primitive.name
         if name == "dynamic_update_slice":
             return [self._written(equation, operands, _part)]
         if name == "scatter" and _is_plain_scatter(equation, operands):
@@ -221,299 +224,6 @@ class Interpreter:
             for v, keep in zip(equation.outvars, kept, strict=True)
         ]
 
-    def _scan(self, equation: Any, operands: Sequence[Value]) -> Sequence[Value] | None:
-        """A loop of known length, written out if it is short."""
-        params = equation.params
-        body: ClosedJaxpr = params["jaxpr"]
-        length = params["length"]
-        if length * len(body.jaxpr.eqns) > UNROLLED:
-            return None
-        consts, carried = params["num_consts"], params["num_carry"]
-        fixed, carry = operands[:consts], list(operands[consts : consts + carried])
-        series = operands[consts + carried :]
-        if not all(value.is_small for value in series):
-            return None
-        order = list(range(length))
-        collected: dict[int, list[Any]] = {}
-        for i in reversed(order) if params["reverse"] else order:
-            rows = [Value.of_entries(_row(s.entries(), i), s.dtype) for s in series]
-            results: list[Any] = self.run(body, [*fixed, *carry, *rows])
-            carry, collected[i] = results[:carried], results[carried:]
-        columns = [
-            self._stacked([collected[i][k] for i in order], v.aval)
-            for k, v in enumerate(equation.outvars[carried:])
-        ]
-        return [*carry, *columns]
-
-    def _stacked(self, rows: list[Value], aval: Any) -> Value:
-        if _size(aval) <= movement.MOST_CASES:
-            entries = np.empty(aval.shape, object)
-            for i, row in enumerate(rows):
-                entries[i, ...] = row.entries()
-            return Value.of_entries(entries, aval.dtype)
-        blocks = [row.block(self.width) for row in rows]
-        stack = lambda arrays: jnp.stack(arrays, 1)
-        return Value.of_block(one_of(stack, blocks), aval.shape, aval.dtype)
-
-    def _cond(
-        self, equation: Any, operands: Sequence[Value], results: list[bool]
-    ) -> Sequence[Value | None]:
-        """A choice between branches."""
-        index, *values = operands
-        branches = equation.params["branches"]
-        avals = [v.aval for v in equation.outvars]
-        if index.is_same:
-            run = self._region(branches, values, results, avals)
-            return run(index.same)
-        (where,) = index.entries().flat
-        chosen: list[Any] = []
-        for number, branch in enumerate(branches):
-            if len(branch.jaxpr.eqns) <= SHORT:
-                chosen.append(self.run(branch, values, results))
-                continue
-            taken = (
-                self.writer.lax(
-                    jax.lax.eq, where, known(np.asarray(number, index.dtype), varies=False)
-                )
-                if index.dtype != bool
-                else where
-                if number
-                else self.writer.apply(jax.lax.not_p, {}, [where])
-            )
-            skipped = self._region([None, branch], values, results, avals)
-            anywhere = one_of(lambda values: jnp.any(values[0]), [taken])
-            chosen.append(skipped(anywhere))
-        return [
-            self._selected(where, index.dtype, [branch[k] for branch in chosen])
-            if is_needed
-            else None
-            for k, is_needed in enumerate(results)
-        ]
-
-    def _selected(self, where: Ref, dtype: Any, cases: list[Value]) -> Value:
-        """One of several values, lane by lane."""
-        if cases[0].is_small:
-            entries = np.empty(cases[0].shape, object)
-            for index in np.ndindex(cases[0].shape):
-                refs = [case.entries()[index] for case in cases]
-                entries[index] = self._select(where, dtype, refs)
-            return Value.of_entries(entries, cases[0].dtype)
-        blocks = [case.block(self.width) for case in cases]
-        width = self.width
-
-        def pick(arrays: list[Any]) -> Any:
-            index, *rest = arrays
-            wide = jnp.broadcast_to(
-                fill(index, width).reshape(width, *(1,) * (rest[0].ndim - 1)), rest[0].shape
-            )
-            return jax.lax.select_n(wide, *rest)
-
-        shape = cases[0].shape
-        return Value.of_block(one_of(pick, [where, *blocks]), shape, cases[0].dtype)
-
-    def _select(self, where: Ref, dtype: Any, refs: list[Ref]) -> Ref:
-        del dtype
-        if all(ref is refs[0] for ref in refs):
-            return refs[0]
-        return self.writer.apply(jax.lax.select_n_p, {}, [where, *refs])
-
-    def _region(
-        self,
-        branches: Sequence[ClosedJaxpr | None],
-        values: Sequence[Any],
-        results: list[bool],
-        avals: Sequence[Any],
-    ) -> Callable[[Any], list[Value | None]]:
-        """Branches of which one is computed, for all lanes; `None` gives zeros."""
-        width = self.width
-        inputs, rebuild = self.captured(values)
-        kept = [aval for aval, is_needed in zip(avals, results, strict=True) if is_needed]
-
-        def branch_of(branch: ClosedJaxpr | None) -> Callable[..., list[Any]]:
-            def compute(arrays: list[Any]) -> list[Any]:
-                if branch is None:
-                    return [jnp.zeros(_lane_shape(a, width), a.dtype) for a in _parts(kept)]
-                inner = Interpreter(width, self.one)
-                outputs = inner.run(branch, rebuild(arrays), results)
-                refs = [ref for v in outputs if v is not None for ref in v.refs(width)]
-                return [fill(array, width) for array in inner.values_of(refs)]
-
-            return compute
-
-        def run(index: Any) -> list[Value | None]:
-            pick = index if isinstance(index, Ref) else known(index, varies=False)
-
-            def make(arrays: list[Any]) -> list[Any]:
-                which, *rest = arrays
-                number = jnp.asarray(which).astype(jnp.int32)
-                return jax.lax.switch(number, [branch_of(b) for b in branches], rest)
-
-            operation = Operation(make, [pick, *inputs], is_cheap=False)
-            return _results(operation, avals, results)
-
-        return run
-
-    def captured(
-        self, values: Sequence[Value | None]
-    ) -> tuple[list[Ref], Callable[[list[Any]], list[Value | None]]]:
-        """What a part of the program uses, and how it is put together again inside."""
-        refs: list[Ref] = []
-        for value in values:
-            if value is not None and not value.is_same:
-                refs += value.refs(self.width)
-
-        def rebuild(arrays: Sequence[Any]) -> list[Value | None]:
-            remaining = iter(arrays)
-            rebuilt: list[Value | None] = []
-            for value in values:
-                if value is None or value.is_same:
-                    rebuilt.append(value)
-                    continue
-                count = value.size if value.is_small else 1
-                parts = [_leaf(next(remaining)) for _ in range(count)]
-                rebuilt.append(from_refs(parts, value.shape, value.dtype))
-            return rebuilt
-
-        return refs, rebuild
-
-    def loop(self, loop: "While") -> list[Value | None]:
-        """The results of a loop that runs until the last lane is done."""
-        width = self.width
-        fixed, with_fixed = self.captured(loop.consts)
-        first = [ref for value in loop.first for ref in value.refs(width)]
-        same = [known(value.same, varies=False) for value in loop.first_same]
-        counts = (len(fixed), len(first))
-
-        def make(arrays: list[Any]) -> list[Any]:
-            consts = with_fixed(arrays[: counts[0]])
-            lanes = [fill(a, width) for a in arrays[counts[0] : sum(counts)]]
-            rest = [jnp.asarray(a) for a in arrays[sum(counts) :]]
-
-            def running(state: Any) -> Any:
-                inner = Interpreter(width, self.one)
-                condition = loop.condition(inner, consts, *state)
-                varies = loop.runs_vary
-                ref = condition.block(width) if varies else inner.same(condition)
-                return inner.values_of([ref])[0]
-
-            def advance(state: Any, active: Any = None) -> Any:
-                inner = Interpreter(width, self.one, active=active)
-                return loop.advance(inner, consts, *state)
-
-            if not loop.runs_vary:
-                return [
-                    *jax.tree.leaves(jax.lax.while_loop(running, advance, (lanes, rest)))
-                ]
-
-            def step(state: Any) -> Any:
-                active, lanes = state
-                lanes, _ = advance((lanes, rest), active)
-                return fill(running((lanes, rest)), width) & active, lanes
-
-            begin = (fill(running((lanes, rest)), width), lanes)
-            _, lanes = jax.lax.while_loop(lambda s: jnp.any(s[0]), step, begin)
-            return [*lanes, *rest]
-
-        operation = Operation(make, [*fixed, *first, *same], is_cheap=False)
-        return loop.collect(operation, len(first))
-
-
-class While:
-    """A loop, with what it carries sorted by whether it varies and whether it is needed.
-
-    Args:
-        params: The parameters of the equation.
-        operands: What it is given.
-        results: Which of its results are needed.
-    """
-
-    def __init__(self, params: Any, operands: list[Value], results: list[bool]):
-        self.params = params
-        first_carry = params["cond_nconsts"] + params["body_nconsts"]
-        self.consts: list[Any] = operands[:first_carry]
-        carry = operands[first_carry:]
-        self.needed = needed_carry(params, results)
-        self.results = results
-        used = needed_consts(params, self.needed)
-        pairs = zip(self.consts, used, strict=True)
-        self.consts = [value if is_used else None for value, is_used in pairs]
-        varies = lambda value: value is not None and not value.is_same
-        cut = params["cond_nconsts"]
-        flags = [varies(value) for value in self.consts]
-        self.varying, self.runs_vary = varying_carry(
-            params, flags[:cut], flags[cut:], [varies(value) for value in carry]
-        )
-        kept = [i for i, is_needed in enumerate(self.needed) if is_needed]
-        self.lanes = [i for i in kept if self.varying[i]]
-        self.same = [i for i in kept if not self.varying[i]]
-        self.first = [carry[i] for i in self.lanes]
-        self.first_same = [carry[i] for i in self.same]
-        self.avals = [v.aval for v in params["body_jaxpr"].jaxpr.outvars]
-
-    def values(self, lanes: Sequence[Any], rest: Sequence[Any]) -> list[Any]:
-        """What is carried, put together."""
-        carry: list[Any] = [None] * len(self.needed)
-        remaining = iter(lanes)
-        for i in self.lanes:
-            aval = self.avals[i]
-            count = _size(aval) if Value(aval.shape, aval.dtype).is_small else 1
-            parts = [_leaf(next(remaining)) for _ in range(count)]
-            carry[i] = from_refs(parts, aval.shape, aval.dtype)
-            carry[i].place = i
-        for i, array in zip(self.same, rest, strict=True):
-            carry[i] = Value.of_same(array)
-        return carry
-
-    def condition(
-        self, inner: Interpreter, consts: Sequence[Any], lanes: Any, rest: Any
-    ) -> Value:
-        """Whether it goes on."""
-        cut = self.params["cond_nconsts"]
-        operands = [*consts[:cut], *self.values(lanes, rest)]
-        (result,) = inner.run(self.params["cond_jaxpr"], operands)
-        assert result is not None
-        return result
-
-    def advance(
-        self, inner: Interpreter, consts: Sequence[Any], lanes: Any, rest: Any
-    ) -> tuple[list[Any], list[Any]]:
-        """One pass, in the lanes that are active."""
-        cut = self.params["cond_nconsts"]
-        operands = [*consts[cut:], *self.values(lanes, rest)]
-        after: list[Any] = inner.run(self.params["body_jaxpr"], operands, self.needed)
-        refs = [ref for i in self.lanes for ref in after[i].refs(inner.width)]
-        is_done = [after[i].place == i for i in self.lanes for _ in range(_count(after[i]))]
-        same = [inner.same(after[i]) for i in self.same]
-        arrays = inner.values_of([*refs, *same])
-        wide = [fill(array, inner.width) for array in arrays[: len(refs)]]
-        if inner.active is not None:
-            wide = [
-                new if done else keep(inner.active, new, old)
-                for new, old, done in zip(wide, lanes, is_done, strict=True)
-            ]
-        return wide, [jnp.asarray(array) for array in arrays[len(refs) :]]
-
-    def collect(self, operation: Operation, count: int) -> list[Value | None]:
-        """The results of the loop, from those of an operation."""
-        places = iter(range(count))
-        found: list[Value | None] = [None] * len(self.needed)
-        for i in self.lanes:
-            aval = self.avals[i]
-            number = _size(aval) if Value(aval.shape, aval.dtype).is_small else 1
-            parts = [Ref(operation, next(places)) for _ in range(number)]
-            found[i] = from_refs(parts, aval.shape, aval.dtype)
-        for k, i in enumerate(self.same):
-            ref = Ref(operation, count + k, varies=False)
-            entries = np.empty((), object)
-            aval = self.avals[i]
-            if aval.shape == ():
-                entries[()] = ref
-                found[i] = Value.of_entries(entries, aval.dtype)
-            else:
-                found[i] = _uniform(ref, aval)
-        pairs = zip(found, self.results, strict=True)
-        return [value if is_needed else None for value, is_needed in pairs]
-
 
 def _part(shape: tuple[int, ...], update: Any, *place: Any) -> list[Any]:
     """The one part that is replaced, moved into the array."""
@@ -538,59 +248,6 @@ def _is_plain_scatter(equation: Any, operands: Sequence[Value]) -> bool:
     return len(array.shape) == 1 and is_plain and drops and updates.size <= SMALL
 
 
-def keep(active: Any, new: Any, old: Any) -> Any:
-    """A new array in the lanes that are active, the old one in the others."""
-    mask = active.reshape(-1, *(1,) * (new.ndim - 1))
-    return jnp.where(jnp.broadcast_to(mask, new.shape), new, old)
-
-
-def _count(value: Value) -> int:
-    """Number of arrays that hold a value."""
-    return value.size if value.is_small else 1
-
-
-def _uniform(ref: Ref, aval: Any) -> Value:
-    """An array that is the same in all lanes, although it is computed with them."""
-    entries = np.empty(aval.shape, object)
-    for index in np.ndindex(aval.shape):
-        entries[index] = one_of(lambda values, index=index: values[0][index], [ref])
-    return Value.of_entries(entries, aval.dtype)
-
-
-def _leaf(array: Any) -> Ref:
-    return known(array, varies=True)
-
-
-def _parts(avals: Sequence[Any]) -> list[Any]:
-    """One array a small entry, or one for all of a value."""
-    parts: list[Any] = []
-    for aval in avals:
-        small = Value(aval.shape, aval.dtype).is_small
-        number = jax.ShapeDtypeStruct((), aval.dtype)
-        parts += [number] * _size(aval) if small else [aval]
-    return parts
-
-
-def _lane_shape(aval: Any, width: int) -> tuple[int, ...]:
-    return (width, *aval.shape)
-
-
-def _results(
-    operation: Operation, avals: Sequence[Any], results: Sequence[bool]
-) -> list[Value | None]:
-    place = 0
-    found: list[Value | None] = []
-    for aval, is_needed in zip(avals, results, strict=True):
-        if not is_needed:
-            found.append(None)
-            continue
-        count = _size(aval) if Value(aval.shape, aval.dtype).is_small else 1
-        parts = [Ref(operation, place + k) for k in range(count)]
-        found.append(from_refs(parts, aval.shape, aval.dtype))
-        place += count
-    return found
-
-
 def _wanted(jaxpr: Any, needed: Sequence[bool]) -> list[list[bool]]:
     """Which results of each equation are needed."""
     live = {
@@ -613,12 +270,6 @@ def _wanted(jaxpr: Any, needed: Sequence[bool]) -> list[list[bool]]:
     return list(reversed(wanted))
 
 
-def _row(entries: np.ndarray, i: int) -> np.ndarray:
-    row = np.empty(entries.shape[1:], object)
-    row[...] = entries[i]
-    return row
-
-
 def _as_array(const: Any) -> Any:
     return const if hasattr(const, "dtype") else np.asarray(const)
 
@@ -628,10 +279,13 @@ def _size(aval: Any) -> int:
 
 
 def _all_small(values: Sequence[Value], equation: Any) -> bool:
+    """Whether all it takes and gives is small; what is the same may be larger."""
+    size = lambda value: value.size if value.is_same else 0
     small = all(value.is_small or value.is_same for value in values)
-    return small and all(
+    small = small and all(
         Value(v.aval.shape, v.aval.dtype).is_small for v in equation.outvars
     )
+    return small and max(map(size, values)) <= indexing.MOST_CASES
 
 
 def _is_known(operands: Sequence[Any]) -> bool:
@@ -639,7 +293,7 @@ def _is_known(operands: Sequence[Any]) -> bool:
 
 
 def _fits(equation: Any) -> bool:
-    return all(_size(v.aval) <= movement.MOST_CASES for v in equation.outvars)
+    return all(_size(v.aval) <= indexing.MOST_CASES for v in equation.outvars)
 
 
 def _iota(params: Any) -> np.ndarray:
@@ -656,9 +310,9 @@ RULES: dict[str, Callable[..., Value | None]] = {
     "argmax": arithmetic.extremum,
     "argmin": arithmetic.extremum,
     "dot_general": arithmetic.product,
-    "dynamic_slice": movement.dynamic_slice,
-    "dynamic_update_slice": movement.dynamic_update_slice,
-    "gather": movement.gather,
-    "scatter": movement.scatter,
-    "scatter-add": movement.scatter,
+    "dynamic_slice": indexing.dynamic_slice,
+    "dynamic_update_slice": indexing.dynamic_update_slice,
+    "gather": indexing.gather,
+    "scatter": indexing.scatter,
+    "scatter-add": indexing.scatter,
 }

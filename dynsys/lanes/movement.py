@@ -1,21 +1,15 @@
 """Moving entries of small arrays about, which costs nothing when the places are known."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
-from dynsys.lanes.arithmetic import Writer
-from dynsys.lanes.graph import Ref, known
-from dynsys.lanes.value import Value
-
-MOST_CASES = 64
-"""Places between which one is chosen lane by lane, by selections."""
+from dynsys.lanes.value import Entries, Value
 
 
-def broadcast(values: list[np.ndarray], params: Any) -> np.ndarray:
+def broadcast(values: list[Entries], params: Any) -> Entries:
+    """Along new axes, and along those of length 1."""
     shape, dimensions = params["shape"], params["broadcast_dimensions"]
     array = values[0]
     wide = [1] * len(shape)
@@ -24,64 +18,66 @@ def broadcast(values: list[np.ndarray], params: Any) -> np.ndarray:
     return np.broadcast_to(array.reshape(wide), shape)
 
 
-def reshape(values: list[np.ndarray], params: Any) -> np.ndarray:
+def reshape(values: list[Entries], params: Any) -> Entries:
+    """Into another shape."""
     return values[0].reshape(params["new_sizes"])
 
 
-def squeeze(values: list[np.ndarray], params: Any) -> np.ndarray:
+def squeeze(values: list[Entries], params: Any) -> Entries:
+    """Without axes of length 1."""
     return np.squeeze(values[0], tuple(params["dimensions"]))
 
 
-def expand(values: list[np.ndarray], params: Any) -> np.ndarray:
+def expand(values: list[Entries], params: Any) -> Entries:
+    """With new axes of length 1."""
     return np.expand_dims(values[0], tuple(params["dimensions"]))
 
 
-def transpose(values: list[np.ndarray], params: Any) -> np.ndarray:
+def transpose(values: list[Entries], params: Any) -> Entries:
+    """With the axes in another order."""
     return values[0].transpose(params["permutation"])
 
 
-def reverse(values: list[np.ndarray], params: Any) -> np.ndarray:
+def reverse(values: list[Entries], params: Any) -> Entries:
+    """Backwards along some axes."""
     return np.flip(values[0], tuple(params["dimensions"]))
 
 
-def cut(values: list[np.ndarray], params: Any) -> np.ndarray:
+def cut(values: list[Entries], params: Any) -> Entries:
+    """A part with fixed ends."""
     starts, stops = params["start_indices"], params["limit_indices"]
     strides = params["strides"] or (1,) * len(starts)
     return values[0][tuple(map(slice, starts, stops, strides))]
 
 
-def concatenate(values: list[np.ndarray], params: Any) -> np.ndarray:
+def concatenate(values: list[Entries], params: Any) -> Entries:
+    """Arrays one after the other."""
     return np.concatenate(values, params["dimension"])
 
 
-def stack(values: list[np.ndarray], params: Any) -> np.ndarray:
+def stack(values: list[Entries], params: Any) -> Entries:
+    """Arrays along a new axis."""
     return np.stack(values, params["axis"])
 
 
-def pad(values: list[np.ndarray], params: Any) -> np.ndarray:
+def pad(values: list[Entries], params: Any) -> Entries:
+    """With a filling around and between the entries."""
     array, filling = values
     for axis, (low, high, inner) in enumerate(params["padding_config"]):
-        size = array.shape[axis]
-        length = size + inner * max(size - 1, 0)
-        wide = (
-            np.full(
-                (*array.shape[:axis], low + length + high, *array.shape[axis + 1 :]),
-                filling[()],
-                object,
-            )
-            if low >= 0 and high >= 0
-            else None
-        )
-        if wide is None:
-            raise NotImplementedError
+        length = array.shape[axis] + inner * max(array.shape[axis] - 1, 0)
+        shape = list(array.shape)
+        shape[axis] = max(low, 0) + length + max(high, 0)
+        wide = np.full(shape, filling[()], object)
         place = [slice(None)] * array.ndim
-        place[axis] = slice(low, low + length, inner + 1)
+        place[axis] = slice(max(low, 0), max(low, 0) + length, inner + 1)
         wide[tuple(place)] = array
-        array = wide
+        # Less than no room cuts entries off.
+        place[axis] = slice(max(-low, 0), shape[axis] - max(-high, 0))
+        array = wide[tuple(place)]
     return array
 
 
-MOVES: dict[str, Callable[[list[np.ndarray], Any], np.ndarray]] = {
+MOVES: dict[str, Callable[[list[Entries], Any], Entries]] = {
     "broadcast_in_dim": broadcast,
     "concatenate": concatenate,
     "expand_dims": expand,
@@ -96,14 +92,11 @@ MOVES: dict[str, Callable[[list[np.ndarray], Any], np.ndarray]] = {
 """Primitives that only move entries."""
 
 
-def move(equation: Any, values: Sequence[Value]) -> Value | None:
+def move(equation: Any, values: Sequence[Value]) -> Value:
     """A primitive that only moves entries, to places that are fixed."""
     out = equation.outvars[0].aval
     rule = MOVES[equation.primitive.name]
-    try:
-        entries = rule([value.entries() for value in values], equation.params)
-    except NotImplementedError:
-        return None
+    entries = rule([value.entries() for value in values], equation.params)
     return Value.of_entries(np.array(entries, object).reshape(out.shape), out.dtype)
 
 
@@ -112,274 +105,3 @@ def split(equation: Any, values: Sequence[Value]) -> list[Value]:
     ends = np.cumsum(equation.params["sizes"])[:-1]
     parts = np.split(values[0].entries(), ends, equation.params["axis"])
     return [Value.of_entries(part.copy(), values[0].dtype) for part in parts]
-
-
-def dynamic_slice(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | None:
-    """A part of an array that starts at places that may differ from lane to lane."""
-    out, sizes = equation.outvars[0].aval, equation.params["slice_sizes"]
-    array = values[0].entries()
-    room = [n - size + 1 for n, size in zip(array.shape, sizes, strict=True)]
-    starts = [value.entries()[()] for value in values[1:]]
-    part = lambda start: array[
-        tuple(slice(s, s + n) for s, n in zip(start, sizes, strict=True))
-    ]
-    entries = _choose(writer, starts, room, values[1:], part)
-    return None if entries is None else Value.of_entries(entries, out.dtype)
-
-
-def dynamic_update_slice(
-    writer: Writer, equation: Any, values: Sequence[Value]
-) -> Value | None:
-    """An array with a part of it replaced, at a place that may differ."""
-    out = equation.outvars[0].aval
-    array, update = values[0].entries(), values[1].entries()
-    room = [n - size + 1 for n, size in zip(array.shape, update.shape, strict=True)]
-    starts = [value.entries()[()] for value in values[2:]]
-
-    def replaced(start: tuple[int, ...]) -> np.ndarray:
-        new = array.copy()
-        new[tuple(slice(s, s + n) for s, n in zip(start, update.shape, strict=True))] = (
-            update
-        )
-        return new
-
-    entries = _choose(writer, starts, room, values[2:], replaced)
-    return None if entries is None else Value.of_entries(entries, out.dtype)
-
-
-def _choose(
-    writer: Writer,
-    starts: Sequence[Ref],
-    room: Sequence[int],
-    values: Sequence[Value],
-    case: Callable[[tuple[int, ...]], np.ndarray],
-) -> np.ndarray | None:
-    """What a start says, which is moved into the room there is for it."""
-    if np.prod(room, dtype=int) > MOST_CASES:
-        return None
-    choices = [
-        [(min(max(int(ref.constant), 0), n - 1))] if ref.constant is not None else range(n)
-        for ref, n in zip(starts, room, strict=True)
-    ]
-    result: np.ndarray | None = None
-    for start in itertools.product(*choices):
-        new = case(start)
-        if result is None:
-            result = new.copy()
-            continue
-        here = [
-            _reached(writer, ref, place, n, value.dtype)
-            for ref, place, n, value in zip(starts, start, room, values, strict=True)
-            if ref.constant is None and n > 1
-        ]
-        condition = here[0]
-        for more in here[1:]:
-            condition = writer.lax(jax.lax.bitwise_and, condition, more)
-        for index in np.ndindex(result.shape):
-            result[index] = writer.select(condition, new[index], result[index])
-    return result
-
-
-def _reached(writer: Writer, ref: Ref, place: int, room: int, dtype: Any) -> Ref:
-    """Whether an index, moved into its range, is a place; the places come in order."""
-    at = known(np.asarray(place, dtype), varies=False)
-    if place == room - 1:
-        return writer.apply(jax.lax.ge_p, {}, [ref, at])
-    return (
-        writer.lax(jax.lax.eq, ref, at)
-        if place
-        else writer.apply(jax.lax.le_p, {}, [ref, at])
-    )
-
-
-class Windows:
-    """Where the windows of a gather or a scatter lie.
-
-    Args:
-        offset: Axes of the result, or of the updates, that run along a window.
-        collapsed: Axes of the operand of which a window holds one entry, left out.
-        start_map: Which axis of the operand each number of an index is for.
-        sizes: Sizes of a window along the axes of the operand.
-        batch: Axes of the operand and of the indices along which they go together.
-    """
-
-    def __init__(
-        self,
-        offset: Any,
-        collapsed: Any,
-        start_map: Any,
-        sizes: Sequence[int],
-        batch: tuple[Any, Any],
-    ):
-        self.offset, self.collapsed = tuple(offset), tuple(collapsed)
-        self.start_map, self.sizes = tuple(start_map), tuple(sizes)
-        self.batch = dict(zip(*batch, strict=True))
-
-    def split(self, index: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The row of the indices of an entry, and where it is if that index is 0."""
-        row = tuple(v for axis, v in enumerate(index) if axis not in self.offset)
-        inner = iter([index[axis] for axis in self.offset])
-        place = [
-            row[self.batch[axis]]
-            if axis in self.batch
-            else 0
-            if axis in self.collapsed
-            else next(inner)
-            for axis in range(len(self.sizes))
-        ]
-        return row, tuple(place)
-
-
-def gather(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | None:
-    """Windows of an array at places that may differ from lane to lane."""
-    params, out = equation.params, equation.outvars[0].aval
-    numbers = params["dimension_numbers"]
-    if _drops(params["mode"]) and params.get("fill_value") is not None:
-        return None
-    array, indices = values[0].entries(), values[1].entries()
-    windows = Windows(
-        numbers.offset_dims,
-        numbers.collapsed_slice_dims,
-        numbers.start_index_map,
-        params["slice_sizes"],
-        (numbers.operand_batching_dims, numbers.start_indices_batching_dims),
-    )
-    room = _room(array.shape, windows)
-    if np.prod(room, dtype=int) > MOST_CASES:
-        return None
-    result = np.empty(out.shape, object)
-    filling = None
-    if _drops(params["mode"]):
-        filling = known(_filling(out.dtype), varies=False)
-    for index in np.ndindex(out.shape):
-        row, place = windows.split(index)
-        result[index] = _pick(
-            writer,
-            array,
-            list(indices[row]),
-            values[1].dtype,
-            windows,
-            place,
-            room,
-            filling,
-        )
-    return Value.of_entries(result, out.dtype)
-
-
-def _pick(
-    writer: Writer,
-    array: np.ndarray,
-    starts: list[Ref],
-    dtype: Any,
-    windows: Windows,
-    place: tuple[int, ...],
-    room: Sequence[int],
-    filling: Ref | None,
-) -> Ref:
-    """One entry of a window."""
-    result = filling
-    choices = [_choices(ref, room[k]) for k, ref in enumerate(starts)]
-    for start in itertools.product(*choices):
-        where = list(place)
-        for axis, s in zip(windows.start_map, start, strict=True):
-            where[axis] += s
-        entry = array[tuple(where)]
-        if result is None:
-            result = entry
-            continue
-        condition = _all_at(writer, starts, start, room, dtype, clamps=filling is None)
-        result = entry if condition is None else writer.select(condition, entry, result)
-    assert result is not None
-    return result
-
-
-def scatter(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | None:
-    """An array with windows of it replaced or added to, at places that may differ."""
-    params, out = equation.params, equation.outvars[0].aval
-    numbers = params["dimension_numbers"]
-    adds = equation.primitive.name == "scatter-add"
-    array, indices, updates = (value.entries() for value in values)
-    result = array.copy()
-    left_out = (*numbers.inserted_window_dims, *numbers.operand_batching_dims)
-    kept = [i for i in range(array.ndim) if i not in left_out]
-    sizes = [1] * array.ndim
-    for axis, k in zip(numbers.update_window_dims, kept, strict=True):
-        sizes[k] = updates.shape[axis]
-    windows = Windows(
-        numbers.update_window_dims,
-        numbers.inserted_window_dims,
-        numbers.scatter_dims_to_operand_dims,
-        sizes,
-        (numbers.operand_batching_dims, numbers.scatter_indices_batching_dims),
-    )
-    room = _room(array.shape, windows)
-    if np.prod(room, dtype=int) > MOST_CASES:
-        return None
-    clamps = not _drops(params["mode"])
-    for index in np.ndindex(updates.shape):
-        row, place = windows.split(index)
-        starts = list(indices[row])
-        choices = [_choices(ref, room[k]) for k, ref in enumerate(starts)]
-        for start in itertools.product(*choices):
-            where = list(place)
-            for axis, s in zip(windows.start_map, start, strict=True):
-                where[axis] += s
-            at, old = tuple(where), result[tuple(where)]
-            new = writer.lax(jax.lax.add, old, updates[index]) if adds else updates[index]
-            condition = _all_at(writer, starts, start, room, values[1].dtype, clamps=clamps)
-            result[at] = new if condition is None else writer.select(condition, new, old)
-    return Value.of_entries(result, out.dtype)
-
-
-def _room(shape: Sequence[int], windows: Windows) -> list[int]:
-    """How many starts there are along each axis that an index is for."""
-    return [shape[axis] - windows.sizes[axis] + 1 for axis in windows.start_map]
-
-
-def _choices(ref: Ref, room: int) -> Sequence[int]:
-    if ref.constant is None:
-        return range(room)
-    start = int(ref.constant)
-    return [start] if 0 <= start < room else range(room)
-
-
-def _all_at(
-    writer: Writer,
-    starts: Sequence[Ref],
-    start: Sequence[int],
-    room: Sequence[int],
-    dtype: Any,
-    *,
-    clamps: bool,
-) -> Ref | None:
-    """Whether an index is at a place; `None` if it surely is."""
-    condition: Ref | None = None
-    for ref, place, n in zip(starts, start, room, strict=True):
-        if ref.constant is not None and int(ref.constant) == place:
-            continue
-        if clamps and n == 1:
-            continue
-        at = known(np.asarray(place, dtype), varies=False)
-        here = (
-            _reached(writer, ref, place, n, dtype)
-            if clamps
-            else writer.lax(jax.lax.eq, ref, at)
-        )
-        both = condition is not None
-        condition = writer.lax(jax.lax.bitwise_and, condition, here) if both else here
-    return condition
-
-
-def _drops(mode: Any) -> bool:
-    """Whether windows out of range are left out, instead of being moved into it."""
-    return mode == jax.lax.GatherScatterMode.FILL_OR_DROP
-
-
-def _filling(dtype: Any) -> np.ndarray:
-    """What stands for an entry out of range."""
-    if np.issubdtype(dtype, np.floating):
-        return np.asarray(np.nan, dtype)
-    if np.issubdtype(dtype, np.bool_):
-        return np.asarray(True)
-    info = np.iinfo(dtype)
-    return np.asarray(info.min if info.min < 0 else info.max, dtype)

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from dynsys.lanes.graph import Operation, fill
-from dynsys.lanes.interpreter import Interpreter, While, keep
-from dynsys.lanes.value import Value
+from dynsys.lanes.interpreter import Interpreter
+from dynsys.lanes.loops import While, keep, run_loop
+from dynsys.lanes.value import Value, gather, rebuild
 
 IDLE = 4
 """One lane in this many may wait for the others before the waiting ones are given the next
@@ -32,9 +33,10 @@ class Refill:
         """The results of the loop, member by member."""
         loop = While(equation.params, operands, results)
         if not loop.runs_vary:
-            return outer.loop(loop)
+            return run_loop(outer, loop)
         members = outer.width
-        fixed, with_fixed = outer.captured(loop.consts)
+        fixed = gather(loop.consts, members)
+        with_fixed = lambda arrays: rebuild(loop.consts, arrays)
         first = [ref for value in loop.first for ref in value.refs(members)]
         one = outer.one
 

@@ -1,11 +1,15 @@
 """The values of a program of one member, for many lanes at once."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from dynsys.lanes.graph import Ref, fill, known, one_of
+
+Entries = Any
+"""An array of NumPy that holds a `Ref` for each entry."""
 
 SMALL = 32
 """Entries of an array up to which each is a vector over the lanes of its own."""
@@ -31,7 +35,7 @@ class Value:
         self.shape, self.dtype = tuple(shape), dtype
         self.same: Any = None
         self.place: int | None = None
-        self._entries: np.ndarray | None = None
+        self._entries: Entries | None = None
         self._block: Ref | None = None
 
     @classmethod
@@ -42,7 +46,7 @@ class Value:
         return value
 
     @classmethod
-    def of_entries(cls, entries: np.ndarray, dtype: Any) -> "Value":
+    def of_entries(cls, entries: Entries, dtype: Any) -> "Value":
         """A small array, entry by entry."""
         value = cls(entries.shape, dtype)
         value._entries = entries
@@ -81,7 +85,7 @@ class Value:
         numbers = [ref.constant for ref in self._entries.flat]
         return np.asarray(numbers, self.dtype).reshape(self.shape)
 
-    def entries(self) -> np.ndarray:
+    def entries(self) -> Entries:
         """Its entries, each the same in all lanes or a vector over them."""
         if self._entries is None:
             entries = np.empty(self.shape, object)
@@ -117,10 +121,35 @@ class Value:
         return list(self.entries().flat) if self.is_small else [self.block(width)]
 
 
-def from_refs(refs: list[Ref], shape: tuple[int, ...], dtype: Any) -> Value:
-    """The inverse of `Value.refs`."""
+def count_of(shape: tuple[int, ...]) -> int:
+    """Number of arrays that hold a value: one an entry if it is small."""
+    size = int(np.prod(shape, dtype=int))
+    return size if size <= SMALL else 1
+
+
+def take(refs: Iterator[Ref], aval: Any) -> Value:
+    """A value of a shape and type, put together again from the next of some parts.
+
+    Args:
+        refs: Parts, as `Value.refs` gives them.
+        aval: Shape and type.
+    """
+    shape, dtype = tuple(aval.shape), aval.dtype
+    parts = [next(refs) for _ in range(count_of(shape))]
     if int(np.prod(shape, dtype=int)) > SMALL:
-        return Value.of_block(refs[0], shape, dtype)
+        return Value.of_block(parts[0], shape, dtype)
     entries = np.empty(shape, object)
-    entries.reshape(-1)[:] = refs
+    entries.reshape(-1)[:] = parts
     return Value.of_entries(entries, dtype)
+
+
+def gather(values: Sequence[Value | None], width: int) -> list[Ref]:
+    """The parts of all values that are not the same in all lanes."""
+    varying = [v for v in values if v is not None and not v.is_same]
+    return [ref for value in varying for ref in value.refs(width)]
+
+
+def rebuild(values: Sequence[Value | None], arrays: Sequence[Any]) -> list[Value | None]:
+    """The same values, with arrays in place of the parts that `gather` gave."""
+    refs = iter([known(array, varies=True) for array in arrays])
+    return [v if v is None or v.is_same else take(refs, v) for v in values]

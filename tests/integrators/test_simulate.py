@@ -524,8 +524,6 @@ def test_reverse_mode_through_dense_output():
     np.testing.assert_allclose(jax.grad(quantity)(0.7), difference, rtol=1e-6)
 
 
-
-
 def large_objective(x):
     return 0.5 * jnp.sum(jnp.linspace(1.0, 3.0, LARGE).astype(x.dtype) * x**2)
 
