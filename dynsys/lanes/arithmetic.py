@@ -171,7 +171,9 @@ def entrywise(writer: Writer, equation: Any, values: Sequence[Value]) -> Value:
     """A primitive that acts on each entry alone."""
     out = equation.outvars[0].aval
     entries = np.empty(out.shape, object)
-    operands = [np.broadcast_to(value.entries(), out.shape) for value in values]
+    operands: list[Entries] = [
+        np.broadcast_to(value.entries(), out.shape) for value in values
+    ]
     for index in np.ndindex(out.shape):
         refs = [array[index] for array in operands]
         entries[index] = writer.apply(equation.primitive, equation.params, refs)

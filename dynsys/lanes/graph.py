@@ -141,9 +141,11 @@ def carry_out(roots: Iterable[Ref], one: Any) -> list[Any]:
         for index, result in enumerate(results):
             key = (id(operation), index)
             again = weight * (uses.get(key, 0) - 1)
-            repeats = one is not None and again > REPEATED and _can_divide(result)
-            done[key] = result / one.astype(result.dtype) if repeats else result
-            weights[key] = 0 if repeats else weight
+            repeats = again > REPEATED and _can_divide(result)
+            if one is not None and repeats:
+                done[key], weights[key] = result / one.astype(result.dtype), 0
+            else:
+                done[key], weights[key] = result, weight
     return [read(ref) for ref in roots]
 
 

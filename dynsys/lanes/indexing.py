@@ -270,8 +270,7 @@ def _all_at(
             if clamps
             else writer.lax(jax.lax.eq, ref, at)
         )
-        both = condition is not None
-        condition = writer.lax(jax.lax.bitwise_and, condition, here) if both else here
+        condition = writer.lax(jax.lax.bitwise_and, condition, here) if condition else here
     return condition
 
 

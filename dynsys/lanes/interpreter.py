@@ -66,7 +66,7 @@ class Interpreter:
     def run(
         self,
         closed: ClosedJaxpr,
-        values: Sequence[Value],
+        values: Sequence[Value | None],
         needed: Sequence[bool] | None = None,
         *,
         is_main: bool = False,
@@ -81,29 +81,19 @@ class Interpreter:
         """
         jaxpr = closed.jaxpr
         needed = [True] * len(jaxpr.outvars) if needed is None else list(needed)
-        env: dict[Any, Value] = {}
+        env: dict[Any, Any] = {}
         consts = [Value.of_same(_as_array(const)) for const in closed.consts]
         env |= dict(zip(jaxpr.constvars, consts, strict=True))
         env |= dict(zip(jaxpr.invars, values, strict=True))
         wanted = _wanted(jaxpr, needed)
+        read = lambda v: _literal(v) if isinstance(v, Literal) else env.get(v)
         for equation, results in zip(jaxpr.eqns, wanted, strict=True):
             if not any(results):
                 continue
-            operands = [
-                Value.of_same(np.asarray(v.val, v.aval.dtype))
-                if isinstance(v, Literal)
-                else env.get(v)
-                for v in equation.invars
-            ]
+            operands = [read(v) for v in equation.invars]
             outputs = self.equation(equation, operands, results, is_main)
-            for v, value in zip(equation.outvars, outputs, strict=True):
-                if value is not None and not isinstance(v, DropVar):
-                    env[v] = value
-        read = lambda v: (
-            Value.of_same(np.asarray(v.val, v.aval.dtype))
-            if isinstance(v, Literal)
-            else env[v]
-        )
+            pairs = zip(equation.outvars, outputs, strict=True)
+            env |= {v: value for v, value in pairs if not isinstance(v, DropVar)}
         pairs = zip(jaxpr.outvars, needed, strict=True)
         return [read(v) if is_needed else None for v, is_needed in pairs]
 
@@ -120,18 +110,23 @@ class Interpreter:
         present = [value for value in operands if value is not None]
         if all(value.is_same for value in present):
             return self._same(equation, operands)
-        if equation.primitive.name == "while" and is_main and self.main is not None:
+        name = equation.primitive.name
+        if name == "while" and is_main and self.main is not None:
             return self.main(self, equation, list(operands), results)
-        if equation.primitive.name == "while":
+        if name == "while":
             return run_loop(self, While(equation.params, list(operands), results))
-        if equation.primitive.name == "cond":
+        if name == "cond":
             return choose_branch(self, equation, operands, results)
-        found = None
-        if equation.primitive.name == "scan":
-            found = write_out(self, equation, operands)
-        elif _all_small(present, equation):
-            found = self._small(equation, operands)
+        found = self._by_entries(equation, operands, present)
         return self._large(equation, operands) if found is None else found
+
+    def _by_entries(
+        self, equation: Any, operands: Sequence[Value], present: Sequence[Value]
+    ) -> Sequence[Value | None] | None:
+        """What is computed entry by entry, if it can be."""
+        if equation.primitive.name == "scan":
+            return write_out(self, equation, operands)
+        return self._small(equation, operands) if _all_small(present, equation) else None
 
     def _large(self, equation: Any, operands: Sequence[Value]) -> Sequence[Value | None]:
         """What is not computed entry by entry."""
@@ -268,6 +263,10 @@ def _wanted(jaxpr: Any, needed: Sequence[bool]) -> list[list[bool]]:
         pairs = zip(equation.invars, operands, strict=True)
         live |= {v for v, is_used in pairs if is_used and not isinstance(v, Literal)}
     return list(reversed(wanted))
+
+
+def _literal(literal: Any) -> Value:
+    return Value.of_same(np.asarray(literal.val, literal.aval.dtype))
 
 
 def _as_array(const: Any) -> Any:

@@ -286,7 +286,8 @@ def _read_request(
     check_memory(size, outputs, int(options["max_steps"]), options["dense"])
     rtol, atol = read_tolerances(*tolerances, time_dtype(one.x))
     stop_norm, condition = read_stop(stop)
-    is_zero = known(start) is not None and float(known(start)) == 0
+    value = known(start)
+    is_zero = value is not None and float(value) == 0
     numbers = Numbers(None if is_zero else start, end, output_times, rtol, atol, stop_norm)
     numbers = Numbers(*map(_as_input, numbers))
     choices = Choices(outputs, reduce, condition, names, tuple(sorted(options.items())))
@@ -313,7 +314,8 @@ def _shapes(case: Callable[..., Any], arrays: list[Any], names: tuple[str, ...])
 
     first = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), arrays)
     closed, shapes = jax.make_jaxpr(start, return_shape=True)(first)
-    return Member(*join(shapes, found["rest"]), found["moves"], closed.consts)
+    system, x = join(shapes, found["rest"])
+    return Member(system, x, found["moves"], closed.consts)
 
 
 def _read_devices(devices: Sequence[Any] | None) -> list[Any]:
@@ -417,7 +419,7 @@ def _collect(parts: Iterator[tuple[np.ndarray, Block]], count: int, throw: bool)
 def _failures(result: Result, members: np.ndarray) -> list[tuple[int, str]]:
     """The members that failed, and why."""
     failed = np.flatnonzero(np.asarray(result.code) > Status.STOPPED)
-    some = Result(*(np.asarray(a)[failed] for a in (result.code, result.t, result.step)))
+    some: Any = jax.tree.map(lambda leaf: np.asarray(leaf)[failed], result)
     return list(zip(members[failed].tolist(), some.reasons, strict=True))
 
 
