@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.checks import known
+from dynsys.checks import is_concrete, known
 from dynsys.result import Result
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import Position, combine, norm
@@ -215,7 +215,7 @@ class Trajectory(eqx.Module):
         """A member of a batch of trajectories, or some of them.
 
         Args:
-            index: The number of a member, or an array of such numbers.
+            index: The number of a member, an array of such numbers, or a slice.
 
         Raises:
             IndexError: This is one trajectory, not a batch, or there is no such member.
@@ -225,9 +225,10 @@ class Trajectory(eqx.Module):
                 "This is one trajectory, not a batch of them. Its outputs are in `x` and "
                 "`v`, with the times as their first axis."
             )
-        number, count = known(index), self.t.shape[0]
-        if number is not None and not (-count <= number).all() & (number < count).all():
-            raise IndexError(f"There are {count} members, so there is no {index}.")
+        if not isinstance(index, slice) and is_concrete(index):
+            index, count = np.asarray(index), self.t.shape[0]
+            if ((index < -count) | (index >= count)).any():
+                raise IndexError(f"There are {count} members, so there is no {index}.")
         pick = lambda leaf: (
             leaf[index] if isinstance(leaf, jax.Array | np.ndarray) else leaf
         )

@@ -50,7 +50,11 @@ def long_branch(x):
 
 def collatz(x, n):
     go = lambda s: (s[0] < 50) & (s[2] < 30)
-    step = lambda s: (jnp.where(s[0] % 2 == 0, s[0] // 2, 3 * s[0] + 1), s[1] * 0.9, s[2] + 1)
+    step = lambda s: (
+        jnp.where(s[0] % 2 == 0, s[0] // 2, 3 * s[0] + 1),
+        s[1] * 0.9,
+        s[2] + 1,
+    )
     return lax.while_loop(go, step, (jnp.abs(n) + 1, x, 0))
 
 
@@ -69,13 +73,22 @@ def ledger(x, n):
 
 
 CASES = {
-    "arithmetic": lambda x, n: (x**3 - x / (2 + x**2), jnp.where(x > 0, x, -x) + n.astype(float)),
-    "functions": lambda x, n: jnp.exp(-(x**2)) * jnp.sin(x) + jnp.logaddexp(x, n.astype(float) / 2),
+    "arithmetic": lambda x, n: (
+        x**3 - x / (2 + x**2),
+        jnp.where(x > 0, x, -x) + n.astype(float),
+    ),
+    "functions": lambda x, n: (
+        jnp.exp(-(x**2)) * jnp.sin(x) + jnp.logaddexp(x, n.astype(float) / 2)
+    ),
     "tests": lambda x, n: (x > 0) & (n % 2 == 0) | ~jnp.isfinite(1 / x),
     "whole numbers": lambda x, n: (n // 3, n % 4, n << 2, n >> 1, jnp.clip(n, -2, 2)),
     "moves": lambda x, n: (x[::-1], x.reshape(2, 2).T, jnp.pad(x, (1, 2)), x[1:3], x[-1]),
     "interior padding": lambda x, n: lax.pad(x, 7.0, [(-1, 2, 1)]),
-    "joins": lambda x, n: (jnp.concatenate([x, x[:1]]), jnp.stack([x, 2 * x]), jnp.split(x, 2)),
+    "joins": lambda x, n: (
+        jnp.concatenate([x, x[:1]]),
+        jnp.stack([x, 2 * x]),
+        jnp.split(x, 2),
+    ),
     "known index": lambda x, n: (x[jnp.array([2, 0])], x.at[1].set(3.0), x.at[1].add(x[0])),
     "index": lambda x, n: x[n % 4],
     "index out of range": lambda x, n: x.at[n].get(mode="fill"),
@@ -96,7 +109,9 @@ CASES = {
     "places of what is not a number": lambda x, n: jnp.argmax(jnp.where(x > 1, jnp.nan, x)),
     "place of the first": lambda x, n: jnp.argmax(x > 0),
     "products": lambda x, n: (x @ x, x.reshape(2, 2) @ x.reshape(2, 2), jnp.outer(x, x)),
-    "batched product": lambda x, n: jnp.einsum("bij,bj->bi", x.reshape(2, 2, 1), x[:2, None]),
+    "batched product": lambda x, n: jnp.einsum(
+        "bij,bj->bi", x.reshape(2, 2, 1), x[:2, None]
+    ),
     "types": lambda x, n: (x.astype(jnp.float32), n.astype(float), (x > 0).astype(int)),
     "short branch": lambda x, n: lax.cond(n > 0, lambda: x, lambda: 2 * x),
     "long branch": lambda x, n: lax.cond(n > 0, long_branch, lambda x: 2 * x, x),
@@ -129,7 +144,9 @@ CASES = {
 def test_results_are_those_of_each_member_alone(name):
     function = CASES[name]
     outputs, varies = together(function, NUMBERS, WHOLE)
-    for ours, theirs, v in zip(outputs, alone(function, NUMBERS, WHOLE), varies, strict=True):
+    for ours, theirs, v in zip(
+        outputs, alone(function, NUMBERS, WHOLE), varies, strict=True
+    ):
         wide = ours if v else jnp.broadcast_to(ours, theirs.shape)
         assert wide.dtype == theirs.dtype
         np.testing.assert_allclose(wide, theirs, rtol=1e-12, atol=1e-12)
@@ -148,7 +165,11 @@ def walk(x, length):
     """A main loop of as many steps as are asked for, and something before and after it."""
 
     def loop(y):
-        step = lambda s: (s[0] + 1, jnp.sin(s[1]) + s[0].astype(float) * y, s[2].at[s[0]].set(s[1][0]))
+        step = lambda s: (
+            s[0] + 1,
+            jnp.sin(s[1]) + s[0].astype(float) * y,
+            s[2].at[s[0]].set(s[1][0]),
+        )
         return lax.while_loop(lambda s: s[0] < length, step, (0, y, jnp.zeros(40)))
 
     count, end, log = main_loop(loop, 2 * x)

@@ -1,4 +1,8 @@
-"""The compiled part of an ensemble: one block of members on each device."""
+"""The compiled part of an ensemble: a block of members, on one device.
+
+Devices share nothing but the queue of blocks. One program for all of them would have to be
+another program than that for one, and what the compiler makes of it rounds in another way.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,8 +10,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
-from jax.sharding import PartitionSpec as P
 
 from dynsys.cached_call import Fixed, cached_call, join, split
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
@@ -21,23 +23,19 @@ LARGEST_KERNEL = 2**22
 COPIED = 2**26
 """Bytes of what is the same for all members up to which each is given a copy."""
 
-AXIS = "members"
-
 
 class Layout(NamedTuple):
     """How the members of an ensemble are laid out.
 
     Args:
-        lanes: Members that a device computes side by side.
-        block: Members that it is given at once; those that wait take the place of those
-            that are done.
-        mesh: The devices, if they are several.
-        is_cpu: Whether the devices are processors.
+        lanes: Members that a program computes side by side.
+        block: Members that it is given; those that wait take the place of those that are
+            done.
+        is_cpu: Whether it runs on a processor.
     """
 
     lanes: int
     block: int
-    mesh: Mesh | None
     is_cpu: bool
 
 
@@ -56,13 +54,9 @@ class Block(NamedTuple):
     varies: tuple[bool, ...]
     rest: Fixed
 
-    def on_host(self, places: np.ndarray) -> "Block":
-        """Some of its members, in the memory of the process.
-
-        Args:
-            places: Where they are in the block.
-        """
-        varying = [np.asarray(leaf)[places] for leaf in self.varying]
+    def on_host(self, count: int) -> "Block":
+        """Its first members, in the memory of the process."""
+        varying = [np.asarray(leaf)[:count] for leaf in self.varying]
         return self._replace(varying=varying, same=[np.asarray(a) for a in self.same])
 
     def value(self, count: int) -> Any:
@@ -84,7 +78,7 @@ def compute_block(
     one: Any,
     fixed: tuple[Choices, Layout],
 ) -> Block:
-    """The results of a block of members on each device.
+    """The results of a block of members.
 
     Args:
         case: What to simulate at a point.
@@ -96,45 +90,30 @@ def compute_block(
     choices, layout = fixed
     found: dict[str, Any] = {}
 
-    def on_device(shared: Any, points: list[Any], one: Any) -> dict[str, list[Any]]:
-        arrays, rest = split(shared)
-        leaves, structure = jax.tree.flatten(points)
+    shared, rest = split((case, numbers))
+    leaves, structure = jax.tree.flatten(points)
 
-        def on_leaves(arrays: list[Any], leaves: list[Any]) -> list[Any]:
-            case, numbers = join(arrays, rest)
-            point = structure.unflatten(leaves)
-            named = dict(zip(choices.names, point, strict=True))
-            outputs, found["rest"] = split(member(case, numbers, choices, named))
-            return outputs
+    def on_leaves(arrays: list[Any], leaves: list[Any]) -> list[Any]:
+        case, numbers = join(arrays, rest)
+        point = structure.unflatten(leaves)
+        named = dict(zip(choices.names, point, strict=True))
+        outputs, found["rest"] = split(member(case, numbers, choices, named))
+        return outputs
 
-        first = [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in leaves]
-        outputs, varies = side_by_side(
-            jax.make_jaxpr(on_leaves)(arrays, first),
-            arrays,
-            leaves,
-            lanes=layout.lanes,
-            main=MAIN_LOOP,
-            one=one if layout.is_cpu else None,
-            wrap=lambda run, arrays: as_one_kernel(run, *arrays, largest=LARGEST_KERNEL),
-        )
-        found["varies"] = tuple(varies)
-        pairs = list(zip(outputs, varies, strict=True))
-        return {
-            "varying": [output for output, v in pairs if v],
-            "same": [output for output, v in pairs if not v],
-        }
-
-    run: Any = on_device
-    if layout.mesh is not None:
-        run = jax.shard_map(
-            on_device,
-            mesh=layout.mesh,
-            in_specs=(P(), P(AXIS), P()),
-            out_specs={"varying": P(AXIS), "same": P()},
-            check_vma=False,
-        )
-    outputs = run((case, numbers), points, one)
-    return Block(**outputs, **found)
+    first = [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in leaves]
+    outputs, varies = side_by_side(
+        jax.make_jaxpr(on_leaves)(shared, first),
+        shared,
+        leaves,
+        lanes=layout.lanes,
+        main=MAIN_LOOP,
+        one=one if layout.is_cpu else None,
+        wrap=lambda run, arrays: as_one_kernel(run, *arrays, largest=LARGEST_KERNEL),
+    )
+    pairs = list(zip(outputs, varies, strict=True))
+    varying = [output for output, v in pairs if v]
+    same = [output for output, v in pairs if not v]
+    return Block(varying, same, tuple(varies), found["rest"])
 
 
 on_processors = cached_call(compute_block, xla_cpu_prefer_vector_width=512)

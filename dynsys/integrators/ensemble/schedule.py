@@ -3,7 +3,8 @@
 import concurrent.futures
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+import queue
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -43,38 +44,54 @@ def members_of_block(count: int, lanes: int) -> int:
     return lanes * turns
 
 
-def threads_for(devices: Sequence[Any]) -> int:
-    """Calls that run at the same time: as many as keep all processors busy.
+def slots_of(devices: Sequence[Any]) -> list[Any]:
+    """The devices, each as often as it is given a block at the same time.
 
-    A program for lanes keeps one processor busy, and runs on the devices of a call at once.
-    On an accelerator a second call is prepared while the first runs.
+    A program for lanes keeps one processor busy. On an accelerator a second one is prepared
+    while the first runs.
     """
-    if devices[0].platform != "cpu":
-        return 2
-    return max(len(os.sched_getaffinity(0)) // len(devices), 1)
+    times = 2
+    if devices[0].platform == "cpu":
+        times = max(len(os.sched_getaffinity(0)) // len(devices), 1)
+    return [device for _ in range(times) for device in devices]
 
 
 def in_any_order(
-    calls: Sequence[Callable[[], Any]], threads: int, *, compiled: bool
+    calls: Sequence[Callable[[Any], Any]], devices: Sequence[Any], *, compiled: bool
 ) -> Iterator[Any]:
     """The results of calls as they come.
 
     Args:
-        calls: The calls.
-        threads: How many are made at the same time.
-        compiled: Whether there is a program for them. Otherwise the first is made alone,
-            since it compiles what the others use.
+        calls: The calls, each of a device.
+        devices: The devices.
+        compiled: Whether there are programs for them. Otherwise each device is first given
+            one call alone, which compiles what the others use.
     """
     waiting = iter(calls)
-    if not compiled or threads == 1:
-        for call in itertools.islice(waiting, 1 if threads > 1 else None):
-            yield call()
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+    if not compiled:
+        yield from _share(itertools.islice(waiting, len(devices)), list(devices))
+    yield from _share(waiting, slots_of(devices))
+
+
+def _share(calls: Iterable[Callable[[Any], Any]], slots: list[Any]) -> Iterator[Any]:
+    """The results of calls, one at a time in each slot."""
+    free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for slot in slots:
+        free.put(slot)
+
+    def run(call: Callable[[Any], Any]) -> Any:
+        slot = free.get()
+        try:
+            return call(slot)
+        finally:
+            free.put(slot)
+
+    with concurrent.futures.ThreadPoolExecutor(len(slots)) as pool:
         running: set[Any] = set()
         try:
-            for call in waiting:
-                running.add(pool.submit(call))
-                if len(running) > threads:
+            for call in calls:
+                running.add(pool.submit(run, call))
+                if len(running) > len(slots):
                     yield from _done(running)
             while running:
                 yield from _done(running)

@@ -9,13 +9,11 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
 
 from dynsys.cached_call import join, split
 from dynsys.checks import is_concrete, known
 from dynsys.integrators.ensemble.member import Choices, Numbers, member, start_of_member
 from dynsys.integrators.ensemble.program import (
-    AXIS,
     Block,
     Layout,
     on_accelerators,
@@ -26,7 +24,6 @@ from dynsys.integrators.ensemble.schedule import (
     everywhere,
     in_any_order,
     members_of_block,
-    threads_for,
 )
 from dynsys.integrators.request import (
     check_counts,
@@ -339,8 +336,7 @@ def _read_width(width: Any) -> int | None:
 def _layout(places: list[Any], count: int, size: int, width: int | None) -> Layout:
     is_cpu = places[0].platform == "cpu"
     lanes = default_lanes(size, is_cpu) if width is None else width
-    mesh = Mesh(np.asarray(places), (AXIS,)) if len(places) > 1 else None
-    return Layout(lanes, members_of_block(count, lanes), mesh, is_cpu)
+    return Layout(lanes, members_of_block(count, lanes), is_cpu)
 
 
 def _parts(
@@ -354,31 +350,29 @@ def _parts(
 ) -> Iterator[tuple[np.ndarray, Block]]:
     """The members of this process, as they are done."""
     layout = fixed[1]
-    at_once = layout.block * len(devices)
-    mine = range(jax.process_index(), -(-count // at_once), jax.process_count())
+    size = layout.block
+    mine = range(jax.process_index(), -(-count // size), jax.process_count())
     host = jax.tree.map(np.asarray, arrays)
     compute = on_processors if layout.is_cpu else on_accelerators
 
-    def call(number: int) -> Callable[[], tuple[np.ndarray, Block]]:
-        def run() -> tuple[np.ndarray, Block]:
-            members = np.arange(number * at_once, min((number + 1) * at_once, count))
-            # Members that are given out together are far apart on each device.
-            order = np.resize(members, at_once).reshape(layout.block, -1).T.reshape(-1)
-            points: Any = jax.tree.map(lambda leaf: leaf[order], host)
-            if layout.mesh is None:
-                points = jax.device_put(points, devices[0])
+    def call(number: int) -> Callable[[Any], tuple[np.ndarray, Block]]:
+        members = np.arange(number * size, min((number + 1) * size, count))
+
+        def run(device: Any) -> tuple[np.ndarray, Block]:
+            # The last block is filled up with members that are in it already.
+            filled = np.resize(members, size)
+            points = jax.device_put(jax.tree.map(lambda a: a[filled], host), device)
             block: Block = compute(case, numbers, points, np.asarray(1.0), fixed)
-            _, places = np.unique(order, return_index=True)
-            return members, block.on_host(places)
+            return members, block.on_host(len(members))
 
         return run
 
-    done = 0
-    calls = [call(number) for number in mine]
     shapes = tuple((leaf.shape[1:], leaf.dtype.str) for leaf in jax.tree.leaves(host))
-    program = (split((case, numbers, fixed))[1], shapes, jax.tree.structure(host))
-    is_known = program in _COMPILED
-    for members, block in in_any_order(calls, threads_for(devices), compiled=is_known):
+    rest = split((case, numbers, fixed))[1]
+    program = (rest, shapes, jax.tree.structure(host), tuple(devices))
+    calls = [call(number) for number in mine]
+    done = 0
+    for members, block in in_any_order(calls, devices, compiled=program in _COMPILED):
         _COMPILED.add(program)
         done += len(members)
         if progress:

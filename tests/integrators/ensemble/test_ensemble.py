@@ -1,5 +1,7 @@
 """Many trajectories at once are the trajectories one by one."""
 
+import importlib
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,6 @@ import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.integrators.ensemble import schedule
 from tests.integrators.ensemble.points import (
     DAMPINGS,
     STARTS,
@@ -75,9 +76,8 @@ def test_order_number_and_neighbours_change_no_bit(whole):
 
 
 def test_lanes_that_are_filled_again_change_no_bit(whole, monkeypatch):
-    monkeypatch.setattr(schedule, "TURNS", 4)
-    name = "dynsys.integrators.ensemble.simulate_ensemble.members_of_block"
-    monkeypatch.setattr(name, lambda count, lanes: 4 * lanes)
+    module = importlib.import_module("dynsys.integrators.ensemble.simulate_ensemble")
+    monkeypatch.setattr(module, "members_of_block", lambda count, lanes: 4 * lanes)
     assert digest(in_valley(x0=STARTS, alpha=DAMPINGS)) == digest(whole)
 
 
@@ -104,8 +104,9 @@ def test_a_failed_member_is_named_and_the_others_are_untouched():
         batch = ds.simulate_ensemble(case, x0=starts, t1=1.0, times=3)
     np.testing.assert_array_equal(batch.result.ok, [True, False, True, True])
     assert np.isnan(batch.x[1, -1])
-    exact = starts / np.sqrt(1 - 8 * starts**2)
-    np.testing.assert_allclose(batch.x[[0, 2], -1], exact[[0, 2]], rtol=1e-4)
+    sound = np.array([0, 2, 3])
+    exact = 1 / np.sqrt(starts[sound] ** -2 - 8)
+    np.testing.assert_allclose(batch.x[sound, -1], exact, rtol=1e-4)
     with pytest.raises(ds.SimulationError, match="member 1"):
         ds.simulate_ensemble(case, x0=starts, t1=1.0, times=3, throw=True)
     parts = ds.simulate_ensemble(case, x0=starts, t1=1.0, times=3, stream=True)
@@ -151,12 +152,6 @@ def test_other_numbers_and_other_data_need_no_new_program():
     def make(loss, x0):
         return ds.DIN(loss, 1.0, 0.1), x0
 
-    run = lambda scale, **options: ds.simulate_ensemble(
-        jax.tree_util.Partial(make, Bowl(jnp.asarray(scale), calls)),
-        x0=np.ones((16, 2)),
-        reduce=lambda trajectory: trajectory.x[-1],
-        **options,
-    )
     keep = lambda trajectory: trajectory.x[-1]
     first = ds.simulate_ensemble(
         jax.tree_util.Partial(make, Bowl(jnp.asarray(1.0), calls)),
@@ -176,7 +171,6 @@ def test_other_numbers_and_other_data_need_no_new_program():
     assert not np.allclose(first, second)
     one = ds.simulate(*make(Bowl(jnp.asarray(2.0), []), np.full(2, 0.5)), t1=2.0, rtol=1e-8)
     np.testing.assert_allclose(second[3], one.x[-1], rtol=1e-9)
-    del run
 
 
 def test_data_that_all_members_share_is_not_copied():
