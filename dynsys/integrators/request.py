@@ -246,19 +246,33 @@ def check_counts(max_steps: Any, max_events: Any) -> None:
             raise ValueError(f"`{name}` must be at least {least}, but is {value}.")
 
 
-def check_memory(coordinates: int, count: int, max_steps: int, dense: bool) -> None:
-    """Refuse outputs that would not fit into memory."""
-    size = 8 * coordinates
+def check_memory(
+    coordinates: int, count: int, max_steps: int, dense: bool, members: int = 1
+) -> None:
+    """Refuse outputs that would not fit into memory.
+
+    Args:
+        coordinates: Coordinates of a state.
+        count: Number of outputs.
+        max_steps: Largest number of steps.
+        dense: Whether every step is kept.
+        members: Number of trajectories that are kept at once.
+    """
+    size = 8 * coordinates * members
+    of, fewer = "this state", ""
+    if members > 1:
+        of = f"{members:,} members"
+        fewer = ", keep less of each with `reduce`, or take them one by one: `stream=True`"
     outputs = 3 * size * count
     if outputs > LARGEST_OUTPUT:
         raise ValueError(
-            f"{count} outputs of this state take {outputs / 2**30:.3g} GiB, more than "
-            f"{LARGEST_OUTPUT / 2**30:.3g}. Ask for fewer `times`."
+            f"{count} outputs of {of} take {outputs / 2**30:.3g} GiB, more than "
+            f"{LARGEST_OUTPUT / 2**30:.3g}. Ask for fewer `times`{fewer}."
         )
     stored = 6 * size * max_steps if dense else 0
     if stored > LARGEST_OUTPUT:
         raise ValueError(
-            f"The dense output of {max_steps} steps of this state takes about "
+            f"The dense output of {max_steps} steps of {of} takes about "
             f"{stored / 2**30:.3g} GiB, more than {LARGEST_OUTPUT / 2**30:.3g}. Lower "
             f"`max_steps`, or ask for `times` instead of `dense=True`."
         )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from dynsys.integrators.objective_check import NOT_TRACEABLE
 from dynsys.integrators.request import check_system
 from dynsys.integrators.simulate import simulate
 from dynsys.systems.system import AbstractSystem
@@ -52,9 +53,16 @@ def start_of_member(
     """System, position and velocity of a member.
 
     Raises:
-        TypeError: The case does not return a system and a position.
+        TypeError: The case does not return a system and a position, does not take these
+            parameters, or cannot be traced.
     """
-    made = case(**point)
+    try:
+        made = case(**point)
+    except NOT_TRACEABLE as error:
+        raise TypeError(
+            "`case` cannot be traced by JAX. Write it with jax.numpy instead of numpy or "
+            "math, and with jnp.where instead of `if` on the values of a point."
+        ) from error
     if type(made) is not tuple or len(made) not in (2, 3):
         raise TypeError(
             f"`case` must return (system, x0) or (system, x0, v0), but returned {made!r}."

@@ -206,6 +206,8 @@ def simulate_ensemble(
         return _inside_a_program(case, numbers, arrays, choices, width)
     places = _read_devices(devices)
     layout = _layout(places, count, request.size, _read_width(width))
+    kept = count if reduce is None and not stream else min(layout.block, count)
+    check_memory(request.size, choices.outputs, int(max_steps), dense, kept)
     parts = _parts(case, numbers, arrays, (choices, layout), places, count, progress)
     return _chunks(parts, count) if stream else _collect(parts, count, throw)
 
@@ -280,7 +282,6 @@ def _read_request(
     size = dimension(one.x) * len(one.system.state_type._fields)
     start, end, _ = read_interval(one.system, *interval, one.moves)
     output_times, outputs = read_times(times, *interval)
-    check_memory(size, outputs, int(options["max_steps"]), options["dense"])
     rtol, atol = read_tolerances(*tolerances, time_dtype(one.x))
     stop_norm, condition = read_stop(stop)
     value = known(start)
