@@ -109,30 +109,17 @@ def _done(running: set[Any]) -> Iterator[Any]:
         yield future.result()
 
 
-def everywhere(rows: list[np.ndarray], members: np.ndarray, count: int) -> list[np.ndarray]:
+def everywhere(rows: list[np.ndarray], mine: np.ndarray) -> list[np.ndarray]:
     """Rows of all members, of those that each process has computed.
 
     Args:
-        rows: The rows of this process, one array a leaf.
-        members: Which members they are of.
-        count: Number of all members.
+        rows: One array a leaf, with a row a member.
+        mine: Which of them this process has computed.
     """
     if jax.process_count() == 1:
-        return [_placed(leaf, members, count) for leaf in rows]
-    from jax.experimental import multihost_utils
+        return rows
+    from jax.experimental.multihost_utils import process_allgather
 
-    gather = multihost_utils.process_allgather
-    most = int(np.max(gather(np.asarray(len(members)))))
-    fill = lambda array, with_what: np.concatenate(
-        [array, np.full((most - len(array), *array.shape[1:]), with_what, array.dtype)]
-    )
-    where = gather(fill(members, count)).reshape(-1)
-    wide = [gather(fill(leaf, 0)).reshape(-1, *leaf.shape[1:]) for leaf in rows]
-    is_real = where < count
-    return [_placed(leaf[is_real], where[is_real], count) for leaf in wide]
-
-
-def _placed(rows: np.ndarray, members: np.ndarray, count: int) -> np.ndarray:
-    placed = np.empty((count, *rows.shape[1:]), rows.dtype)
-    placed[members] = rows
-    return placed
+    owner = np.argmax(process_allgather(mine), axis=0)
+    number = np.arange(len(mine))
+    return [np.asarray(process_allgather(leaf))[owner, number] for leaf in rows]

@@ -1,0 +1,177 @@
+"""What a call of `simulate_ensemble` asks for, checked before anything is computed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from dynsys.cached_call import join, split
+from dynsys.checks import known
+from dynsys.integrators.ensemble.member import Choices, Numbers, start_of_member
+from dynsys.integrators.request import (
+    check_counts,
+    check_inclusion,
+    check_solver,
+    read_interval,
+    read_stop,
+    read_times,
+    read_tolerances,
+)
+from dynsys.trees import as_position, dimension, time_dtype
+
+
+class Request(NamedTuple):
+    """What all members share.
+
+    Args:
+        numbers: Numbers, which may change without a new program.
+        choices: What is fixed.
+        size: Coordinates of a state.
+        closed_over: What `case` closes over.
+    """
+
+    numbers: Numbers
+    choices: Choices
+    size: int
+    closed_over: Any
+
+
+class Member(NamedTuple):
+    """What is known of a member before anything is computed.
+
+    Args:
+        system: Its system, with shapes for arrays.
+        x: Shapes of its position.
+        moves: Whether it is given a velocity to start with.
+        closed_over: What `case` closes over.
+    """
+
+    system: Any
+    x: Any
+    moves: bool
+    closed_over: Any
+
+
+def read_points(
+    batch: Mapping[str, Any] | None, batched: Mapping[str, Any]
+) -> tuple[dict[str, Any], int]:
+    """The points by parameter, and their number."""
+    both = sorted(set(batch or {}) & set(batched))
+    if both:
+        raise ValueError(f"{both} are given in `batch` and as keywords. Give them once.")
+    given = {**(batch or {}), **batched}
+    if not given:
+        raise ValueError(
+            "There are no points. Pass arrays for the parameters of `case` as keywords, "
+            "all with the same first axis, such as `x0=starts` for `case = lambda x0: ...`."
+        )
+    points = {name: _read_array(name, value) for name, value in given.items()}
+    lengths = {
+        name: {leaf.shape[0] for leaf in jax.tree.leaves(value)}
+        for name, value in points.items()
+    }
+    if len(set.union(*lengths.values())) != 1:
+        shown = {name: sorted(length) for name, length in lengths.items()}
+        raise ValueError(
+            f"The points must have the same first axis, one entry a member, but its "
+            f"lengths are {shown}."
+        )
+    (count,) = set.union(*lengths.values())
+    if count == 0:
+        raise ValueError("There are no points: the first axis of the arrays is empty.")
+    return points, count
+
+
+def _read_array(name: str, value: Any) -> Any:
+    def read(leaf: Any) -> Any:
+        array = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
+        if array.dtype == object or array.ndim == 0:
+            raise ValueError(
+                f"`{name}` must be an array with one entry a member along its first axis, "
+                f"but a leaf is {leaf!r}. What all members share goes into `case`."
+            )
+        if np.issubdtype(array.dtype, np.integer) or isinstance(array, jax.Array):
+            return array
+        return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
+
+    if type(value) in (list, tuple):
+        return read(np.asarray(value))
+    return jax.tree.map(read, value)
+
+
+def read_request(
+    case: Callable[..., Any],
+    arrays: list[Any],
+    names: tuple[str, ...],
+    interval: tuple[Any, Any],
+    times: Any,
+    tolerances: tuple[Any, Any],
+    stop: Any,
+    reduce: Any,
+    options: dict[str, Any],
+) -> Request:
+    """What all members share, checked."""
+    if not callable(case):
+        raise TypeError(f"`case` must be callable, but is {case!r}.")
+    if reduce is not None and not callable(reduce):
+        raise TypeError(f"`reduce` must be callable, but is {reduce!r}.")
+    check_counts(options["max_steps"], options["max_events"])
+    check_inclusion(options["inclusion"])
+    check_solver(options["solver"])
+    one = _shapes(case, arrays, names)
+    size = dimension(one.x) * len(one.system.state_type._fields)
+    start, end, _ = read_interval(one.system, *interval, one.moves)
+    output_times, outputs = read_times(times, *interval)
+    rtol, atol = read_tolerances(*tolerances, time_dtype(one.x))
+    stop_norm, condition = read_stop(stop)
+    value = known(start)
+    is_zero = value is not None and float(value) == 0
+    numbers = Numbers(None if is_zero else start, end, output_times, rtol, atol, stop_norm)
+    numbers = Numbers(*map(_as_input, numbers))
+    choices = Choices(outputs, reduce, condition, names, tuple(sorted(options.items())))
+    return Request(numbers, choices, size, one.closed_over)
+
+
+def _as_input(number: Any) -> Any:
+    """An array, so that it is no constant of the program."""
+    return number if number is None or hasattr(number, "dtype") else np.asarray(number)
+
+
+def _shapes(case: Callable[..., Any], arrays: list[Any], names: tuple[str, ...]) -> Member:
+    """What is known of a member before anything is computed."""
+    found: dict[str, Any] = {}
+
+    def start(point: list[Any]) -> Any:
+        named = dict(zip(names, point, strict=True))
+        system, x0, v0 = start_of_member(case, named)
+        is_state = isinstance(x0, system.state_type)
+        found["moves"] = is_state or v0 is not None
+        x = system.position(x0) if is_state else as_position("x0", x0)
+        arrays, found["rest"] = split((system, x))
+        return arrays
+
+    first = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), arrays)
+    closed, shapes = jax.make_jaxpr(start, return_shape=True)(first)
+    system, x = join(shapes, found["rest"])
+    return Member(system, x, found["moves"], closed.consts)
+
+
+def read_devices(devices: Sequence[Any] | None) -> list[Any]:
+    """The devices of this process among those that are asked for."""
+    places = list(jax.local_devices() if devices is None else devices)
+    mine = [place for place in places if place in jax.local_devices(backend=place.platform)]
+    if not mine or len({place.platform for place in mine}) > 1:
+        raise ValueError(
+            f"`devices` must hold devices of this process, all of one platform, but is "
+            f"{places}. Pick from `jax.local_devices()`."
+        )
+    return mine
+
+
+def read_width(width: Any) -> int | None:
+    """Members side by side; `None` where it is left to us."""
+    is_number = isinstance(width, int | np.integer) and not isinstance(width, bool)
+    if width is None or (is_number and width >= 8 and width % 8 == 0):
+        return None if width is None else int(width)
+    raise ValueError(f"`width` must be a positive multiple of 8, but is {width!r}.")
