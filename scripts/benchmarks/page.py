@@ -65,9 +65,22 @@ def race_table(same: Sequence[Timing], equal: Sequence[Timing]) -> str:
         "ratio at no larger error",
         "its error",
     ]
-    faster = dict.fromkeys(one.name for one in [*same, *equal] if one.ratio < 1)
-    words = f"Faster than `dynsys` here: {', '.join(faster)}." if faster else ""
-    return "\n\n".join(filter(None, [table(columns, rows), words]))
+    return "\n\n".join(filter(None, [table(columns, rows), _faster([*same, *equal])]))
+
+
+def ensemble_table(timings: Sequence[Timing], members: int) -> str:
+    """Microseconds a trajectory, ratios and errors at the same tolerance."""
+    rows = [
+        [one.name, f"{1e6 * one.seconds / members:.2f}", f"{one.ratio:.2f}", f"{one.error:.1e}"]
+        for one in timings
+    ]
+    whole = table(["contestant", "µs a trajectory", "ratio", "error"], rows)
+    return "\n\n".join(filter(None, [whole, _faster(timings)]))
+
+
+def _faster(timings: Sequence[Timing]) -> str:
+    names = dict.fromkeys(one.name for one in timings if one.ratio < 1)
+    return f"Faster than `dynsys` here: {', '.join(names)}." if names else ""
 
 
 def plain_table(timings: Sequence[Timing]) -> str:

@@ -1,9 +1,9 @@
 """Who computes which members, and when."""
 
+import collections
 import concurrent.futures
 import itertools
 import os
-import queue
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -75,16 +75,15 @@ def in_any_order(
 
 def _share(calls: Iterable[Callable[[Any], Any]], slots: list[Any]) -> Iterator[Any]:
     """The results of calls, one at a time in each slot."""
-    free: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    for slot in slots:
-        free.put(slot)
+    # There are as many threads as slots, so one is always free.
+    free = collections.deque(slots)
 
     def run(call: Callable[[Any], Any]) -> Any:
-        slot = free.get()
+        slot = free.popleft()
         try:
             return call(slot)
         finally:
-            free.put(slot)
+            free.append(slot)
 
     with concurrent.futures.ThreadPoolExecutor(len(slots)) as pool:
         running: set[Any] = set()
