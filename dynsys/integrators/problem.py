@@ -84,7 +84,7 @@ def error_norm(problem: Problem) -> Callable[[State], Time]:
     if dimension(problem.state) <= LARGE:
         return root_mean_square
     controlled = problem.system.controlled
-    shapes = jax.tree.leaves(jax.eval_shape(controlled, problem.state))
+    shapes = jax.tree.leaves(jax.eval_shape(lambda s: controlled(s), problem.state))
     sizes = [shape.size for shape in shapes]
 
     def weighted(tree: State) -> Time:

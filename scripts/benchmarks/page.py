@@ -71,7 +71,12 @@ def race_table(same: Sequence[Timing], equal: Sequence[Timing]) -> str:
 def ensemble_table(timings: Sequence[Timing], members: int) -> str:
     """Microseconds a trajectory, ratios and errors at the same tolerance."""
     rows = [
-        [one.name, f"{1e6 * one.seconds / members:.2f}", f"{one.ratio:.2f}", f"{one.error:.1e}"]
+        [
+            one.name,
+            f"{1e6 * one.seconds / members:.2f}",
+            f"{one.ratio:.2f}",
+            f"{one.error:.1e}",
+        ]
         for one in timings
     ]
     whole = table(["contestant", "µs a trajectory", "ratio", "error"], rows)

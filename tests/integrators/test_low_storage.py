@@ -130,6 +130,14 @@ def test_a_solve_of_a_network_holds_few_copies_of_it_and_no_square_matrix():
     assert largest < 2 * size + 128 * max(SIZES)
 
 
+def test_gradient_flow_of_a_loss_with_data_in_large_dimension():
+    loss = jax.tree_util.Partial(
+        lambda scale, x: 0.5 * jnp.sum(scale * x**2), jnp.ones(3000)
+    )
+    run = ds.simulate(ds.GradientFlow(loss), jnp.ones(3000), t1=1.0, times=2, rtol=1e-7)
+    np.testing.assert_allclose(run.x[-1], np.exp(-1.0), rtol=1e-5)
+
+
 def test_large_states_get_it_and_keep_their_precision():
     parameters, loss = network()
     assert count(parameters) > LARGE
