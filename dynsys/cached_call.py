@@ -28,26 +28,49 @@ class Fixed:
     leaves: tuple[Any, ...]
 
 
-def cached_call(
-    function: Callable[..., Any], **compiler_options: Any
-) -> Callable[..., Any]:
+def cached_call(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, compiled once for all arguments that differ in numbers only.
 
     Args:
         function: A function of pytrees to a pytree.
-        **compiler_options: Options of XLA; then it cannot be part of another program.
     """
-    given = compiler_options or None
-
-    @functools.partial(jax.jit, static_argnums=1, compiler_options=given)
-    def on_arrays(arrays: list[Any], fixed: Fixed) -> tuple[list[Any], Fixed]:
-        return split(function(*join(arrays, fixed)))
+    on_arrays = _on_arrays(function, None)
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
         return join(*on_arrays(*split(args)))
 
     return call
+
+
+def prepared_call(
+    function: Callable[..., Any], **compiler_options: Any
+) -> Callable[..., Callable[..., Any]]:
+    """From arguments to the program for arguments like these, to be called in any thread.
+
+    What decides about a program besides its arguments, such as `jax.enable_x64`, is that of
+    the thread that prepares it. It cannot be a part of another program.
+
+    Args:
+        function: A function of pytrees to a pytree.
+        **compiler_options: Options of XLA.
+    """
+    on_arrays = _on_arrays(function, compiler_options or None)
+
+    def prepare(*args: Any) -> Callable[..., Any]:
+        compiled = on_arrays.lower(*split(args)).compile()
+        return lambda *args: join(*compiled(split(args)[0]))
+
+    return prepare
+
+
+def _on_arrays(function: Callable[..., Any], compiler_options: Any) -> Any:
+    """The function of the arrays among its arguments, and of the rest."""
+
+    def on_arrays(arrays: list[Any], fixed: Fixed) -> tuple[list[Any], Fixed]:
+        return split(function(*join(arrays, fixed)))
+
+    return jax.jit(on_arrays, static_argnums=1, compiler_options=compiler_options)
 
 
 def split(tree: Any) -> tuple[list[Any], Fixed]:

@@ -76,16 +76,19 @@ def measured(problem: Problem, tree: State) -> State:
     tree = problem.system.controlled(tree)
     if dimension(problem.state) <= LARGE:
         return tree
-    return jax.tree.map(root_mean_square, tree)
+    return [root_mean_square(leaf) for leaf in jax.tree.leaves(tree) if leaf.size]
 
 
 def error_norm(problem: Problem) -> Callable[[State], Time]:
     """The root mean square of what is measured, over all coordinates."""
     if dimension(problem.state) <= LARGE:
         return root_mean_square
-    controlled = problem.system.controlled
-    shapes = jax.tree.leaves(jax.eval_shape(lambda s: controlled(s), problem.state))
-    sizes = [shape.size for shape in shapes]
+
+    def controlled(state: State) -> Any:
+        return problem.system.controlled(state)
+
+    shapes = jax.tree.leaves(jax.eval_shape(controlled, problem.state))
+    sizes = [shape.size for shape in shapes if shape.size]
 
     def weighted(tree: State) -> Time:
         parts = zip(jax.tree.leaves(tree), sizes, strict=True)

@@ -52,7 +52,9 @@ CHEAP = frozenset(
 ENTRYWISE = CHEAP | NEVER_REPEATED
 """Primitives that act on each entry alone."""
 
-IDENTITIES = frozenset({"copy", "copy_p", "optimization_barrier", "stop_gradient"})
+IDENTITIES = frozenset(
+    {"copy", "copy_p", "nonbatchable", "optimization_barrier", "stop_gradient"}
+)
 """Primitives that change nothing when no derivative is taken."""
 
 ON_NUMBERS: dict[str, Callable[..., Any]] = {
@@ -149,7 +151,8 @@ def _simplified(name: str, params: Any, refs: Sequence[Ref]) -> Ref | None:
     """What needs no operation."""
     constants = [ref.constant for ref in refs]
     if name in ON_NUMBERS and all(c is not None for c in constants):
-        number = ON_NUMBERS[name](*constants)
+        with np.errstate(all="ignore"):
+            number = ON_NUMBERS[name](*constants)
         return known(np.asarray(number, _result_type(name, constants)), varies=False)
     if name == "select_n" and constants[0] is not None:
         return refs[1 + int(constants[0])]
@@ -269,7 +272,8 @@ def product(writer: Writer, equation: Any, values: Sequence[Value]) -> Value | N
     (left_sum, right_sum), (left_batch, right_batch) = params["dimension_numbers"]
     left, right = values[0], values[1]
     length = int(np.prod([left.shape[i] for i in left_sum], dtype=int))
-    if int(np.prod(out.shape, dtype=int)) * length > LARGEST_PRODUCT or not length:
+    size = int(np.prod(out.shape, dtype=int)) * length
+    if size > LARGEST_PRODUCT or not length or {left.dtype, right.dtype} != {out.dtype}:
         return None
     a = _sorted_axes(left, left_batch, left_sum)
     b = _sorted_axes(right, right_batch, right_sum)

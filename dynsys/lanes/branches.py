@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
+from dynsys.lanes.flow import has_loop, length_of
 from dynsys.lanes.graph import Operation, Ref, fill, known, one_of
 from dynsys.lanes.value import Value, count_of, gather, rebuild, take
 
@@ -27,17 +28,18 @@ def choose_branch(
     region = Region(outer, values, results, [v.aval for v in equation.outvars])
     branches = equation.params["branches"]
     if index.is_same:
-        return region.run(branches, known(index.same, varies=False))
+        everywhere = known(np.asarray(True), varies=False)
+        return region.run(branches, known(index.same, varies=False), everywhere)
     (where,) = index.entries().flat
     chosen: list[Any] = []
     for number, branch in enumerate(branches):
-        if len(branch.jaxpr.eqns) <= SHORT:
+        if length_of(branch.jaxpr) <= SHORT and not has_loop(branch.jaxpr):
             chosen.append(outer.run(branch, values, results))
             continue
         this = known(np.asarray(number, index.dtype), varies=False)
         taken = outer.writer.lax(jax.lax.eq, where, this)
         anywhere = one_of(lambda values: jnp.any(values[0]), [taken])
-        chosen.append(region.run([None, branch], anywhere))
+        chosen.append(region.run([None, branch], anywhere, taken))
     return [
         _selected(outer, where, [branch[k] for branch in chosen]) if is_needed else None
         for k, is_needed in enumerate(results)
@@ -85,8 +87,16 @@ class Region:
     ):
         self.outer, self.values, self.results, self.avals = outer, values, results, avals
 
-    def run(self, branches: Sequence[ClosedJaxpr | None], which: Ref) -> list[Value | None]:
-        """The results of one of some branches; `None` stands for zeros."""
+    def run(
+        self, branches: Sequence[ClosedJaxpr | None], which: Ref, taken: Ref
+    ) -> list[Value | None]:
+        """The results of one of some branches; `None` stands for zeros.
+
+        Args:
+            branches: The branches.
+            which: The one that is computed.
+            taken: The lanes that take it, so that the others hold up no loop in it.
+        """
 
         def make(arrays: list[Any]) -> list[Any]:
             number, *rest = arrays
@@ -94,7 +104,7 @@ class Region:
             return jax.lax.switch(number, [self._branch(b) for b in branches], rest)
 
         inputs = gather(self.values, self.outer.width)
-        operation = Operation(make, [which, *inputs], is_cheap=False)
+        operation = Operation(make, [which, taken, *inputs], is_cheap=False)
         pairs = list(zip(self.avals, self.results, strict=True))
         count = sum(count_of(aval.shape) for aval, is_needed in pairs if is_needed)
         refs = iter([Ref(operation, place) for place in range(count)])
@@ -114,8 +124,11 @@ class Region:
 
         def compute(arrays: list[Any]) -> list[Any]:
             assert branch is not None
-            inner = self.outer.inside()
-            outputs = inner.run(branch, rebuild(self.values, arrays), self.results)
+            taken, *rest = arrays
+            active = fill(taken, width)
+            active = active if self.outer.active is None else active & self.outer.active
+            inner = self.outer.inside(active)
+            outputs = inner.run(branch, rebuild(self.values, rest), self.results)
             refs = [ref for v in outputs if v is not None for ref in v.refs(width)]
             return [fill(array, width) for array in inner.values_of(refs)]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from jax.extend.core import Jaxpr, Literal
 
-from dynsys.equations import called
+from dynsys.equations import called, programs_inside
 
 
 def needed_inputs(jaxpr: Jaxpr, outputs: Sequence[bool]) -> list[bool]:
@@ -57,6 +57,23 @@ def needed_carry(params: Any, results: Sequence[bool]) -> list[bool]:
         if more == carried:
             return carried
         carried = more
+
+
+def length_of(jaxpr: Jaxpr) -> int:
+    """Number of equations, written out: those of loops as often as they are passed."""
+    total = 0
+    for equation in jaxpr.eqns:
+        inner = sum(map(length_of, programs_inside(equation)))
+        total += 1 + inner * int(equation.params.get("length", 1) or 1)
+    return total
+
+
+def has_loop(jaxpr: Jaxpr) -> bool:
+    """Whether a loop of unknown length is in a program, at any depth."""
+    return any(
+        equation.primitive.name == "while" or any(map(has_loop, programs_inside(equation)))
+        for equation in jaxpr.eqns
+    )
 
 
 def varying_outputs(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:

@@ -12,9 +12,12 @@ from dynsys.equations import bind, called
 from dynsys.lanes import arithmetic, indexing, movement
 from dynsys.lanes.branches import choose_branch
 from dynsys.lanes.flow import needed_inputs
-from dynsys.lanes.graph import Operation, Ref, carry_out, known, one_of
+from dynsys.lanes.graph import Operation, Ref, carry_out, fill, known, one_of
 from dynsys.lanes.loops import While, run_loop, write_out
 from dynsys.lanes.value import SMALL, Value
+
+ACROSS_LANES: dict[str, Any] = {"unvmap_any": jnp.any, "unvmap_all": jnp.all}
+"""Primitives of equinox that ask all members of a batch."""
 
 Loop = Callable[["Interpreter", Any, list[Value], list[bool]], list[Value | None]]
 
@@ -107,18 +110,29 @@ class Interpreter:
             return self.run(inner, operands, results, is_main=enters)
         if equation.primitive.name in arithmetic.IDENTITIES:
             return list(operands)
+        name = equation.primitive.name
         present = [value for value in operands if value is not None]
         if all(value.is_same for value in present):
-            return self._same(equation, operands)
-        name = equation.primitive.name
-        if name == "while" and is_main and self.main is not None:
-            return self.main(self, equation, list(operands), results)
+            return self._same(equation, _filled(equation, operands))
+        if name in ACROSS_LANES:
+            return [self._across(ACROSS_LANES[name], equation, present[0])]
         if name == "while":
-            return run_loop(self, While(equation.params, list(operands), results))
+            return self._loop(equation, operands, results, is_main)
         if name == "cond":
             return choose_branch(self, equation, operands, results)
         found = self._by_entries(equation, operands, present)
         return self._large(equation, operands) if found is None else found
+
+    def _loop(
+        self, equation: Any, operands: Sequence[Any], results: list[bool], is_main: bool
+    ) -> Sequence[Value | None]:
+        """A loop of unknown length."""
+        if equation.params["cond_jaxpr"].out_avals[0].shape:
+            # Many loops in one, each with an end of its own.
+            return self._block(equation, _filled(equation, operands))
+        if is_main and self.main is not None:
+            return self.main(self, equation, list(operands), results)
+        return run_loop(self, While(equation.params, list(operands), results))
 
     def _by_entries(
         self, equation: Any, operands: Sequence[Value], present: Sequence[Value]
@@ -127,6 +141,20 @@ class Interpreter:
         if equation.primitive.name == "scan":
             return write_out(self, equation, operands)
         return self._small(equation, operands) if _all_small(present, equation) else None
+
+    def _across(self, fold: Callable[..., Any], equation: Any, value: Value) -> Value:
+        """What is asked of all lanes that are not done."""
+        width, active = self.width, self.active
+
+        def make(arrays: list[Any]) -> list[Any]:
+            wide = fill(arrays[0], width).reshape(width, -1)
+            where = True if active is None else active[:, None]
+            return [fold(wide, where=jnp.broadcast_to(where, wide.shape))]
+
+        operation = Operation(make, [value.block(width)], is_cheap=False)
+        entries = np.empty((), object)
+        entries[()] = Ref(operation, varies=False)
+        return Value.of_entries(entries, equation.outvars[0].aval.dtype)
 
     def _large(self, equation: Any, operands: Sequence[Value]) -> Sequence[Value | None]:
         """What is not computed entry by entry."""
@@ -222,8 +250,9 @@ class Interpreter:
 
 def _part(shape: tuple[int, ...], update: Any, *place: Any) -> list[Any]:
     """The one part that is replaced, moved into the array."""
-    del shape
-    return [(place, update, True)]
+    room = [n - size for n, size in zip(shape, update.shape, strict=True)]
+    inside = [jnp.clip(at, 0, last) for at, last in zip(place, room, strict=True)]
+    return [(inside, update, True)]
 
 
 def _points(shape: tuple[int, ...], indices: Any, updates: Any) -> list[Any]:
@@ -263,6 +292,13 @@ def _wanted(jaxpr: Any, needed: Sequence[bool]) -> list[list[bool]]:
         pairs = zip(equation.invars, operands, strict=True)
         live |= {v for v, is_used in pairs if is_used and not isinstance(v, Literal)}
     return list(reversed(wanted))
+
+
+def _filled(equation: Any, operands: Sequence[Any]) -> list[Value]:
+    """The operands, with zeros for those that nobody needs."""
+    pairs = zip(equation.invars, operands, strict=True)
+    zeros = lambda aval: Value.of_same(np.zeros(aval.shape, aval.dtype))
+    return [zeros(v.aval) if value is None else value for v, value in pairs]
 
 
 def _literal(literal: Any) -> Value:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynsys.lanes.flow import needed_carry, needed_consts, varying_carry
+from dynsys.lanes.flow import length_of, needed_carry, needed_consts, varying_carry
 from dynsys.lanes.graph import Operation, Ref, fill, known, one_of
 from dynsys.lanes.value import SMALL, Value, count_of, gather, rebuild, take
 
@@ -94,14 +94,16 @@ class While:
             ]
         return wide, [jnp.asarray(array) for array in arrays[len(refs) :]]
 
-    def collect(self, operation: Operation, count: int) -> list[Value | None]:
+    def collect(self, operation: Operation, count: int, width: int) -> list[Value | None]:
         """The results of the loop, from those of an operation."""
         refs = iter([Ref(operation, place) for place in range(count)])
         found: list[Value | None] = [None] * len(self.needed)
         for i in self.lanes:
             found[i] = take(refs, self.avals[i])
         for k, i in enumerate(self.same):
-            found[i] = _uniform(Ref(operation, count + k, varies=False), self.avals[i])
+            found[i] = _uniform(
+                Ref(operation, count + k, varies=False), self.avals[i], width
+            )
         pairs = zip(found, self.results, strict=True)
         return [value if is_needed else None for value, is_needed in pairs]
 
@@ -127,7 +129,7 @@ def run_loop(outer: "Interpreter", loop: While) -> list[Value | None]:
             return inner.values_of([ref])[0]
 
         def advance(state: Any, active: Any = None) -> Any:
-            inner = outer.inside(active)
+            inner = outer.inside(active if active is not None else outer.active)
             return loop.advance(inner, consts, *state)
 
         if not loop.runs_vary:
@@ -139,12 +141,15 @@ def run_loop(outer: "Interpreter", loop: While) -> list[Value | None]:
             lanes, _ = advance((lanes, rest), active)
             return fill(running((lanes, rest)), width) & active, lanes
 
-        begin = (fill(running((lanes, rest)), width), lanes)
+        # What a lane that is done would do here might never end.
+        active = fill(running((lanes, rest)), width)
+        active = active if outer.active is None else active & outer.active
+        begin = (active, lanes)
         _, lanes = jax.lax.while_loop(lambda s: jnp.any(s[0]), step, begin)
         return [*lanes, *rest]
 
     operation = Operation(make, [*fixed, *first, *same], is_cheap=False)
-    return loop.collect(operation, len(first))
+    return loop.collect(operation, len(first), width)
 
 
 def write_out(
@@ -154,7 +159,7 @@ def write_out(
     params = equation.params
     body: Any = params["jaxpr"]
     length = params["length"]
-    if length * len(body.jaxpr.eqns) > UNROLLED:
+    if length * length_of(body.jaxpr) > UNROLLED:
         return None
     consts, carried = params["num_consts"], params["num_carry"]
     fixed, carry = operands[:consts], list(operands[consts : consts + carried])
@@ -197,8 +202,11 @@ def keep(active: Any, new: Any, old: Any) -> Any:
     return jnp.where(jnp.broadcast_to(mask, new.shape), new, old)
 
 
-def _uniform(ref: Ref, aval: Any) -> Value:
+def _uniform(ref: Ref, aval: Any, width: int) -> Value:
     """An array that is the same in all lanes, although it is computed with them."""
+    if count_of(aval.shape) == 1 and aval.shape:
+        wide = lambda values: jnp.broadcast_to(values[0], (width, *aval.shape))
+        return Value.of_block(one_of(wide, [ref]), aval.shape, aval.dtype)
     entries = np.empty(aval.shape, object)
     for index in np.ndindex(aval.shape):
         entries[index] = one_of(lambda values, index=index: values[0][index], [ref])

@@ -52,7 +52,7 @@ class Refill:
             return [array[place] for array in out]
 
         operation = Operation(make, [*fixed, *first], is_cheap=False)
-        return loop.collect(operation, len(first))
+        return loop.collect(operation, len(first), members)
 
     def _run(
         self, loop: While, with_fixed: Any, count: int, one: Any, store: Sequence[Any]

@@ -34,7 +34,10 @@ def together(function, *points, one=1.0, lanes=LANES, shared=()):
 
 
 def alone(function, *points):
-    return jax.tree.leaves(jax.vmap(function)(*points))
+    """One member after the other; a batch would run loops that a member does not."""
+    compiled = jax.jit(lambda *member: jax.tree.leaves(function(*member)))
+    rows = [compiled(*member) for member in zip(*points, strict=True)]
+    return [jnp.stack(column) for column in zip(*rows, strict=True)]
 
 
 NUMBERS = jax.random.normal(jax.random.key(1), (MEMBERS, 4))
@@ -63,6 +66,35 @@ def counted(x, n):
     step = lambda s: (s[0] + 1, s[1] * 0.5 + n.astype(float), s[2] * 2.0, jnp.roll(s[3], 1))
     begin = (0, x, 1.0, jnp.arange(40.0))
     return lax.while_loop(lambda s: s[0] < 5, step, begin)
+
+
+def root(a):
+    """By Newton's method, which never ends where the argument is not a number."""
+    step = lambda y: y - (y**3 + y - a) / (3 * y**2 + 1)
+    return lax.while_loop(lambda y: ~(jnp.abs(y**3 + y - a) < 1e-10), step, a / (1 + a * a))
+
+
+def halvings(a):
+    step = lambda s: (s[0] * 0.5, s[1] + 1)
+    return lax.while_loop(lambda s: s[0] > 1e-3, step, (jnp.abs(a), 0))[1]
+
+
+def unneeded(x, n):
+    """An inner loop that is the same for all, with a result that nobody needs."""
+
+    def body(state):
+        k, y, w = state
+        step = lambda s: (s[0] + 1, s[1] + 1.0, s[2] * 2.0)
+        z = lax.while_loop(lambda s: s[0] < 3, step, (0, 1.0, w))
+        return k + 1, y * z[1], z[2]
+
+    return lax.while_loop(lambda s: s[0] < 2, body, (0, x, 1.0))[1]
+
+
+def doubled(x, n):
+    """Only where it is positive does the loop end."""
+    grow = lambda a: lax.while_loop(lambda y: y < 10.0, lambda y: y * 1.5, a)
+    return lax.cond(x[0] > 0, grow, lambda a: a, x[0])
 
 
 def ledger(x, n):
@@ -136,6 +168,23 @@ CASES = {
     "derivative of an index": lambda x, n: jax.grad(lambda x: x[0] ** 2 * x[n % 4])(x),
     "inner jit": lambda x, n: jax.jit(lambda x: x + 1)(x),
     "writes into long arrays": ledger,
+    "writes before the start": lambda x, n: lax.dynamic_update_slice(
+        jnp.zeros(50), x, (10 * n - 3,)
+    ),
+    "a loop that some would never leave": doubled,
+    "a mapped loop": lambda x, n: jax.vmap(halvings)(x),
+    "a result that nobody needs": unneeded,
+    "product of a wider type": lambda x, n: jnp.dot(
+        *(2 * [x.astype(jnp.float32)]), preferred_element_type=jnp.float64
+    ),
+    "nested loops of known length": lambda x, n: lax.fori_loop(
+        0, 40, lambda i, c: lax.fori_loop(0, 40, lambda j, c: c + 1e-3 * jnp.sin(c), c), x
+    ),
+    "a large constant loop": lambda x, n: lax.while_loop(
+        lambda s: s[0] < 3,
+        lambda s: (s[0] + 1, s[1] * 0.9, s[2] + s[1][0, :4]),
+        (0, jnp.ones((20, 20)), x),
+    )[1:],
     "nothing": lambda x, n: (x, n),
 }
 
@@ -192,6 +241,23 @@ def test_the_order_of_the_members_changes_no_bit():
     second, _ = together(walk, NUMBERS[order], LENGTHS[order])
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a[order], b)
+
+
+def test_lanes_that_are_done_hold_up_no_inner_loop():
+    def function(x, length):
+        def loop(y):
+            shrink = lambda s: root(s[1]) / jnp.where(s[0] < length, 1.0, 0.0)
+            step = lambda s: (s[0] + 1, shrink(s))
+            return lax.while_loop(lambda s: s[0] < length, step, (0, y))
+
+        return main_loop(loop, x)
+
+    outputs, _ = together(function, NUMBERS[:, 0], LENGTHS % 5)
+    for ours, theirs in zip(
+        outputs, map(function, NUMBERS[:, 0], LENGTHS % 5), strict=False
+    ):
+        del theirs
+        assert np.isfinite(ours).all()
 
 
 def test_a_division_by_the_unknown_one_changes_no_bit():

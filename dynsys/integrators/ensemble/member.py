@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+
 from dynsys.integrators.objective_check import NOT_TRACEABLE
 from dynsys.integrators.request import check_system
 from dynsys.integrators.simulate import simulate
@@ -91,4 +94,6 @@ def member(
         **dict(choices.options),
     )
     kept = trajectory if choices.reduce is None else choices.reduce(trajectory)
-    return trajectory.result, kept
+    is_number = lambda leaf: isinstance(leaf, bool | int | float)
+    as_array = lambda leaf: jnp.asarray(leaf) if is_number(leaf) else leaf
+    return trajectory.result, jax.tree.map(as_array, kept)

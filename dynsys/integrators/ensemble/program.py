@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynsys.cached_call import Fixed, cached_call, join, split
+from dynsys.cached_call import Fixed, join, prepared_call, split
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.main_loop import MAIN_LOOP
 from dynsys.kernel import as_one_kernel
@@ -116,8 +116,8 @@ def compute_block(
     return Block(varying, same, tuple(varies), found["rest"])
 
 
-on_processors = cached_call(compute_block, xla_cpu_prefer_vector_width=512)
+on_processors = prepared_call(compute_block, xla_cpu_prefer_vector_width=512)
 """Vectors of 512 bits: XLA takes half of that, and on processors that have them a step of
 the ensembles that were measured takes half as long. Elsewhere it changes nothing."""
 
-on_accelerators = cached_call(compute_block)
+on_accelerators = prepared_call(compute_block)

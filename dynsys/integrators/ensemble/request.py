@@ -28,7 +28,7 @@ class Request(NamedTuple):
         numbers: Numbers, which may change without a new program.
         choices: What is fixed.
         size: Coordinates of a state.
-        closed_over: What `case` closes over.
+        closed_over: What `case`, `reduce` and `stop` close over.
     """
 
     numbers: Numbers
@@ -86,7 +86,13 @@ def read_points(
 def _read_array(name: str, value: Any) -> Any:
     def read(leaf: Any) -> Any:
         array = leaf if isinstance(leaf, jax.Array) else np.asarray(leaf)
-        if array.dtype == object or array.ndim == 0:
+        if not _is_number(array.dtype):
+            raise TypeError(
+                f"`{name}` must hold numbers or booleans, but a leaf has dtype "
+                f"{array.dtype}. Of random keys pass `jax.random.key_data(keys)`, and wrap "
+                f"them inside of `case` with `jax.random.wrap_key_data`."
+            )
+        if array.ndim == 0:
             raise ValueError(
                 f"`{name}` must be an array with one entry a member along its first axis, "
                 f"but a leaf is {leaf!r}. What all members share goes into `case`."
@@ -129,8 +135,17 @@ def read_request(
     is_zero = value is not None and float(value) == 0
     numbers = Numbers(None if is_zero else start, end, output_times, rtol, atol, stop_norm)
     numbers = Numbers(*map(_as_input, numbers))
+    for name, kind in (("max_steps", int), ("max_events", int), ("dense", bool)):
+        options[name] = kind(options[name])
     choices = Choices(outputs, reduce, condition, names, tuple(sorted(options.items())))
-    return Request(numbers, choices, size, one.closed_over)
+    closed_over = [one.closed_over, *map(_cells, (case, reduce, stop))]
+    return Request(numbers, choices, size, closed_over)
+
+
+def _cells(function: Any) -> list[Any]:
+    """What a function closes over, as far as it can be seen."""
+    cells = getattr(function, "__closure__", None) or ()
+    return [cell.cell_contents for cell in cells]
 
 
 def _as_input(number: Any) -> Any:
@@ -155,6 +170,10 @@ def _shapes(case: Callable[..., Any], arrays: list[Any], names: tuple[str, ...])
     closed, shapes = jax.make_jaxpr(start, return_shape=True)(first)
     system, x = join(shapes, found["rest"])
     return Member(system, x, found["moves"], closed.consts)
+
+
+def _is_number(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "biufcV"
 
 
 def read_devices(devices: Sequence[Any] | None) -> list[Any]:

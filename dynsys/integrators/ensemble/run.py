@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from dynsys.cached_call import split
+from dynsys.cached_call import join, split
 from dynsys.integrators.ensemble.member import Choices, Numbers
 from dynsys.integrators.ensemble.program import (
     Block,
@@ -21,10 +21,6 @@ from dynsys.result import Result, Status
 
 MOST_FAILURES = 5
 """Failed members that a message describes."""
-
-
-COMPILED: set[Any] = set()
-"""The programs that there are, so that several threads may use one at once."""
 
 
 class SimulationWarning(RuntimeWarning):
@@ -62,27 +58,31 @@ def parts_of(
     # A process without a share computes one of another, to know what comes out.
     mine = mine if len(mine) or shares else range(1)
     host = jax.tree.map(np.asarray, arrays)
-    compute = on_processors if layout.is_cpu else on_accelerators
+    prepare = on_processors if layout.is_cpu else on_accelerators
+    shared, rest = split((case, numbers))
+    placed = {device: jax.device_put(shared, device) for device in devices}
+
+    def arguments(members: np.ndarray, device: Any) -> tuple[Any, ...]:
+        # The last block is filled up with members that are in it already.
+        filled = np.resize(members, size)
+        points = jax.device_put(jax.tree.map(lambda a: a[filled], host), device)
+        return (*join(placed[device], rest), points, np.asarray(1.0), fixed)
+
+    # Here, since a thread of its own would not know the settings of this one.
+    first = np.arange(min(size, count))
+    run = {d: prepare(*arguments(first, d)) for d in devices}
 
     def call(number: int) -> Callable[[Any], tuple[np.ndarray, Block]]:
         members = np.arange(number * size, min((number + 1) * size, count))
 
-        def run(device: Any) -> tuple[np.ndarray, Block]:
-            # The last block is filled up with members that are in it already.
-            filled = np.resize(members, size)
-            points = jax.device_put(jax.tree.map(lambda a: a[filled], host), device)
-            block: Block = compute(case, numbers, points, np.asarray(1.0), fixed)
+        def on_device(device: Any) -> tuple[np.ndarray, Block]:
+            block: Block = run[device](*arguments(members, device))
             return members, block.on_host(len(members))
 
-        return run
+        return on_device
 
-    shapes = tuple((leaf.shape[1:], leaf.dtype.str) for leaf in jax.tree.leaves(host))
-    rest = split((case, numbers, fixed))[1]
-    program = (rest, shapes, jax.tree.structure(host), tuple(devices))
-    calls = [call(number) for number in mine]
     done = 0
-    for members, block in in_any_order(calls, devices, compiled=program in COMPILED):
-        COMPILED.add(program)
+    for members, block in in_any_order([call(number) for number in mine], devices):
         done += len(members)
         if progress:
             _show(done, count)

@@ -2,7 +2,6 @@
 
 import collections
 import concurrent.futures
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -57,24 +56,10 @@ def slots_of(devices: Sequence[Any]) -> list[Any]:
 
 
 def in_any_order(
-    calls: Sequence[Callable[[Any], Any]], devices: Sequence[Any], *, compiled: bool
+    calls: Iterable[Callable[[Any], Any]], devices: Sequence[Any]
 ) -> Iterator[Any]:
-    """The results of calls as they come.
-
-    Args:
-        calls: The calls, each of a device.
-        devices: The devices.
-        compiled: Whether there are programs for them. Otherwise each device is first given
-            one call alone, which compiles what the others use.
-    """
-    waiting = iter(calls)
-    if not compiled:
-        yield from _share(itertools.islice(waiting, len(devices)), list(devices))
-    yield from _share(waiting, slots_of(devices))
-
-
-def _share(calls: Iterable[Callable[[Any], Any]], slots: list[Any]) -> Iterator[Any]:
-    """The results of calls, one at a time in each slot."""
+    """The results of calls, each of a device, as they come."""
+    slots = slots_of(devices)
     # There are as many threads as slots, so one is always free.
     free = collections.deque(slots)
 
