@@ -166,6 +166,15 @@ def test_errors_of_large_states_are_measured_array_by_array():
     assert steps["ones"] == pytest.approx(steps["one zero"], abs=1)
 
 
+def test_arrays_without_entries_have_no_say():
+    loss = lambda p: jnp.sum(jnp.cosh(p["w"])) + jnp.sum(p["e"] ** 2)
+    start = {"w": jnp.ones(LARGE + 1), "e": jnp.zeros(0)}
+    run = ds.simulate(ds.GradientFlow(loss), start, t1=1.0, times=2)
+    # The slope of cosh is sinh, and tanh(x / 2) decays like exp(-t).
+    exact = 2 * np.arctanh(np.tanh(0.5) * np.exp(-1.0))
+    np.testing.assert_allclose(run.x["w"][-1], exact, rtol=1e-4)
+
+
 def test_reverse_mode_goes_through_it():
     x0 = jnp.ones(LARGE)
     f = lambda x: 0.5 * jnp.sum(jnp.linspace(1.0, 3.0, LARGE) * x**2)

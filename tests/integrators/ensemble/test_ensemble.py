@@ -2,6 +2,7 @@
 
 import importlib
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -195,9 +196,45 @@ def test_an_ensemble_inside_of_a_program_has_derivatives():
 
     h = 1e-4
     compiled = jax.jit(mean_end)
+    scaled = lambda s: jnp.sum(
+        ds.simulate_ensemble(
+            lambda x0: (ds.GradientFlow(lambda x: jnp.sum(x**2)), x0),
+            x0=np.ones((2, 2)),
+            t1=1.0,
+            reduce=lambda trajectory: s * trajectory.x[-1],
+        )
+    )
+    np.testing.assert_allclose(jax.grad(scaled)(1.0), scaled(1.0), rtol=1e-9)
     difference = (compiled(1.0 + h) - compiled(1.0 - h)) / (2 * h)
     np.testing.assert_allclose(jax.grad(mean_end)(1.0), difference, rtol=1e-5)
     np.testing.assert_allclose(jax.vmap(mean_end)(jnp.ones(2))[1], compiled(1.0), rtol=1e-9)
+
+
+def test_implicit_solvers_of_diffrax_go_side_by_side():
+    case = lambda x0: (ds.GradientFlow(lambda x: jnp.sum(jnp.cosh(x))), x0)
+    options = {"t1": 1.0, "times": 3, "solver": diffrax.Kvaerno3()}
+    batch = ds.simulate_ensemble(case, x0=STARTS[:5], **options)
+    one = ds.simulate(*case(STARTS[4]), **options)
+    np.testing.assert_allclose(batch[4].x, one.x, rtol=1e-6)
+
+
+def test_settings_of_the_calling_thread_hold():
+    def case(seed):
+        start = jax.random.key_data(jax.random.key(seed)).astype(float)
+        return ds.GradientFlow(lambda x: jnp.sum(x**2)), start
+
+    size = lambda trajectory: jnp.asarray(trajectory.x.shape[-1])
+    with jax.default_prng_impl("rbg"):
+        sizes = ds.simulate_ensemble(
+            case, seed=np.arange(20), t1=1e-3, reduce=size, width=8
+        )
+    np.testing.assert_array_equal(sizes, np.full(20, 4))
+
+
+def test_plain_numbers_of_a_reduction_are_given_to_each_member():
+    keep = lambda trajectory: {"ok": trajectory.result.ok, "weight": 0.5}
+    kept = ds.simulate_ensemble(damped, x0=STARTS, alpha=DAMPINGS, t1=0.1, reduce=keep)
+    np.testing.assert_array_equal(kept["weight"], np.full(40, 0.5))
 
 
 def test_single_precision_is_kept():

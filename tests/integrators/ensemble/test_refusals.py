@@ -28,6 +28,8 @@ def run(case=case, **options):
         ({"case": lambda x0: (x0, x0)}, TypeError, "must be a dynsys system"),
         ({"case": lambda y: case(y)}, TypeError, "x0"),
         ({"x0": 1.0}, ValueError, "`x0` must be an array with one entry a member"),
+        ({"x0": jax.random.split(jax.random.key(0), 3)}, TypeError, "key_data"),
+        ({"x0": np.array(["a", "b"])}, TypeError, "must hold numbers or booleans"),
         ({"x0": STARTS[:0]}, ValueError, "first axis of the arrays is empty"),
         ({"x0": np.full((4, 2), np.nan)}, ValueError, "member 0: The objective"),
         ({"batch": {"x0": STARTS}}, ValueError, r"\['x0'\] are given in `batch` and"),
