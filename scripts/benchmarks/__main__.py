@@ -11,7 +11,7 @@ import numpy as np
 import dynsys as ds
 from dynsys.integrators import Rodas5P
 from scripts.benchmarks import contestants as who
-from scripts.benchmarks import logistic, page
+from scripts.benchmarks import ensembles, gpu, logistic, networks, page, scaling
 from scripts.benchmarks.latency import first_calls, overhead
 from scripts.benchmarks.small_problems import (
     END,
@@ -44,6 +44,7 @@ def main() -> None:
     for folder in (docs, figures):
         folder.mkdir(parents=True, exist_ok=True)
     jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_platforms", "cpu")
     stiff, other = variable_mass(1e-4), rosenbrock_gdin()
     implicit, explicit = diffrax.Kvaerno5(), diffrax.Tsit5()
     ladders = [
@@ -53,6 +54,9 @@ def main() -> None:
     draw(ladders, figures / "work_precision")
     sections = [page.head(), *map(_race, ladders), _tolerances()]
     sections += [_masses(), _dimensions(), _logistic(), _latency(stiff)]
+    sections += [ensembles.smooth(), ensembles.inclusions(), scaling.section()]
+    sections += [scaling.memory(), ensembles.by_dimension(), networks.section()]
+    sections += [gpu.section()]
     (docs / "benchmarks.md").write_text("\n".join(sections))
     print(docs / "benchmarks.md")
 

@@ -1,7 +1,7 @@
 r"""g-DIN on the smooth Rosenbrock function from a line of starts, without JAX.
 
-$\alpha = 2$, $\beta = 0.1$, at rest on the line from $(-2, 2)$ to $(2, -1)$, up to $T = 20$.
-The processes of the pool import this module, and nothing that would start JAX in them.
+$\alpha = 2$, $\beta = 0.1$, at rest on the line from $(-2, 2)$ to $(2, -1)$, $T = 20$. The
+processes of the pool import this module, and nothing that would start JAX in them.
 """
 
 import concurrent.futures
@@ -20,7 +20,7 @@ from scripts.benchmarks.timing import Contestant
 ALPHA, BETA, END = 2.0, 0.1, 20.0
 CORES = len(os.sched_getaffinity(0))
 REFERENCE = 1e-15
-"""Tolerance of the reference: the positions agree with those of SciPy to about 1e-12."""
+"""Tolerance of the reference, whose positions agree with those of SciPy to about 1e-13."""
 
 
 def starts(members: int) -> np.ndarray:
