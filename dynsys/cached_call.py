@@ -45,8 +45,10 @@ def cached_call(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def prepared_call(
     function: Callable[..., Any], **compiler_options: Any
-) -> Callable[..., Callable[..., Any]]:
+) -> Callable[..., tuple[Callable[..., Any], Any]]:
     """From arguments to the program for arguments like these, to be called in any thread.
+
+    With it comes what it returns, with `None` for arrays.
 
     What decides about a program besides its arguments, such as `jax.enable_x64`, is that of
     the thread that prepares it. It cannot be a part of another program.
@@ -57,9 +59,12 @@ def prepared_call(
     """
     on_arrays = _on_arrays(function, compiler_options or None)
 
-    def prepare(*args: Any) -> Callable[..., Any]:
+    def prepare(*args: Any) -> tuple[Callable[..., Any], Any]:
         compiled = on_arrays.lower(*split(args)).compile()
-        return lambda *args: join(*compiled(split(args)[0]))
+        empty = [None] * compiled.out_tree.num_leaves
+        arrays, rest = jax.tree.unflatten(compiled.out_tree, empty)
+        run = lambda *args: join(*compiled(split(args)[0]))
+        return run, join(arrays, rest)
 
     return prepare
 

@@ -1,6 +1,6 @@
 """Equations of a program of JAX, and the programs inside of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from jax.extend.core import (
@@ -46,6 +46,15 @@ def programs_inside(equation: Any) -> Iterator[Jaxpr]:
     found = tree_leaves(list(equation.params.values()), is_leaf=is_program)
     for program in filter(is_program, found):
         yield program.jaxpr if isinstance(program, ClosedJaxpr) else program
+
+
+def has_any(jaxpr: Jaxpr, names: Collection[str]) -> bool:
+    """Whether one of some primitives is in a program, at any depth."""
+    return any(
+        equation.primitive.name in names
+        or any(has_any(inner, names) for inner in programs_inside(equation))
+        for equation in jaxpr.eqns
+    )
 
 
 def bind(equation: Any, values: Sequence[Any]) -> Sequence[Any]:

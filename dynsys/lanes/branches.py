@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr
 
-from dynsys.lanes.flow import has_loop, length_of
+from dynsys.equations import has_any
+from dynsys.lanes.flow import length_of
 from dynsys.lanes.graph import Operation, Ref, fill, known, one_of
 from dynsys.lanes.value import Value, count_of, gather, rebuild, take
 
@@ -33,7 +34,7 @@ def choose_branch(
     (where,) = index.entries().flat
     chosen: list[Any] = []
     for number, branch in enumerate(branches):
-        if length_of(branch.jaxpr) <= SHORT and not has_loop(branch.jaxpr):
+        if length_of(branch.jaxpr) <= SHORT and not has_any(branch.jaxpr, {"while"}):
             chosen.append(outer.run(branch, values, results))
             continue
         this = known(np.asarray(number, index.dtype), varies=False)

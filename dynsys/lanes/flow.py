@@ -68,14 +68,6 @@ def length_of(jaxpr: Jaxpr) -> int:
     return total
 
 
-def has_loop(jaxpr: Jaxpr) -> bool:
-    """Whether a loop of unknown length is in a program, at any depth."""
-    return any(
-        equation.primitive.name == "while" or any(map(has_loop, programs_inside(equation)))
-        for equation in jaxpr.eqns
-    )
-
-
 def varying_outputs(jaxpr: Jaxpr, inputs: Sequence[bool]) -> list[bool]:
     """Which outputs may differ from lane to lane, if some inputs do."""
     varying = {v for v, varies in zip(jaxpr.invars, inputs, strict=True) if varies}

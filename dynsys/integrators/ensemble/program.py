@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.cached_call import Fixed, join, prepared_call, split
+from dynsys.equations import has_any
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.main_loop import MAIN_LOOP
 from dynsys.kernel import as_one_kernel
@@ -22,6 +23,25 @@ LARGEST_KERNEL = 2**22
 
 COPIED = 2**26
 """Bytes of what is the same for all members up to which each is given a copy."""
+
+
+LIBRARIES = frozenset(
+    {
+        "cholesky",
+        "custom_linear_solve",
+        "eig",
+        "eigh",
+        "geqrf",
+        "householder_product",
+        "lu",
+        "qr",
+        "schur",
+        "svd",
+        "triangular_solve",
+        "tridiagonal_solve",
+    }
+)
+"""Primitives that call a library of linear algebra."""
 
 
 class Layout(NamedTuple):
@@ -47,12 +67,15 @@ class Block(NamedTuple):
         same: The others, which are the same for all.
         varies: Of each leaf, in order, whether it is one of the first.
         rest: What of the result is no array.
+        calls_libraries: Whether the program factorises matrices. Two of them at once on
+            a processor can wait for each other for ever, inside of XLA.
     """
 
     varying: list[Any]
     same: list[Any]
     varies: tuple[bool, ...]
     rest: Fixed
+    calls_libraries: bool
 
     def on_host(self, count: int) -> "Block":
         """Its first members, in the memory of the process."""
@@ -101,8 +124,9 @@ def compute_block(
         return outputs
 
     first = [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in leaves]
+    closed = jax.make_jaxpr(on_leaves)(shared, first)
     outputs, varies = side_by_side(
-        jax.make_jaxpr(on_leaves)(shared, first),
+        closed,
         shared,
         leaves,
         lanes=layout.lanes,
@@ -113,7 +137,8 @@ def compute_block(
     pairs = list(zip(outputs, varies, strict=True))
     varying = [output for output, v in pairs if v]
     same = [output for output, v in pairs if not v]
-    return Block(varying, same, tuple(varies), found["rest"])
+    calls_libraries = has_any(closed.jaxpr, LIBRARIES)
+    return Block(varying, same, tuple(varies), found["rest"], calls_libraries)
 
 
 on_processors = prepared_call(compute_block, xla_cpu_prefer_vector_width=512)

@@ -16,7 +16,7 @@ from dynsys.integrators.ensemble.program import (
     on_accelerators,
     on_processors,
 )
-from dynsys.integrators.ensemble.schedule import everywhere, in_any_order
+from dynsys.integrators.ensemble.schedule import everywhere, in_any_order, slots_of
 from dynsys.result import Result, Status
 
 MOST_FAILURES = 5
@@ -70,19 +70,22 @@ def parts_of(
 
     # Here, since a thread of its own would not know the settings of this one.
     first = np.arange(min(size, count))
-    run = {d: prepare(*arguments(first, d)) for d in devices}
+    programs = {d: prepare(*arguments(first, d)) for d in devices}
+    one_by_one = layout.is_cpu and programs[devices[0]][1].calls_libraries
+    slots = devices[:1] if one_by_one else slots_of(devices)
 
     def call(number: int) -> Callable[[Any], tuple[np.ndarray, Block]]:
         members = np.arange(number * size, min((number + 1) * size, count))
 
         def on_device(device: Any) -> tuple[np.ndarray, Block]:
-            block: Block = run[device](*arguments(members, device))
+            run, _ = programs[device]
+            block: Block = run(*arguments(members, device))
             return members, block.on_host(len(members))
 
         return on_device
 
     done = 0
-    for members, block in in_any_order([call(number) for number in mine], devices):
+    for members, block in in_any_order([call(number) for number in mine], slots):
         done += len(members)
         if progress:
             _show(done, count)

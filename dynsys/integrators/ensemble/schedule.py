@@ -56,10 +56,9 @@ def slots_of(devices: Sequence[Any]) -> list[Any]:
 
 
 def in_any_order(
-    calls: Iterable[Callable[[Any], Any]], devices: Sequence[Any]
+    calls: Iterable[Callable[[Any], Any]], slots: Sequence[Any]
 ) -> Iterator[Any]:
-    """The results of calls, each of a device, as they come."""
-    slots = slots_of(devices)
+    """The results of calls as they come, one at a time in each slot."""
     # There are as many threads as slots, so one is always free.
     free = collections.deque(slots)
 
