@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -51,7 +52,10 @@ def slots_of(devices: Sequence[Any]) -> list[Any]:
     """
     times = 2
     if devices[0].platform == "cpu":
-        times = max(len(os.sched_getaffinity(0)) // len(devices), 1)
+        # Elsewhere a process is not asked which processors it may use.
+        on_linux = sys.platform == "linux"
+        cores = len(os.sched_getaffinity(0)) if on_linux else os.cpu_count() or 1
+        times = max(cores // len(devices), 1)
     return [device for _ in range(times) for device in devices]
 
 
