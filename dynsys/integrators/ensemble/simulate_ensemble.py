@@ -108,7 +108,7 @@ def simulate_ensemble(
         ...     t1=30.0,
         ...     reduce=lambda trajectory: trajectory.final_state.x,
         ... )
-        >>> bool(jnp.all(abs(abs(ends) - jnp.array([1.0, 0.0])) < 1e-2))
+        >>> bool(jnp.all(abs(jnp.linalg.norm(ends, axis=1) - 1) < 1e-2))
         True
     """
     points, count = read_points(batch, batched)
