@@ -136,7 +136,7 @@ def as_one_kernel(
         largest: Entries of the arguments above which it is called as it is.
     """
     leaves, structure = jax.tree.flatten(args)
-    if jax.default_backend() != "cpu":
+    if jax.default_backend() != "cpu" or not _fits_into_a_vector(leaves, largest):
         return loop(*args)
     on_leaves = lambda *leaves: loop(*structure.unflatten(leaves))
     traced, results = jax.make_jaxpr(on_leaves, return_shape=True)(*leaves)

@@ -1,34 +1,44 @@
 """What a program needs, and what of it may differ from lane to lane."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jax.extend.core import Jaxpr, Literal
 
 from dynsys.equations import called, programs_inside
 
 
-def needed_inputs(jaxpr: Jaxpr, outputs: Sequence[bool]) -> list[bool]:
-    """Which inputs the needed outputs depend on."""
-    needed = {
-        v
-        for v, is_needed in zip(jaxpr.outvars, outputs, strict=True)
-        if is_needed and not isinstance(v, Literal)
-    }
+class Need(NamedTuple):
+    """What of a program is needed.
+
+    Args:
+        inputs: Which of its inputs.
+        results: Of each equation, which of its results.
+    """
+
+    inputs: list[bool]
+    results: list[list[bool]]
+
+
+def need_of(jaxpr: Jaxpr, outputs: Sequence[bool]) -> Need:
+    """What the needed outputs of a program depend on."""
+    pairs = zip(jaxpr.outvars, outputs, strict=True)
+    live = {v for v, is_needed in pairs if is_needed and not isinstance(v, Literal)}
+    needed: list[list[bool]] = []
     for equation in reversed(jaxpr.eqns):
-        results = [v in needed for v in equation.outvars]
-        if not (any(results) or equation.effects):
+        results = [v in live for v in equation.outvars]
+        needed.append(results)
+        if not any(results):
             continue
-        operands = _needed_operands(equation, results)
-        pairs = zip(equation.invars, operands, strict=True)
-        needed |= {v for v, is_needed in pairs if is_needed and not isinstance(v, Literal)}
-    return [v in needed for v in jaxpr.invars]
+        pairs = zip(equation.invars, _needed_operands(equation, results), strict=True)
+        live |= {v for v, is_used in pairs if is_used and not isinstance(v, Literal)}
+    return Need([v in live for v in jaxpr.invars], needed[::-1])
 
 
 def _needed_operands(equation: Any, results: list[bool]) -> list[bool]:
     inner = called(equation)
     if inner is not None:
-        return needed_inputs(inner.jaxpr, results)
+        return need_of(inner.jaxpr, results).inputs
     if equation.primitive.name != "while":
         return [True] * len(equation.invars)
     carried = needed_carry(equation.params, results)
@@ -37,20 +47,20 @@ def _needed_operands(equation: Any, results: list[bool]) -> list[bool]:
 
 def needed_consts(params: Any, carried: Sequence[bool]) -> list[bool]:
     """Which constants a `while` needs, if it needs some of what it carries."""
-    of_condition = needed_inputs(params["cond_jaxpr"].jaxpr, [True])
-    of_body = needed_inputs(params["body_jaxpr"].jaxpr, carried)
+    of_condition = need_of(params["cond_jaxpr"].jaxpr, [True]).inputs
+    of_body = need_of(params["body_jaxpr"].jaxpr, carried).inputs
     consts = params["cond_nconsts"], params["body_nconsts"]
     return [*of_condition[: consts[0]], *of_body[: consts[1]]]
 
 
 def needed_carry(params: Any, results: Sequence[bool]) -> list[bool]:
     """Which of what a `while` carries is needed for some of its results."""
-    condition = needed_inputs(params["cond_jaxpr"].jaxpr, [True])
+    condition = need_of(params["cond_jaxpr"].jaxpr, [True]).inputs
     carried = [
         a or b for a, b in zip(results, condition[params["cond_nconsts"] :], strict=True)
     ]
     while True:
-        of_body = needed_inputs(params["body_jaxpr"].jaxpr, carried)
+        of_body = need_of(params["body_jaxpr"].jaxpr, carried).inputs
         more = [
             a or b for a, b in zip(carried, of_body[params["body_nconsts"] :], strict=True)
         ]
