@@ -29,6 +29,79 @@ CALLS = {
 """Primitives that call a program, and the name of it among their parameters."""
 
 
+CHEAP = frozenset(
+    {
+        "abs",
+        "add",
+        "add_any",
+        "and",
+        "ceil",
+        "clamp",
+        "convert_element_type",
+        "eq",
+        "floor",
+        "ge",
+        "gt",
+        "integer_pow",
+        "is_finite",
+        "le",
+        "lt",
+        "max",
+        "min",
+        "mul",
+        "ne",
+        "neg",
+        "not",
+        "or",
+        "rem",
+        "round",
+        "select_n",
+        "shift_left",
+        "shift_right_arithmetic",
+        "shift_right_logical",
+        "sign",
+        "square",
+        "sub",
+        "xor",
+    }
+)
+"""Arithmetic on each entry alone that XLA may do anew in each place that uses it."""
+
+EXPENSIVE = frozenset(
+    {
+        "acos",
+        "acosh",
+        "asin",
+        "asinh",
+        "atan",
+        "atan2",
+        "atanh",
+        "cbrt",
+        "cos",
+        "cosh",
+        "div",
+        "erf",
+        "erfc",
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log1p",
+        "logistic",
+        "pow",
+        "rsqrt",
+        "sin",
+        "sinh",
+        "sqrt",
+        "tan",
+        "tanh",
+    }
+)
+"""Arithmetic on each entry alone that XLA does once."""
+
+ENTRYWISE = CHEAP | EXPENSIVE
+
+
 def called(equation: Any) -> ClosedJaxpr | None:
     """The program that an equation calls, if that is all it does."""
     name = CALLS.get(equation.primitive.name)

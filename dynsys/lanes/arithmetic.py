@@ -9,48 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynsys.lanes.graph import NEVER_REPEATED, Ref, fill, known, one_of
+from dynsys.equations import CHEAP
+from dynsys.lanes.graph import Ref, fill, known, one_of
 from dynsys.lanes.value import Entries, Value
-
-CHEAP = frozenset(
-    {
-        "abs",
-        "add",
-        "add_any",
-        "and",
-        "ceil",
-        "clamp",
-        "convert_element_type",
-        "eq",
-        "floor",
-        "ge",
-        "gt",
-        "integer_pow",
-        "is_finite",
-        "le",
-        "lt",
-        "max",
-        "min",
-        "mul",
-        "ne",
-        "neg",
-        "nextafter",
-        "not",
-        "or",
-        "rem",
-        "round",
-        "select_n",
-        "shift_left",
-        "shift_right_arithmetic",
-        "shift_right_logical",
-        "sign",
-        "square",
-        "sub",
-        "xor",
-    }
-)
-ENTRYWISE = CHEAP | NEVER_REPEATED
-"""Primitives that act on each entry alone."""
 
 IDENTITIES = frozenset(
     {"copy", "copy_p", "nonbatchable", "optimization_barrier", "stop_gradient"}
@@ -109,7 +70,7 @@ class Writer:
                 values = [fill(value, width) for value in values]
             return primitive.bind(*values, **params)
 
-        result = one_of(make, refs, is_cheap=name not in NEVER_REPEATED)
+        result = one_of(make, refs, is_cheap=name in CHEAP)
         self._written[key] = result
         return result
 

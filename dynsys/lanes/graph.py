@@ -21,37 +21,6 @@ import numpy as np
 REPEATED = 16
 """Repeated operations that cost more than a division."""
 
-NEVER_REPEATED = frozenset(
-    {
-        "acos",
-        "acosh",
-        "asin",
-        "asinh",
-        "atan",
-        "atan2",
-        "atanh",
-        "cbrt",
-        "cos",
-        "cosh",
-        "div",
-        "erf",
-        "exp",
-        "exp2",
-        "expm1",
-        "log",
-        "log1p",
-        "logistic",
-        "pow",
-        "rsqrt",
-        "sin",
-        "sinh",
-        "sqrt",
-        "tan",
-        "tanh",
-    }
-)
-"""Arithmetic that XLA takes for expensive."""
-
 
 class Operation:
     """Something to be computed.

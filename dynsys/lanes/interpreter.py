@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, DropVar, Literal
 
-from dynsys.equations import bind, called
+from dynsys.equations import ENTRYWISE, bind, called
 from dynsys.lanes import arithmetic, blocks, indexing, movement
 from dynsys.lanes.branches import choose_branch
 from dynsys.lanes.flow import need_of
@@ -142,7 +142,7 @@ class Interpreter:
         name = equation.primitive.name
         if name == "split":
             return movement.split(equation, operands)
-        if name in arithmetic.ENTRYWISE:
+        if name in ENTRYWISE:
             result = arithmetic.entrywise(self.writer, equation, operands)
         elif name in movement.MOVES:
             result = movement.move(equation, operands)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dynsys.cached_call import join, split
-from dynsys.checks import known
+from dynsys.checks import is_concrete, known
 from dynsys.integrators.ensemble.member import Choices, Numbers, start_of_member
 from dynsys.integrators.request import (
     check_counts,
@@ -102,7 +103,7 @@ def _read_array(name: str, value: Any) -> Any:
         return array.astype(jax.dtypes.canonicalize_dtype(array.dtype))
 
     if type(value) in (list, tuple):
-        return read(np.asarray(value))
+        return read(np.asarray(value) if is_concrete(value) else jnp.stack(value))
     return jax.tree.map(read, value)
 
 
@@ -173,6 +174,7 @@ def _shapes(case: Callable[..., Any], arrays: list[Any], names: tuple[str, ...])
 
 
 def _is_number(dtype: Any) -> bool:
+    # Floats of 16 and fewer bits are of kind V; types of JAX alone, such as keys, are none.
     return isinstance(dtype, np.dtype) and dtype.kind in "biufcV"
 
 
