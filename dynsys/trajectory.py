@@ -12,7 +12,8 @@ from jaxtyping import Array, Bool, Float, Int
 from dynsys.checks import is_concrete, known
 from dynsys.result import Result
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import Position, combine, norm
+from dynsys.systems.velocity import reconcile
+from dynsys.trees import Position
 
 if TYPE_CHECKING:
     import xarray
@@ -258,46 +259,3 @@ class Trajectory(eqx.Module):
         for _ in range(times.ndim):
             evaluate = jax.vmap(evaluate)
         return evaluate(times)
-
-
-def reconcile(
-    system: AbstractSystem,
-    t: Time,
-    state: State,
-    slope: State,
-    rtol: Float[Array, ""],
-    atol: Float[Array, ""],
-) -> Position:
-    r"""The more trustworthy of two velocities.
-
-    One is what the equation gives at the computed state. It multiplies the error of
-    the position by $\rho$, its derivative in the direction in question, which is
-    $\beta L/\varepsilon$ for the momentum form and unbounded as $\varepsilon \to 0$. The
-    other is the derivative of the dense output. It carries the error of the
-    interpolation, which no tolerance controls, but does not depend on $\varepsilon$.
-    The equation is trusted unless ten times its amplified tolerance explains the
-    difference between the two.
-
-    Args:
-        system: The system.
-        t: Time.
-        state: State at time `t`.
-        slope: Time derivative of the state, from the dense output.
-        rtol: Relative tolerance of the run.
-        atol: Absolute tolerance of the run.
-    """
-    x = system.position(state)
-    from_equation = system.velocity(t, state)
-    from_output = system.position(slope)
-    difference = combine((1.0, from_equation), (-1.0, from_output))
-    size = norm(difference).astype(t.dtype)
-    direction = combine((1 / jnp.where(size > 0, size, 1), difference))
-    zero = jax.tree.map(jnp.zeros_like, state)
-    tangent = eqx.tree_at(system.position, zero, direction)
-    _, amplified = jax.jvp(lambda s: system.velocity(t, s), (state,), (tangent,))
-    tolerance = atol + rtol * norm(x).astype(t.dtype)
-    # The tolerance is local: what a few steps add up to may be ten times as large.
-    equation_is_right = size > 10 * norm(amplified).astype(t.dtype) * tolerance
-    return jax.tree.map(
-        lambda a, b: jnp.where(equation_is_right, a, b), from_equation, from_output
-    )

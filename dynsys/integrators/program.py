@@ -29,7 +29,8 @@ from dynsys.objectives.mean import Mean
 from dynsys.result import Derivative, Result, Status
 from dynsys.systems.system import State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
-from dynsys.trajectory import KinkEvents, Stats, Trajectory, reconcile
+from dynsys.systems.velocity import reconcile
+from dynsys.trajectory import KinkEvents, Stats, Trajectory
 from dynsys.trees import Position
 
 Time = Float[Array, ""]

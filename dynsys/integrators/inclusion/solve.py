@@ -26,7 +26,8 @@ from dynsys.result import Derivative, Status
 from dynsys.systems.gdin import GDIN
 from dynsys.systems.gradient_flow import GradientFlow
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trajectory import AbstractDenseOutput, KinkEvents, reconcile
+from dynsys.systems.velocity import reconcile
+from dynsys.trajectory import AbstractDenseOutput, KinkEvents
 from dynsys.trees import Position, constant, from_vector, zeros_like
 
 Time = Float[Array, ""]
