@@ -1,5 +1,6 @@
 """Devices and processes share the work, and change no bit of the results."""
 
+import importlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 import dynsys as ds
 from dynsys.integrators.ensemble.member import Choices, Numbers
 from dynsys.integrators.ensemble.program import Layout, compute_block
+from dynsys.integrators.ensemble.schedule import in_any_order, slots_of
 from tests.integrators.ensemble.points import (
     DAMPINGS,
     STARTS,
@@ -88,6 +90,26 @@ def test_programs_hold_no_collective_and_no_call_of_the_host():
     text = jax.jit(run).lower(points, jnp.asarray(1.0)).compile().as_text()
     assert "while" in text
     assert not any(word in text for word in (*COLLECTIVES, "callback"))
+
+
+def test_programs_that_factorise_matrices_run_one_at_a_time(monkeypatch):
+    # Two at once can wait for each other for ever inside of XLA.
+    module = importlib.import_module("dynsys.integrators.ensemble.run")
+    given = []
+
+    def watched(calls, slots):
+        given.append(slots)
+        return in_any_order(calls, slots)
+
+    monkeypatch.setattr(module, "in_any_order", watched)
+    case = lambda x0: (ds.DIN(lambda x: jnp.sum(jnp.cosh(x)), 1.0, 0.1), x0)
+    starts = np.random.default_rng(0).normal(size=(20, 4))
+    last = lambda trajectory: trajectory.final_state.x
+    ends_of_all = ds.simulate_ensemble(case, x0=starts, t1=2.0, reduce=last, width=8)
+    one = ds.simulate(*case(starts[19]), t1=2.0, times=2)
+    np.testing.assert_allclose(ends_of_all[19], one.x[-1], rtol=1e-8)
+    in_valley(x0=STARTS, alpha=DAMPINGS)
+    assert list(map(len, given)) == [1, len(slots_of(jax.local_devices()))]
 
 
 def test_devices_of_another_process_or_platform_are_refused():
