@@ -101,6 +101,26 @@ EXPENSIVE = frozenset(
 
 ENTRYWISE = CHEAP | EXPENSIVE
 
+LIBRARIES = frozenset(
+    {
+        "cholesky",
+        "custom_linear_solve",
+        "eig",
+        "eigh",
+        "geqrf",
+        "householder_product",
+        "lu",
+        "qr",
+        "schur",
+        "svd",
+        "triangular_solve",
+        "tridiagonal_solve",
+    }
+)
+"""Primitives that call a library of linear algebra for the last two axes of an array. Two
+such calls for batches at once on a processor can wait for each other for ever, inside of
+XLA (`dynsys.integrators.lapack`)."""
+
 
 def called(equation: Any) -> ClosedJaxpr | None:
     """The program that an equation calls, if that is all it does."""
@@ -123,11 +143,26 @@ def programs_inside(equation: Any) -> Iterator[Jaxpr]:
 
 def has_any(jaxpr: Jaxpr, names: Collection[str]) -> bool:
     """Whether one of some primitives is in a program, at any depth."""
+    return any(is_any(equation, names) for equation in jaxpr.eqns)
+
+
+def is_any(equation: Any, names: Collection[str]) -> bool:
+    """Whether an equation, or one inside of it, is of one of some primitives."""
+    inner = programs_inside(equation)
+    return equation.primitive.name in names or any(has_any(p, names) for p in inner)
+
+
+def calls_in_batches(jaxpr: Jaxpr) -> bool:
+    """Whether a library is called for a batch of matrices in a program, at any depth."""
     return any(
-        equation.primitive.name in names
-        or any(has_any(inner, names) for inner in programs_inside(equation))
+        _is_batch(equation) or any(map(calls_in_batches, programs_inside(equation)))
         for equation in jaxpr.eqns
     )
+
+
+def _is_batch(equation: Any) -> bool:
+    ranks = [len(v.aval.shape) for v in equation.invars]
+    return equation.primitive.name in LIBRARIES and max(ranks, default=0) > 2
 
 
 def bind(equation: Any, values: Sequence[Any]) -> Sequence[Any]:

@@ -5,9 +5,10 @@ import itertools
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from dynsys.integrators.lapack import by_lu
 
 Matrix = Float[Array, "dim dim"]
 Vector = Float[Array, " dim"]
@@ -24,8 +25,7 @@ def factorise(matrix: Matrix) -> Callable[[Vector], Vector]:
         matrix: Any matrix; where it is singular, solutions are not finite.
     """
     if len(matrix) > WRITTEN_OUT:
-        factors = jax.scipy.linalg.lu_factor(matrix)
-        return lambda vector: jax.scipy.linalg.lu_solve(factors, vector)
+        return by_lu(matrix)
     return functools.partial(_substitute, _eliminate(matrix))
 
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from dynsys.integrators.lapack import by_cholesky
 from dynsys.systems.conjugate_gradients import conjugate_gradients
 from dynsys.systems.damped_newton import DENSE_LIMIT
 from dynsys.trees import Position, as_vector, combine, dimension, from_vector
@@ -59,7 +60,7 @@ def inverse_of_shifted(hessian: Hessian, c0: Any, c1: Any) -> Product:
     size, dtype = len(hessian.matrix), hessian.matrix.dtype
     scaled = jnp.asarray(c1, dtype) * hessian.matrix
     matrix = jnp.asarray(c0, dtype) * jnp.eye(size, dtype=dtype) + scaled
-    invert = _invert_small if size <= CLOSED_LIMIT else _invert_by_cholesky
+    invert = _invert_small if size <= CLOSED_LIMIT else by_cholesky
     solve = invert(matrix)
     return lambda right_side: from_vector(solve(as_vector(right_side)), right_side)
 
@@ -68,11 +69,6 @@ def _multiply_small(matrix: Matrix, vector: Vector) -> Vector:
     """A product that the compiler joins with its surroundings."""
     size = range(len(vector))
     return jnp.stack([sum(matrix[i, j] * vector[j] for j in size) for i in size])
-
-
-def _invert_by_cholesky(matrix: Matrix) -> Callable[[Vector], Vector]:
-    factor = jax.scipy.linalg.cholesky(matrix, lower=True)
-    return lambda vector: jax.scipy.linalg.cho_solve((factor, True), vector)
 
 
 def _invert_small(matrix: Matrix) -> Callable[[Vector], Vector]:

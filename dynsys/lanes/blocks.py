@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import DropVar
 
-from dynsys.equations import bind
+from dynsys.equations import LIBRARIES, bind, is_any
 from dynsys.lanes.graph import Operation, Ref, fill, known, one_of
 from dynsys.lanes.value import SMALL, Value
 
@@ -84,7 +84,10 @@ def _written(
 def side_by_side(
     outer: "Interpreter", equation: Any, operands: Sequence[Value]
 ) -> Sequence[Value | None]:
-    """Any primitive, with the lanes as a first axis."""
+    """Any primitive, with the lanes as a first axis.
+
+    Libraries are called for one lane after the other (`dynsys.equations.LIBRARIES`).
+    """
     axes = [None if value.is_same else 0 for value in operands]
     refs = [
         known(value.same, varies=False) if value.is_same else value.block(outer.width)
@@ -96,7 +99,16 @@ def side_by_side(
         only = lambda *member: [
             out for out, keep in zip(bind(equation, member), kept, strict=True) if keep
         ]
-        return jax.vmap(only, axes)(*arrays)
+        if not is_any(equation, LIBRARIES):
+            return jax.vmap(only, axes)(*arrays)
+        mapped = [a for a, axis in zip(arrays, axes, strict=True) if axis == 0]
+
+        def one_lane(mine: list[Any]) -> list[Any]:
+            rest = iter(mine)
+            pairs = zip(arrays, axes, strict=True)
+            return only(*(next(rest) if axis == 0 else a for a, axis in pairs))
+
+        return jax.lax.map(one_lane, mapped)
 
     operation = Operation(make, refs, is_cheap=False)
     places = iter(range(len(kept)))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.cached_call import Fixed, join, prepared_call, split
-from dynsys.equations import has_any
+from dynsys.equations import calls_in_batches
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.main_loop import MAIN_LOOP
 from dynsys.kernel import as_one_kernel
@@ -23,25 +23,6 @@ LARGEST_KERNEL = 2**22
 
 COPIED = 2**26
 """Bytes of what is the same for all members up to which each is given a copy."""
-
-
-LIBRARIES = frozenset(
-    {
-        "cholesky",
-        "custom_linear_solve",
-        "eig",
-        "eigh",
-        "geqrf",
-        "householder_product",
-        "lu",
-        "qr",
-        "schur",
-        "svd",
-        "triangular_solve",
-        "tridiagonal_solve",
-    }
-)
-"""Primitives that call a library of linear algebra."""
 
 
 class Layout(NamedTuple):
@@ -67,15 +48,15 @@ class Block(NamedTuple):
         same: The others, which are the same for all.
         varies: Of each leaf, in order, whether it is one of the first.
         rest: What of the result is no array.
-        calls_libraries: Whether the program factorises matrices. Two of them at once on
-            a processor can wait for each other for ever, inside of XLA.
+        takes_batches: Whether the program calls libraries for batches of matrices. Two of
+            them at once on a processor can wait for each other for ever, inside of XLA.
     """
 
     varying: list[Any]
     same: list[Any]
     varies: tuple[bool, ...]
     rest: Fixed
-    calls_libraries: bool
+    takes_batches: bool
 
     def on_host(self, count: int) -> "Block":
         """Its first members, in the memory of the process."""
@@ -137,8 +118,8 @@ def compute_block(
     pairs = list(zip(outputs, varies, strict=True))
     varying = [output for output, v in pairs if v]
     same = [output for output, v in pairs if not v]
-    calls_libraries = has_any(closed.jaxpr, LIBRARIES)
-    return Block(varying, same, tuple(varies), found["rest"], calls_libraries)
+    takes_batches = calls_in_batches(closed.jaxpr)
+    return Block(varying, same, tuple(varies), found["rest"], takes_batches)
 
 
 on_processors = prepared_call(compute_block, xla_cpu_prefer_vector_width=512)

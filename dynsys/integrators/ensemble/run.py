@@ -71,7 +71,7 @@ def parts_of(
     # Here, since a thread of its own would not know the settings of this one.
     first = np.arange(min(size, count))
     programs = {d: prepare(*arguments(first, d)) for d in devices}
-    one_by_one = layout.is_cpu and programs[devices[0]][1].calls_libraries
+    one_by_one = layout.is_cpu and programs[devices[0]][1].takes_batches
     slots = devices[:1] if one_by_one else slots_of(devices)
 
     def call(number: int) -> Callable[[Any], tuple[np.ndarray, Block]]:

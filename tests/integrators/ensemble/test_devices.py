@@ -1,6 +1,7 @@
 """Devices and processes share the work, and change no bit of the results."""
 
 import importlib
+import inspect
 import json
 import os
 import re
@@ -79,21 +80,45 @@ def test_two_processes_share_the_members_and_give_the_bits_of_one(alone):
     assert all(shares)
 
 
-def test_programs_hold_no_collective_and_no_call_of_the_host():
+def program_of(case, *points):
+    """The program of a block of members, not yet compiled."""
     number = lambda value: np.asarray(value)
     numbers = Numbers(None, number(6.0), None, number(1e-6), number(1e-6), None)
     options = {"max_steps": 1000, "max_events": 0, "inclusion": "clarke"}
-    choices = Choices(2, ends, None, ("x0", "alpha"), tuple(options.items()))
+    names = tuple(inspect.signature(case).parameters)
+    choices = Choices(2, ends, None, names, tuple(options.items()))
     fixed = (choices, Layout(WIDTH, 2 * WIDTH, True))
-    run = lambda points, one: compute_block(damped, numbers, points, one, fixed).varying
-    points = [jnp.zeros((2 * WIDTH, 2)), jnp.ones(2 * WIDTH)]
-    text = jax.jit(run).lower(points, jnp.asarray(1.0)).compile().as_text()
+    run = lambda points, one: compute_block(case, numbers, points, one, fixed).varying
+    return jax.jit(run).lower(list(points), jnp.asarray(1.0))
+
+
+def test_programs_hold_no_collective_and_no_call_of_the_host():
+    program = program_of(damped, jnp.zeros((2 * WIDTH, 2)), jnp.ones(2 * WIDTH))
+    text = program.compile().as_text()
     assert "while" in text
     assert not any(word in text for word in (*COLLECTIVES, "callback"))
 
 
-def test_programs_that_factorise_matrices_run_one_at_a_time(monkeypatch):
-    # Two at once can wait for each other for ever inside of XLA.
+@pytest.mark.parametrize("loss", ["plain", "solves", "solves in a scan"])
+def test_no_library_is_called_for_a_batch_of_matrices(loss):
+    # Two such calls at once can wait for each other for ever inside of XLA.
+    damp = lambda x: jnp.diag(2 + jnp.cos(x)) + 0.1
+    losses = {
+        "plain": lambda x: jnp.sum(jnp.cosh(x)),
+        "solves": lambda x: x @ jnp.linalg.solve(damp(x), x),
+        "solves in a scan": lambda x: jnp.sum(
+            jax.lax.scan(lambda y, _: (jnp.linalg.solve(damp(x), y), None), x, None, 3)[0]
+        ),
+    }
+    case = lambda x0: (ds.GDIN(losses[loss], 1.0, 0.1), x0)
+    block = program_of(case, jnp.zeros((2 * WIDTH, 7)))
+    text = block.as_text()
+    assert "lapack" in text
+    assert set(re.findall(r'num_batch_dims = "(\d)"', text)) == {"0"}
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_blocks_of_a_loss_that_solves_batches_run_one_at_a_time(monkeypatch, is_batch):
     module = importlib.import_module("dynsys.integrators.ensemble.run")
     given = []
 
@@ -102,14 +127,18 @@ def test_programs_that_factorise_matrices_run_one_at_a_time(monkeypatch):
         return in_any_order(calls, slots)
 
     monkeypatch.setattr(module, "in_any_order", watched)
-    case = lambda x0: (ds.DIN(lambda x: jnp.sum(jnp.cosh(x)), 1.0, 0.1), x0)
-    starts = np.random.default_rng(0).normal(size=(20, 4))
+    pair = jnp.stack([jnp.eye(2), 2 * jnp.eye(2)])
+    solve = jax.vmap(jnp.linalg.solve, (0, None))
+    batch = lambda x: jnp.sum(solve(pair + x[0] ** 2, x) ** 2)
+    loss = batch if is_batch else lambda x: jnp.sum(jnp.cosh(x))
+    case = lambda x0: (ds.DIN(loss, 1.0, 0.1), x0)
+    starts = np.random.default_rng(0).normal(size=(20, 2))
     last = lambda trajectory: trajectory.final_state.x
-    ends_of_all = ds.simulate_ensemble(case, x0=starts, t1=2.0, reduce=last, width=8)
-    one = ds.simulate(*case(starts[19]), t1=2.0, times=2)
+    ends_of_all = ds.simulate_ensemble(case, x0=starts, t1=1.0, reduce=last, width=8)
+    one = ds.simulate(*case(starts[19]), t1=1.0, times=2)
     np.testing.assert_allclose(ends_of_all[19], one.x[-1], rtol=1e-8)
-    in_valley(x0=STARTS, alpha=DAMPINGS)
-    assert list(map(len, given)) == [1, len(slots_of(jax.local_devices()))]
+    devices = jax.local_devices()
+    assert list(map(len, given)) == [1 if is_batch else len(slots_of(devices))]
 
 
 def test_devices_of_another_process_or_platform_are_refused():
