@@ -26,8 +26,8 @@ def by_lu(matrix: Matrix) -> Callable[[Vector], Vector]:
     """
     return _solver(
         matrix,
-        lambda a: lu_factor(a),
-        lambda factors, vector: lu_solve(factors, vector),
+        lambda a: lu_factor(a, check_finite=False),
+        lambda factors, vector: lu_solve(factors, vector, trans=0),
         lambda factors, vector: lu_solve(factors, vector, trans=1),
     )
 
