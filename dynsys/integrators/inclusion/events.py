@@ -64,22 +64,33 @@ def first_crossing(
     margin = slack(system, path(start))
     at = lambda t: guards(system, t, path(t)) + margin
     both = lambda t: jax.jvp(at, (t,), (jnp.ones_like(t),))
-    times = start + (end - start) * jnp.linspace(0, 1, SAMPLES + 1, dtype=start.dtype)
-    times = times.at[-1].set(end)
-    values, slopes = jax.vmap(both)(times)
-    # Between two samples that are fine, a minimum may not be: look where the slope turns.
-    turn = (slopes[:-1] < 0) & (slopes[1:] > 0)
-    fraction = slopes[:-1] / jnp.where(turn, slopes[:-1] - slopes[1:], 1)
-    inner = times[:-1, None] + (times[1:] - times[:-1])[:, None] * fraction
-    lowest = jax.vmap(jax.vmap(at))(jnp.where(turn, inner, times[:-1, None]))
-    kinks = jnp.arange(values.shape[1])
-    dips = turn & (lowest[:, kinks, kinks] < 0)
-    bad = dips | (values[1:] < 0)
-    interval = jnp.argmax(bad.any(1))
-    low = times[interval]
-    dipping = jnp.where(dips[interval], inner[interval], end)
-    high = jnp.minimum(times[interval + 1], jnp.min(dipping))
-    high = jnp.where(dips[interval].any(), high, times[interval + 1])
+    kinks = jnp.arange(len(margin))
+
+    def dips_between(low: Time, high: Time, slopes: Any) -> tuple[Any, Any]:
+        """Minima between two samples that are fine, looked for where the slope turns."""
+        turn = (slopes[0] < 0) & (slopes[1] > 0)
+        fraction = slopes[0] / jnp.where(turn, slopes[0] - slopes[1], 1)
+        inner = low + (high - low) * fraction
+        lowest = jax.vmap(at)(jnp.where(turn, inner, low))[kinks, kinks]
+        return turn & (lowest < 0), inner
+
+    def look(state: Any) -> Any:
+        i, low, slopes, _, _ = state
+        after = start + (end - start) * ((i + 1).astype(start.dtype) / SAMPLES)
+        high = jnp.where(i == SAMPLES - 1, end, after)
+        values, new = both(high)
+        turns = jnp.any((slopes < 0) & (new > 0))
+        none = lambda: (jnp.zeros_like(kinks, bool), jnp.full_like(margin, end, low.dtype))
+        look_inside = lambda: dips_between(low, high, (slopes, new))
+        dips, inner = jax.lax.cond(turns, look_inside, none)
+        found = jnp.any(dips | (values < 0))
+        first = jnp.minimum(high, jnp.min(jnp.where(dips, inner, end)))
+        reached = jnp.where(found, low, high)
+        return i + 1, reached, new, found, jnp.where(found, first, high)
+
+    goes_on = lambda state: (state[0] < SAMPLES) & ~state[3]
+    begin = (jnp.asarray(0), start, both(start)[1], jnp.asarray(False), end)
+    _, low, _, found, high = jax.lax.while_loop(goes_on, look, begin)
 
     def halve(_: Any, bracket: tuple[Time, Time]) -> tuple[Time, Time]:
         low, high = bracket
@@ -87,7 +98,6 @@ def first_crossing(
         negative = jnp.any(at(middle) < 0)
         return jnp.where(negative, low, middle), jnp.where(negative, middle, high)
 
-    found = bad.any()
     count = jnp.where(found, BISECTIONS, 0)
     low, high = jax.lax.fori_loop(0, count, halve, (low, high))
     return Crossing(found, high, jnp.argmin(at(high)))
