@@ -16,27 +16,31 @@ from dynsys.kernel import (
     is_small_loop,
 )
 
+FUNCTIONS = (
+    lambda x: jnp.sum(x**4 + jnp.abs(x) ** 2.5 + jnp.cbrt(1 + x**2)),
+    lambda x: jnp.sum(jnp.exp(x) + jnp.expm1(x) ** 2 + jnp.exp2(x)),
+    lambda x: jnp.sum(jnp.log1p(x**2) + jnp.log(2 + x**2)),
+    lambda x: jnp.sum(2 * x**2 - jnp.cos(x) + jnp.arctan(x) + jnp.sin(x) ** 2),
+    lambda x: jnp.sum(jnp.cosh(x) + jnp.tanh(x) ** 2 + jnp.arcsinh(x) ** 2),
+    lambda x: jnp.sqrt(1 + jnp.sum(x**2)) + jnp.linalg.norm(x - 3) ** 2,
+    lambda x: jnp.sum(jax.nn.sigmoid(x) + jax.nn.softplus(x) + x**2),
+    lambda x: jax.nn.logsumexp(x) + jnp.sum(x**2),
+    lambda x: jnp.sum(x**2 + jax.scipy.special.erf(x)),
+)
+MOVEMENTS = (
+    lambda x: jnp.sum(x[jnp.array([1, 0, 1])] ** 2) + x[-1] ** 2,
+    lambda x: jnp.sum((x - jnp.roll(x, 1)) ** 2) + jnp.sum(x[::-1] ** 2),
+    lambda x: jnp.sum(jnp.concatenate([x, 2 * x, jnp.ones(2)]) ** 2),
+    lambda x: 10 + jnp.prod(x) + jnp.sum(x**2),
+    lambda x: jnp.sum(jnp.clip(x, -9, 9) ** 2) + jnp.max(x + 9 * jnp.eye(2)[0]) ** 2,
+    lambda x: jnp.sum(jnp.where(x > 0, x**2, 2 * x**2)),
+    lambda x: jnp.sum(jnp.where(jnp.abs(x) < 1, x**2 / 2, jnp.abs(x) - 0.5)),
+    lambda x: jax.jit(lambda y: jnp.sum(y**2))(x),
+    lambda x: jnp.sum(jnp.outer(x, x).T.reshape(-1)) + 2 * jnp.sum(x**2),
+)
 LOSSES = {
-    "powers": lambda x: jnp.sum(x**4 + jnp.abs(x) ** 2.5 + jnp.cbrt(1 + x**2)),
-    "exponentials": lambda x: jnp.sum(jnp.exp(x) + jnp.expm1(x) ** 2 + jnp.exp2(x)),
-    "logarithms": lambda x: jnp.sum(jnp.log1p(x**2) + jnp.log(2 + x**2)),
-    "circular": lambda x: jnp.sum(2 * x**2 - jnp.cos(x) + jnp.arctan(x) + jnp.sin(x) ** 2),
-    "hyperbolic": lambda x: jnp.sum(jnp.cosh(x) + jnp.tanh(x) ** 2 + jnp.arcsinh(x) ** 2),
-    "roots": lambda x: jnp.sqrt(1 + jnp.sum(x**2)) + jnp.linalg.norm(x - 3) ** 2,
-    "logistic": lambda x: jnp.sum(jax.nn.sigmoid(x) + jax.nn.softplus(x) + x**2),
-    "softmax": lambda x: jax.nn.logsumexp(x) + jnp.sum(x**2),
-    "error function": lambda x: jnp.sum(x**2 + jax.scipy.special.erf(x)),
-    "indexing": lambda x: jnp.sum(x[jnp.array([1, 0, 1])] ** 2) + x[-1] ** 2,
-    "rolls": lambda x: jnp.sum((x - jnp.roll(x, 1)) ** 2) + jnp.sum(x[::-1] ** 2),
-    "concatenation": lambda x: jnp.sum(jnp.concatenate([x, 2 * x, jnp.ones(2)]) ** 2),
-    "products": lambda x: 10 + jnp.prod(x) + jnp.sum(x**2),
-    "maxima": lambda x: (
-        jnp.sum(jnp.clip(x, -9, 9) ** 2) + jnp.max(x + 9 * jnp.eye(2)[0]) ** 2
-    ),
-    "branches": lambda x: jnp.sum(jnp.where(x > 0, x**2, 2 * x**2)),
-    "huber": lambda x: jnp.sum(jnp.where(jnp.abs(x) < 1, x**2 / 2, jnp.abs(x) - 0.5)),
-    "inner jit": lambda x: jax.jit(lambda y: jnp.sum(y**2))(x),
-    "reshapes": lambda x: jnp.sum(jnp.outer(x, x).T.reshape(-1)) + 2 * jnp.sum(x**2),
+    "functions": lambda x: sum(loss(x) for loss in FUNCTIONS),
+    "movements": lambda x: sum(loss(x) for loss in MOVEMENTS),
     "matrix product": lambda x: x @ jnp.array([[2.0, 1.0], [1.0, 3.0]]) @ x,
     "sorting": lambda x: jnp.sum(jnp.sort(x) * jnp.array([1.0, 2.0])) + jnp.sum(x**2),
     "solving": lambda x: x @ jnp.linalg.solve(jnp.array([[2.0, 1.0], [1.0, 3.0]]), x),

@@ -10,17 +10,13 @@ import dynsys as ds
 from tests.integrators.kinked import TIGHT, absolute, talk
 
 FORWARD = {"adjoint": diffrax.ForwardMode()}
-MODES = pytest.mark.parametrize(
-    ("derivative", "options"), [(jax.jacrev, {}), (jax.jacfwd, FORWARD)]
-)
 
 
 def differences(function, at, step=1e-6):
     return (function(at + step) - function(at - step)) / (2 * step)
 
 
-@MODES
-def test_the_talk_across_a_slide_and_a_leave(derivative, options):
+def test_the_talk_across_a_slide_and_a_leave():
     times = jnp.array([1.0, 3.0, 4.5, 6.0, 7.0])
     start = np.array([-1.5, 1.0])
 
@@ -33,8 +29,7 @@ def test_the_talk_across_a_slide_and_a_leave(derivative, options):
         return jnp.concatenate([run.x.ravel(), run.v.ravel(), run.events.t[:2]])
 
     at = jnp.array([1.0, 1.0, 0.0])
-    options = TIGHT | options
-    found = derivative(lambda p: run(p, **options))(at)
+    found = jax.jacrev(lambda p: run(p, **TIGHT))(at)
     tight = {"rtol": 1e-11, "atol": 1e-13}
     for i in range(3):
         unit = jnp.eye(3)[i]
@@ -89,10 +84,11 @@ def test_the_dense_output_has_a_derivative():
 def test_kinks_that_are_met_at_once():
     # Apart from each other they have a derivative, whichever comes first.
     def end(x):
-        run = ds.simulate(ds.GDIN(absolute, 0.5, 0.1), x, t1=1.5, times=2, **TIGHT)
+        options = TIGHT | FORWARD
+        run = ds.simulate(ds.GDIN(absolute, 0.5, 0.1), x, t1=1.5, times=2, **options)
         return jnp.stack([run.x[-1], run.events.t[:2]])
 
-    found = jax.jacrev(end)(jnp.array([0.7, 0.7]))
+    found = jax.jacfwd(end)(jnp.array([0.7, 0.7]))
     single = differences(lambda x: end(jnp.array([x, 5.0]))[:, 0], 0.7)
     np.testing.assert_allclose(found[0], single[0] * np.eye(2), atol=1e-6)
     np.testing.assert_allclose(found[1], single[1] * np.eye(2), atol=1e-6)
@@ -111,19 +107,15 @@ def test_kinks_that_are_met_at_once():
     assert np.isnan(jax.jacfwd(lambda x: flow(x, False))(start)).all()
 
 
-@pytest.mark.parametrize(
-    ("derivative", "options"), [(jax.jacfwd, FORWARD), (jax.jacrev, {})]
-)
-def test_a_start_on_a_kink_has_no_derivative_across_it(derivative, options):
+def test_a_start_on_a_kink_has_no_derivative_across_it():
     def end(at, throw=True):
         system = ds.GDIN(absolute, at[2], 0.1)
-        run = ds.simulate(system, at[:2], t1=1.0, times=2, throw=throw, **options)
-        return run.x[-1]
+        return ds.simulate(system, at[:2], t1=1.0, times=2, throw=throw).x[-1]
 
     start = jnp.array([0.0, 2.0, 0.5])
     with pytest.raises(ValueError, match="starts on a kink"):
-        derivative(end)(start)
-    found = derivative(lambda at: end(at, False))(start)
+        jax.jacrev(end)(start)
+    found = jax.jacrev(lambda at: end(at, False))(start)
     assert np.isnan(found[:, 0]).any()
     shift = jnp.array([0.0, 0.0, 1.0])
     expected = differences(lambda s: end(start + s * shift), 0.0)
@@ -148,7 +140,7 @@ def test_second_derivatives_are_refused(derivative, options):
         return ds.simulate(ds.GradientFlow(absolute), x, t1=1.0, times=2, **options).x[-1]
 
     with pytest.raises(ValueError, match="no second derivatives"):
-        derivative(end)(2.0)
+        jax.eval_shape(derivative(end), 2.0)
 
 
 def test_float32():
