@@ -4,13 +4,11 @@ import os
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Programs in tests run for milliseconds; what they cost is their compilation.
-CHEAP_COMPILATION = (
-    "--xla_backend_optimization_level=0",
-    "--xla_llvm_disable_expensive_passes=true",
-    "--xla_cpu_parallel_codegen_split_count=1",
-    "--xla_cpu_use_fusion_emitters=false",
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_parallel_codegen_split_count=1 --xla_cpu_use_fusion_emitters=false",
 )
-os.environ.setdefault("XLA_FLAGS", " ".join(CHEAP_COMPILATION))
 
 import jax
 import pytest
