@@ -78,6 +78,46 @@ def pieces_of(
     return Pieces(consts, program, member, side, first, joint, mixed)
 
 
+def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:
+    """Whether no switch is a kink, in a few evaluations however many switches there are.
+
+    The loss must not change at random points where the signs of its switches do, those of
+    equal switching values together. Says no where the other sides are infinite.
+
+    Args:
+        program: The program of a loss.
+        consts: What the loss closes over.
+        x: A point like those that it takes; its values do not matter.
+    """
+    if program.roots:
+        return False
+    with jax.ensure_compile_time_eval():
+        random = np.random.default_rng(0)
+        consts = [_surrogate(c, random) for c in consts]
+
+        def run(x: Any, signs: Any) -> Any:
+            given = lambda z, span: signs[span].astype(z.dtype)
+            return program.run(consts, x, natural_of if signs is None else given)
+
+        natural_of = lambda z, _: natural(z)
+        values = jax.jit(jax.vmap(run))
+        for scale in (1.0, 1e-2, 1e-4):
+            draw = lambda leaf, scale=scale: np.asarray(
+                scale * random.normal(size=(PROBES, *leaf.shape)), leaf.dtype
+            )
+            points = jax.tree.map(draw, x)
+            base, z = map(np.asarray, values(points, None))
+            groups, side = _equal_up_to_sign(z)
+            flipped = np.where(z >= 0, -1.0, 1.0)
+            patterns = random.choice([-1.0, 1.0], (4, PROBES, groups.max() + 1))
+            signs = [flipped, *(side * pattern[:, groups] for pattern in patterns)]
+            others = np.stack([np.asarray(values(points, s)[0]) for s in signs])
+            if np.isfinite(others).all() and np.isfinite(base).all():
+                same = max(SAME, 64 * float(np.finfo(base.dtype).eps))
+                return bool(np.all(np.abs(others - base) <= same * np.abs(base)))
+    return False
+
+
 class _Values(NamedTuple):
     """Value, gradient and switching values at several points."""
 
@@ -274,6 +314,12 @@ def _surrogate(value: Any, random: np.random.Generator) -> Any:
     if is_concrete(value) or not jnp.issubdtype(value.dtype, jnp.floating):
         return value
     return np.asarray(random.normal(size=value.shape), value.dtype)
+
+
+def _equal_up_to_sign(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Groups of switching values that are the same up to their sign, and their signs."""
+    side = np.where(z[0] < 0, -1.0, 1.0)
+    return np.unique(side * z, axis=1, return_inverse=True)[1].ravel(), side
 
 
 def _merge(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,8 @@ import pytest
 
 import dynsys as ds
 from dynsys.nonsmooth import NotPiecewiseSmooth, kinks
+from dynsys.nonsmooth.find import is_smooth
+from dynsys.nonsmooth.program import program_of
 
 W = np.random.default_rng(1).normal(size=(4, 3))
 X = jnp.array([0.3, -1.2, 2.0])
@@ -221,3 +223,34 @@ def test_a_cone_is_refused_by_name(loss):
 )
 def test_a_square_root_that_is_smooth_is_not_refused(loss):
     assert len(kinks(loss, X).values) <= 1
+
+
+SAMPLES = np.random.default_rng(0).normal(size=(600, 5))
+MANY = {
+    "logaddexp": (lambda x: jnp.mean(jnp.logaddexp(0.0, SAMPLES @ x)), True),
+    "softplus": (lambda x: jnp.mean(jax.nn.softplus(SAMPLES @ x)), True),
+    "steep": (lambda x: jnp.mean(jax.nn.softplus(1e4 * (SAMPLES @ x))), True),
+    "relu": (lambda x: jnp.mean(jax.nn.relu(SAMPLES @ x)), False),
+    "one relu": (
+        lambda x: jnp.mean(jax.nn.softplus(SAMPLES @ x)) + 1e-3 * jax.nn.relu(x[0]),
+        False,
+    ),
+    "far away": (
+        lambda x: jnp.mean(jax.nn.softplus(SAMPLES @ x)) + jax.nn.relu(x[0] - 1e6),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_many_switches_are_smooth_if_none_is_a_kink(name):
+    loss, expected = MANY[name]
+    program, consts = program_of(loss, jnp.zeros(5))
+    assert program.size >= 600
+    assert is_smooth(program, consts, jnp.zeros(5)) is expected
+
+
+def test_a_smooth_loss_of_many_samples_keeps_the_full_order():
+    run = ds.simulate(ds.DIN(MANY["softplus"][0], 1.0, 0.1), np.ones(5), t1=1.0, times=2)
+    assert run.stats.first_order is None
+    assert run.stats.solver == "Rodas5P"

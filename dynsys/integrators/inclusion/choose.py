@@ -12,7 +12,7 @@ from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.request import Options
 from dynsys.integrators.rodas5p import Rodas5P
 from dynsys.nonsmooth.box import smallest_signature
-from dynsys.nonsmooth.find import pieces_of
+from dynsys.nonsmooth.find import is_smooth, pieces_of
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.program import program_of
 from dynsys.objectives.objective import is_known_smooth
@@ -110,6 +110,8 @@ def _find(
     loss = system.objective
     program, consts = program_of(loss, x)
     if program.size > MANY_KINKS:
+        if is_smooth(program, consts, x):
+            return None, None
         return None, (
             f"{program.size} places where the loss may have kinks are more than "
             f"{MANY_KINKS}, so gradients are those of JAX there"
