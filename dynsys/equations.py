@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+import jax
 from jax.extend.core import (
     ClosedJaxpr,
     DebugInfo,
@@ -120,6 +121,11 @@ LIBRARIES = frozenset(
 """Primitives that call a library of linear algebra for the last two axes of an array. Two
 such calls for batches at once on a processor can wait for each other for ever, inside of
 XLA (`dynsys.integrators.lapack`)."""
+
+
+def batches_wait() -> bool:
+    """Whether libraries are called for one matrix after the other: on a processor."""
+    return jax.default_backend() == "cpu"
 
 
 def called(equation: Any) -> ClosedJaxpr | None:

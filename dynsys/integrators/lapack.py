@@ -3,7 +3,8 @@
 A call for a batch of matrices shares them out among the threads of XLA and waits on one of
 them. Where two such calls meet, as two threads or two independent parts of one program,
 each can hold the thread that the other needs, and the program never ends (jaxlib 0.10; a
-single matrix is factorised where it is). So batches are factorised in a loop.
+single matrix is factorised where it is). So on a processor batches are factorised in a
+loop.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import jax
 from jax.custom_batching import sequential_vmap
 from jax.scipy.linalg import cho_solve, cholesky, lu_factor, lu_solve
 from jaxtyping import Array, Float
+
+from dynsys.equations import batches_wait
 
 Matrix = Float[Array, "dim dim"]
 Vector = Float[Array, " dim"]
@@ -50,8 +53,9 @@ def _solver(
     substitute_transposed: Callable[[Any, Vector], Vector],
 ) -> Callable[[Vector], Vector]:
     """Solutions whose derivatives are those of the system, not of the factorisation."""
-    factors = sequential_vmap(factorise)(jax.lax.stop_gradient(matrix))
-    forward, backward = map(sequential_vmap, (substitute, substitute_transposed))
+    in_turn = sequential_vmap if batches_wait() else lambda function: function
+    factors = in_turn(factorise)(jax.lax.stop_gradient(matrix))
+    forward, backward = map(in_turn, (substitute, substitute_transposed))
 
     def solve(vector: Vector) -> Vector:
         return jax.lax.custom_linear_solve(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import DropVar
 
-from dynsys.equations import LIBRARIES, bind, is_any
+from dynsys.equations import LIBRARIES, batches_wait, bind, is_any
 from dynsys.lanes.graph import Operation, Ref, fill, known, one_of
 from dynsys.lanes.value import SMALL, Value
 
@@ -86,7 +86,8 @@ def side_by_side(
 ) -> Sequence[Value | None]:
     """Any primitive, with the lanes as a first axis.
 
-    Libraries are called for one lane after the other (`dynsys.equations.LIBRARIES`).
+    On a processor libraries are called for one lane after the other
+    (`dynsys.equations.LIBRARIES`).
     """
     axes = [None if value.is_same else 0 for value in operands]
     refs = [
@@ -99,7 +100,7 @@ def side_by_side(
         only = lambda *member: [
             out for out, keep in zip(bind(equation, member), kept, strict=True) if keep
         ]
-        if not is_any(equation, LIBRARIES):
+        if not (batches_wait() and is_any(equation, LIBRARIES)):
             return jax.vmap(only, axes)(*arrays)
         mapped = [a for a, axis in zip(arrays, axes, strict=True) if axis == 0]
 

@@ -10,13 +10,17 @@ import dynsys as ds
 from tests.integrators.kinked import TIGHT, absolute, talk
 
 FORWARD = {"adjoint": diffrax.ForwardMode()}
+MODES = pytest.mark.parametrize(
+    ("derivative", "options"), [(jax.jacrev, {}), (jax.jacfwd, FORWARD)]
+)
 
 
 def differences(function, at, step=1e-6):
     return (function(at + step) - function(at - step)) / (2 * step)
 
 
-def test_the_talk_across_a_slide_and_a_leave():
+@MODES
+def test_the_talk_across_a_slide_and_a_leave(derivative, options):
     times = jnp.array([1.0, 3.0, 4.5, 6.0, 7.0])
     start = np.array([-1.5, 1.0])
 
@@ -29,7 +33,8 @@ def test_the_talk_across_a_slide_and_a_leave():
         return jnp.concatenate([run.x.ravel(), run.v.ravel(), run.events.t[:2]])
 
     at = jnp.array([1.0, 1.0, 0.0])
-    found = jax.jacrev(lambda p: run(p, **TIGHT))(at)
+    options = TIGHT | options
+    found = derivative(lambda p: run(p, **options))(at)
     tight = {"rtol": 1e-11, "atol": 1e-13}
     for i in range(3):
         unit = jnp.eye(3)[i]
@@ -84,11 +89,10 @@ def test_the_dense_output_has_a_derivative():
 def test_kinks_that_are_met_at_once():
     # Apart from each other they have a derivative, whichever comes first.
     def end(x):
-        options = TIGHT | FORWARD
-        run = ds.simulate(ds.GDIN(absolute, 0.5, 0.1), x, t1=1.5, times=2, **options)
+        run = ds.simulate(ds.GDIN(absolute, 0.5, 0.1), x, t1=1.5, times=2, **TIGHT)
         return jnp.stack([run.x[-1], run.events.t[:2]])
 
-    found = jax.jacfwd(end)(jnp.array([0.7, 0.7]))
+    found = jax.jacrev(end)(jnp.array([0.7, 0.7]))
     single = differences(lambda x: end(jnp.array([x, 5.0]))[:, 0], 0.7)
     np.testing.assert_allclose(found[0], single[0] * np.eye(2), atol=1e-6)
     np.testing.assert_allclose(found[1], single[1] * np.eye(2), atol=1e-6)
@@ -107,15 +111,19 @@ def test_kinks_that_are_met_at_once():
     assert np.isnan(jax.jacfwd(lambda x: flow(x, False))(start)).all()
 
 
-def test_a_start_on_a_kink_has_no_derivative_across_it():
+@pytest.mark.parametrize(
+    ("derivative", "options"), [(jax.jacfwd, FORWARD), (jax.jacrev, {})]
+)
+def test_a_start_on_a_kink_has_no_derivative_across_it(derivative, options):
     def end(at, throw=True):
         system = ds.GDIN(absolute, at[2], 0.1)
-        return ds.simulate(system, at[:2], t1=1.0, times=2, throw=throw).x[-1]
+        run = ds.simulate(system, at[:2], t1=1.0, times=2, throw=throw, **options)
+        return run.x[-1]
 
     start = jnp.array([0.0, 2.0, 0.5])
     with pytest.raises(ValueError, match="starts on a kink"):
-        jax.jacrev(end)(start)
-    found = jax.jacrev(lambda at: end(at, False))(start)
+        derivative(end)(start)
+    found = derivative(lambda at: end(at, False))(start)
     assert np.isnan(found[:, 0]).any()
     shift = jnp.array([0.0, 0.0, 1.0])
     expected = differences(lambda s: end(start + s * shift), 0.0)

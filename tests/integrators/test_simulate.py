@@ -472,9 +472,7 @@ def test_network_with_an_activation_is_an_objective_under_jit():
         def __call__(self, x):
             return self.network(x) + jnp.sum(x**2)
 
-    loss = Loss(
-        eqx.nn.MLP(2, "scalar", 4, 1, activation=jax.nn.softplus, key=jax.random.key(0))
-    )
+    loss = Loss(eqx.nn.MLP(2, "scalar", 4, 1, key=jax.random.key(0)))
     cast = lambda leaf: leaf.astype(float) if eqx.is_array(leaf) else leaf
     loss = jax.tree.map(cast, loss)
     alone = ds.simulate(ds.DIN(loss, 1.0, 0.1), X0, t1=1.0, times=3)

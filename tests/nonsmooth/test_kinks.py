@@ -254,3 +254,15 @@ def test_a_smooth_loss_of_many_samples_keeps_the_full_order():
     run = ds.simulate(ds.DIN(MANY["softplus"][0], 1.0, 0.1), np.ones(5), t1=1.0, times=2)
     assert run.stats.first_order is None
     assert run.stats.solver == "Rodas5P"
+
+
+def test_kinks_of_many_terms_that_cancel_are_not_lost_to_the_d_operator():
+    # The mean is smooth, but D at 0 is not a point: as before, steps of first order.
+    halves = [lambda x: jnp.sum(jax.nn.relu(x)), lambda x: -jnp.sum(jax.nn.relu(-x))]
+    system = ds.GradientFlow(ds.objectives.Mean(halves))
+    options = {"t1": 0.1, "times": 2, "max_steps": 64, "throw": False}
+    run = ds.simulate(system, np.ones(300), inclusion="d_operator", **options)
+    assert "600 places" in run.stats.reason
+    plain = ds.simulate(system, np.ones(300), **options)
+    assert "places" not in plain.stats.reason
+    np.testing.assert_allclose(plain.x[-1], 0.95, rtol=1e-6)

@@ -109,14 +109,15 @@ def _find(
         return None, None
     loss = system.objective
     program, consts = program_of(loss, x)
+    is_d = options.inclusion == "d_operator"
     if program.size > MANY_KINKS:
-        if is_smooth(program, consts, x):
+        # Kinks of terms that cancel in the loss are none of it, but of D.
+        if not is_d and is_smooth(program, consts, x):
             return None, None
         return None, (
             f"{program.size} places where the loss may have kinks are more than "
             f"{MANY_KINKS}, so gradients are those of JAX there"
         )
-    is_d = options.inclusion == "d_operator"
     if is_d and program.size and not terms:
         raise ValueError(
             "`inclusion='d_operator'` needs the terms of the loss, because D is the mean "
