@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.inclusion.mode import PieceSystem, multipliers
@@ -12,10 +13,35 @@ from dynsys.systems.system import State
 
 Time = Float[Array, ""]
 
-SAMPLES = 16
-"""Places in a step at which the guards are looked at, besides the extrema between them."""
+DEGREE = 8
+"""Degree of the polynomials that stand for the guards in a step. The dense output is of
+degree 4, and a guard makes little more of it in a step whose error is small."""
 
-BISECTIONS = 50
+SHALLOW = 0.1
+"""A dip between two nodes is looked into if it goes below this part of the guards there."""
+
+HALVES = 4
+"""One look in this many halves the bracket, whatever the guards are like."""
+
+LONGEST_SEARCH = 300
+"""Looks after which a search ends in any case."""
+
+ON_SURFACE = 0.1
+"""Part of the slack within which the end of a bracket is close enough."""
+
+
+def _nodes() -> tuple[np.ndarray, np.ndarray]:
+    """Chebyshev nodes of [0, 1] with both ends, and values there to slopes there."""
+    nodes = 0.5 - 0.5 * np.cos(np.pi * np.arange(DEGREE + 1) / DEGREE)
+    differences = nodes[:, None] - nodes + np.eye(DEGREE + 1)
+    weights = 1 / differences.prod(1)
+    slopes = weights / weights[:, None] / differences
+    np.fill_diagonal(slopes, 0.0)
+    np.fill_diagonal(slopes, -slopes.sum(1))
+    return nodes, slopes
+
+
+NODES, SLOPES = _nodes()
 
 
 class Crossing(NamedTuple):
@@ -25,11 +51,15 @@ class Crossing(NamedTuple):
         found: Whether one does.
         t: When.
         which: Its index among all guards.
+        last: The guards at the end of the step.
+        slopes: Their derivatives there.
     """
 
     found: Bool[Array, ""]
     t: Time
     which: Int[Array, ""]
+    last: Float[Array, " kinks"]
+    slopes: Float[Array, " kinks"]
 
 
 def guards(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]:
@@ -50,10 +80,37 @@ def slack(system: PieceSystem, state: State) -> Float[Array, " kinks"]:
     return jnp.where(system.mode.held, unit**0.64, unit**0.72 * size)
 
 
+class Bracket(NamedTuple):
+    """Where a search stands, in parts of the step.
+
+    Args:
+        low: No guard is negative here.
+        above: The smallest of them there.
+        high: Here one is negative, if `found`; otherwise all has been looked at up to here.
+        below: The smallest of them there.
+        which: Its index.
+        found: Whether one is negative.
+        side: How often in a row `high` (positive) or `low` (negative) has moved.
+        tries: Evaluations of the guards.
+    """
+
+    low: Any
+    above: Any
+    high: Any
+    below: Any
+    which: Int[Array, ""]
+    found: Bool[Array, ""]
+    side: Int[Array, ""]
+    tries: Int[Array, ""]
+
+
 def first_crossing(
     system: PieceSystem, start: Time, end: Time, path: Callable[[Time], State]
 ) -> Crossing:
     """The earliest time in a step at which a guard is negative, on the dense output.
+
+    Where to look is read off polynomials through the guards at some nodes; what is there is
+    told by the guards themselves.
 
     Args:
         system: The system in its mode.
@@ -62,42 +119,121 @@ def first_crossing(
         path: The dense output of the step.
     """
     margin = slack(system, path(start))
-    at = lambda t: guards(system, t, path(t)) + margin
-    both = lambda t: jax.jvp(at, (t,), (jnp.ones_like(t),))
-    kinks = jnp.arange(len(margin))
+    span = end - start
+    time = lambda part: jnp.where(part == 1, end, start + part * span)
 
-    def dips_between(low: Time, high: Time, slopes: Any) -> tuple[Any, Any]:
-        """Minima between two samples that are fine, looked for where the slope turns."""
-        turn = (slopes[0] < 0) & (slopes[1] > 0)
-        fraction = slopes[0] / jnp.where(turn, slopes[0] - slopes[1], 1)
-        inner = low + (high - low) * fraction
-        lowest = jax.vmap(at)(jnp.where(turn, inner, low))[kinks, kinks]
-        return turn & (lowest < 0), inner
+    def at(part: Any) -> Float[Array, " kinks"]:
+        """The guards in units of their slack, and that much above 0."""
+        t = time(part)
+        return guards(system, t, path(t)) / margin + 1
 
-    def look(state: Any) -> Any:
-        i, low, slopes, _, _ = state
-        after = start + (end - start) * ((i + 1).astype(start.dtype) / SAMPLES)
-        high = jnp.where(i == SAMPLES - 1, end, after)
-        values, new = both(high)
-        turns = jnp.any((slopes < 0) & (new > 0))
-        none = lambda: (jnp.zeros_like(kinks, bool), jnp.full_like(margin, end, low.dtype))
-        look_inside = lambda: dips_between(low, high, (slopes, new))
-        dips, inner = jax.lax.cond(turns, look_inside, none)
-        found = jnp.any(dips | (values < 0))
-        first = jnp.minimum(high, jnp.min(jnp.where(dips, inner, end)))
-        reached = jnp.where(found, low, high)
-        return i + 1, reached, new, found, jnp.where(found, first, high)
+    nodes = jnp.asarray(NODES, start.dtype)
+    values = _at_all(at, nodes, margin)
+    slopes = jnp.asarray(SLOPES, values.dtype) @ values
+    dips = _dips(nodes, values, slopes)
+    smallest = jnp.min(values, axis=1)
+    below_zero = jnp.where(smallest[1:] < 0, nodes[1:], jnp.inf)
+    after = lambda part: jnp.minimum(
+        jnp.min(jnp.where(dips > part, dips, jnp.inf)),
+        jnp.min(jnp.where(below_zero > part, below_zero, jnp.inf)),
+    )
 
-    goes_on = lambda state: (state[0] < SAMPLES) & ~state[3]
-    begin = (jnp.asarray(0), start, both(start)[1], jnp.asarray(False), end)
-    _, low, _, found, high = jax.lax.while_loop(goes_on, look, begin)
+    def look(bracket: Bracket) -> Bracket:
+        part = jnp.where(bracket.found, _between(bracket), after(bracket.high))
+        there = at(part)
+        node = jnp.sum(nodes < part) - 1
+        return _moved(bracket, part, there, nodes[node], smallest[node])
 
-    def halve(_: Any, bracket: tuple[Time, Time]) -> tuple[Time, Time]:
-        low, high = bracket
-        middle = 0.5 * (low + high)
-        negative = jnp.any(at(middle) < 0)
-        return jnp.where(negative, low, middle), jnp.where(negative, middle, high)
+    resolution = float(jnp.finfo(start.dtype).eps)
+    resolution = resolution * jnp.maximum(1, jnp.abs(end) / jnp.where(span == 0, 1, span))
 
-    count = jnp.where(found, BISECTIONS, 0)
-    low, high = jax.lax.fori_loop(0, count, halve, (low, high))
-    return Crossing(found, high, jnp.argmin(at(high)))
+    def goes_on(bracket: Bracket) -> Bool[Array, ""]:
+        is_wide = bracket.high - bracket.low > resolution
+        is_coarse = (bracket.below < -ON_SURFACE) & is_wide
+        more = jnp.where(bracket.found, is_coarse, jnp.isfinite(after(bracket.high)))
+        return more & (bracket.tries < LONGEST_SEARCH)
+
+    zero, none = jnp.zeros_like(start), jnp.asarray(0)
+    begin = Bracket(
+        zero, smallest[0], zero, smallest[0], none, jnp.asarray(False), none, none
+    )
+    bracket = jax.lax.while_loop(goes_on, look, begin)
+    return Crossing(
+        bracket.found,
+        time(bracket.high),
+        bracket.which,
+        (values[-1] - 1) * margin,
+        slopes[-1] * margin / jnp.where(span == 0, 1, span),
+    )
+
+
+def _at_all(
+    at: Callable[[Any], Any], nodes: Float[Array, " nodes"], like: Float[Array, " kinks"]
+) -> Float[Array, "nodes kinks"]:
+    """A function at all nodes, one after the other, so that it is compiled once."""
+    put = lambda i, values: values.at[i].set(at(nodes[i]))
+    begin = (jnp.asarray(0), jnp.zeros((len(nodes), len(like)), like.dtype))
+    step = lambda loop: (loop[0] + 1, put(*loop))
+    return jax.lax.while_loop(lambda loop: loop[0] < len(nodes), step, begin)[1]
+
+
+def _dips(
+    nodes: Float[Array, " nodes"],
+    values: Float[Array, "nodes kinks"],
+    slopes: Float[Array, "nodes kinks"],
+) -> Float[Array, "intervals kinks"]:
+    """Minima between two nodes that may be negative, of cubics; infinite where none is."""
+    length = jnp.diff(nodes)[:, None]
+    low, rise = values[:-1], jnp.diff(values, axis=0)
+    first, last = length * slopes[:-1], length * slopes[1:]
+    a, b = 3 * (first + last - 2 * rise), 2 * (3 * rise - 2 * first - last)
+    turns = (first < 0) & (last > 0)
+    root = jnp.sqrt(jnp.maximum(b**2 - 4 * a * first, 0))
+    part = -2 * first / jnp.where(turns, b + root, 1)
+    lowest = low + part * (first + part * (b / 2 + part * a / 3))
+    is_deep = lowest < SHALLOW * jnp.minimum(low, values[1:])
+    return jnp.where(turns & is_deep, nodes[:-1, None] + length * part, jnp.inf)
+
+
+def _between(bracket: Bracket) -> Any:
+    """Where to look in a bracket: regula falsi with the Illinois rule, safeguarded."""
+    low, above, high, below, _, _, side, tries = bracket
+    # The aim is between 0 and what is close enough, so that `high` is soon that close.
+    aim = 0.5 * ON_SURFACE
+    often = jnp.abs(side) - 1
+    weight = jnp.where(often > 0, jnp.exp2(-often.astype(low.dtype)), 1)
+    upper = (above + aim) * jnp.where(side > 0, weight, 1)
+    lower = (below + aim) * jnp.where(side < 0, weight, 1)
+    part = low + (high - low) * upper / jnp.where(upper == lower, 1, upper - lower)
+    is_inside = (part > low) & (part < high) & (tries % HALVES != HALVES - 1)
+    return jnp.where(is_inside, part, 0.5 * (low + high))
+
+
+def _moved(bracket: Bracket, part: Any, there: Any, node: Any, smallest: Any) -> Bracket:
+    """The bracket after a look at the guards.
+
+    Args:
+        bracket: The bracket before.
+        part: Where they were looked at.
+        there: The guards there.
+        node: The last node before it.
+        smallest: The smallest guard at that node.
+    """
+    low, above, high, below, which, found, side, tries = bracket
+    value = jnp.min(there)
+    negative, first = value < 0, (value < 0) & ~found
+    # All nodes before the first place where a guard is negative are fine.
+    from_node = first & (node > low)
+    low_moves, high_moves = ~negative, negative | ~found
+    choose = lambda new, old: jnp.where(low_moves, new, jnp.where(from_node, *old))
+    step = jnp.where(negative, 1, -1)
+    return Bracket(
+        choose(part, (node, low)),
+        choose(value, (smallest, above)),
+        jnp.where(high_moves, part, high),
+        jnp.where(high_moves, value, below),
+        jnp.where(negative, jnp.argmin(there), which),
+        found | negative,
+        jnp.where(found, jnp.where(side * step > 0, side + step, step), 0),
+        tries + 1,
+    )
