@@ -13,6 +13,7 @@ import jax
 if "JAX_ENABLE_X64" not in os.environ:
     jax.config.update("jax_enable_x64", True)
 
+from dynsys import analysis as analysis
 from dynsys import integrators as integrators
 from dynsys import nonsmooth as nonsmooth
 from dynsys import objectives as objectives

@@ -27,6 +27,11 @@ class AbstractDenseOutput(eqx.Module):
     t0: eqx.AbstractVar[Time]
     t1: eqx.AbstractVar[Time]
 
+    @property
+    @abc.abstractmethod
+    def joints(self) -> Float[Array, " rows"]:
+        """Ends of its smooth parts, the steps, infinite in the padding."""
+
     @abc.abstractmethod
     def state(self, t: Time) -> State:
         """The state at time `t`."""

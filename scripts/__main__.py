@@ -2,10 +2,18 @@
 
 from scripts import (
     basins,
+    bound_tightness,
     clarke_and_d_operator,
     din_rosenbrock,
+    energy_along_kinks,
     gradient_and_newton,
+    levenberg_marquardt_bound,
+    lyapunov,
     network_flow,
+    newton_acceleration,
+    newton_bound,
+    rates,
+    saddle_escape,
     sliding,
     variable_mass_2d,
 )
@@ -17,6 +25,14 @@ FIGURES: dict[str, Main] = {
     "sliding": sliding.main,
     "clarke_and_d_operator": clarke_and_d_operator.main,
     "variable_mass_2d": variable_mass_2d.main,
+    "lyapunov": lyapunov.main,
+    "energy_along_kinks": energy_along_kinks.main,
+    "newton_bound": newton_bound.main,
+    "levenberg_marquardt_bound": levenberg_marquardt_bound.main,
+    "bound_tightness": bound_tightness.main,
+    "newton_acceleration": newton_acceleration.main,
+    "rates": rates.main,
+    "saddle_escape": saddle_escape.main,
     "basins": basins.main,
     "network_flow": network_flow.main,
 }

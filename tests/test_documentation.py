@@ -11,7 +11,15 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MODULES = ["dynsys", "systems", "objectives", "schedules", "plots", "integrators"]
+MODULES = [
+    "dynsys",
+    "systems",
+    "objectives",
+    "schedules",
+    "plots",
+    "integrators",
+    "analysis",
+]
 
 
 def page_id(path):

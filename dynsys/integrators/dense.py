@@ -35,6 +35,10 @@ class DenseOutput(AbstractDenseOutput):
     infos: PyTree
     local: Callable[..., diffrax.AbstractLocalInterpolation] = eqx.field(static=True)
 
+    @property
+    def joints(self) -> Float[Array, " rows"]:
+        return self.ends
+
     def state(self, t: Time) -> State:
         return self.state_and_slope(t)[0]
 
@@ -61,6 +65,10 @@ class DepartureThenDense(AbstractDenseOutput):
     t1: Time
     departure: Departure
     rest: AbstractDenseOutput
+
+    @property
+    def joints(self) -> Float[Array, " rows"]:
+        return jnp.append(self.rest.joints, self.departure.until)
 
     def state(self, t: Time) -> State:
         return self._choose(t, self.departure.state, self.rest.state)

@@ -68,3 +68,31 @@ def require_plane(caller: str, trajectories: Sequence[Trajectory]) -> None:
                 f"`{caller}` needs positions of shape (2,), but got {shapes}. For other "
                 f"dimensions use `objective_along_time` or `phase_portrait`."
             )
+
+
+def require_reports(caller: str, reports: Sequence[Any], kind: type, labels: Any) -> None:
+    """Refuse what is not a report of some kind, or labels that do not fit.
+
+    Args:
+        caller: Name of the function in messages.
+        reports: What the user passed.
+        kind: The class of a report.
+        labels: Labels, or `None`.
+
+    Raises:
+        TypeError: An argument is no such report.
+        ValueError: There is none, or the labels do not fit.
+    """
+    if not reports:
+        raise ValueError(f"`{caller}` got nothing to draw. Pass one or more reports.")
+    for report in reports:
+        if not isinstance(report, kind):
+            raise TypeError(
+                f"`{caller}` draws a `dynsys.analysis.{kind.__name__}`, but got an "
+                f"argument of type {type(report).__name__}."
+            )
+    if labels is not None and len(labels) != len(reports):
+        raise ValueError(
+            f"`labels` must have one entry a report, but has {len(labels)} for "
+            f"{len(reports)}."
+        )

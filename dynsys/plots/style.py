@@ -49,6 +49,9 @@ LOOKS: dict[str, Look] = {
 distance between any two colours, simulated for protanopia, deuteranopia and
 tritanopia, at the 16 of the seven."""
 
+LINES = ("#0072B2", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00")
+"""Okabe and Ito (2008), without the two that are faint on paper."""
+
 OTHER = Look("#7F7F7F", "-", "")
 """For systems outside the table; the name of the class is the label."""
 

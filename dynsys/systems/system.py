@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.checks import Kind
@@ -106,6 +107,20 @@ class AbstractSystem(eqx.Module):
         if isinstance(self.objective, TracedOnce):
             return self.objective.gradient(x)
         return jax.grad(self.objective)(x)
+
+    def force(self, t: Float[Array, ""], state: State) -> Position:
+        """The gradient that moves the system: in an inclusion, one element of a set."""
+        del t
+        return self.gradient(self.position(state))
+
+    def violation(self, t: Float[Array, ""], state: State) -> Float[Array, ""]:
+        """How far a state is from where this system is the one that moves it.
+
+        It is 0 but for the modes of an inclusion: by how much a sign or a multiplier
+        is beyond its bound.
+        """
+        del state
+        return jnp.zeros_like(t)
 
     def state(self, *components: Any) -> State:
         """A state from its components, to start from any of them.

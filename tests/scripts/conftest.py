@@ -2,9 +2,12 @@ import pytest
 
 
 def check_files(main, name, folder):
-    """Run a script in `folder`: it writes its PDF and its PNG there, nothing else."""
+    """Run a script in `folder`: it writes its PDF and PNG there, and may write numbers."""
     main(folder, quick=True)
     files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    numbers = files.pop(f"{name}.md", b"Measured: ")
+    assert numbers.startswith(b"Measured: ")
+    assert b"nan" not in numbers
     assert set(files) == {f"{name}.pdf", f"{name}.png"}
     assert files[f"{name}.pdf"].startswith(b"%PDF")
     assert files[f"{name}.png"].startswith(b"\x89PNG")

@@ -18,8 +18,9 @@ class Case(NamedTuple):
     order: int
     from_rest_only: bool = False
     t0: float = 0.0
-    # The class is in the table already: only what compiles nothing new is repeated.
-    same_class: bool = False
+    # Its programs are built like those of another case: its field is looked at, and only
+    # what compiles little is run.
+    is_variant: bool = False
 
     def system(self, objective):
         return self.build(objective, self.parameter)
@@ -52,35 +53,64 @@ CATALOGUE = [
     ),
     Case(
         "nag_sc",
-        lambda f, c: ds.systems.high_resolution_nag_sc(f, 1.0, c),
+        lambda f, c: ds.systems.HighResolutionNAGSC(f, 1.0, c),
         0.05,
         2,
-        same_class=True,
+        is_variant=True,
     ),
     Case(
         "high_resolution_heavy_ball",
-        lambda f, c: ds.systems.high_resolution_heavy_ball(f, 1.0, c),
+        lambda f, c: ds.systems.HighResolutionHeavyBall(f, 1.0, c),
         0.05,
         2,
-        same_class=True,
+        is_variant=True,
     ),
     Case(
         "nag_c",
-        lambda f, c: ds.systems.high_resolution_nag_c(f, c),
+        lambda f, c: ds.systems.HighResolutionNAGC(f, c),
         0.04,
         2,
         t0=0.3,
-        same_class=True,
+        is_variant=True,
     ),
     Case(
         "attouch_chbani_fadili_riahi",
-        lambda f, c: ds.systems.attouch_chbani_fadili_riahi(f, 3.0, c, vanishing_force),
+        lambda f, c: ds.systems.AttouchChbaniFadiliRiahi(f, 3.0, c, vanishing_force),
         0.2,
         2,
         t0=0.3,
-        same_class=True,
+        is_variant=True,
     ),
-    Case("h_nag", lambda f, c: ds.systems.h_nag(f, 0.5, c, beta=0.2), 1.0, 2),
+    Case(
+        "strongly_convex_din",
+        lambda f, c: ds.systems.StronglyConvexDIN(f, c, 0.2),
+        1.0,
+        2,
+        is_variant=True,
+    ),
+    Case(
+        "h_nag",
+        lambda f, c: ds.systems.HNAG(f, 0.5, c, beta=vanishing_damping),
+        1.0,
+        2,
+        is_variant=True,
+    ),
+    Case(
+        "isihd",
+        lambda f, c: ds.systems.ISIHD(f, 3.1, c, 0.1),
+        0.3,
+        2,
+        t0=0.3,
+        is_variant=True,
+    ),
+    Case(
+        "tikhonov_din_avd",
+        lambda f, c: ds.systems.TikhonovDINAVD(f, 3.1, c, vanishing_damping),
+        0.2,
+        2,
+        t0=0.3,
+        is_variant=True,
+    ),
 ]
 
 

@@ -126,6 +126,21 @@ def test_din_avd_from_rest_is_a_confluent_function(hessian_free):
     close(run(system).x, exact)
 
 
+def test_isihd_is_din_avd_with_a_damping_for_each_eigenvalue():
+    alpha, gamma, beta = 3.1, 0.3, 0.2
+    solution = lambda times: per_coordinate(
+        lambda lam, x0: oracles.din_avd(lam, alpha + beta * lam, gamma, x0, times)
+    )
+    times = np.linspace(0.5, 6.0, 12)
+    exact = solution(times)
+    # The velocity at the start, from the exact solution on both sides of it.
+    h, weights = 1e-3, np.array([1, -8, 8, -1]) / 12
+    around = solution(0.5 + h * np.array([-2, -1, 1, 2]))
+    v0 = weights @ around / h
+    system = ds.systems.ISIHD(separable, alpha, gamma, beta)
+    close(run(system, exact[0], v0, t0=0.5, times=times).x, exact)
+
+
 def test_series_is_exact_to_its_order():
     """Outputs inside the series, on a function whose Hessian varies."""
     f = lambda x: jnp.cosh(x) + 0.3 * x**3

@@ -258,20 +258,32 @@ def test_energy_of_the_general_equation_falls_as_the_identity_says():
     np.testing.assert_allclose(energy - energy[0], change, rtol=0, atol=1e-8)
 
 
+def dop853(field, state, times):
+    """A field that is written by hand, by SciPy."""
+    return scipy.integrate.solve_ivp(
+        field,
+        (times[0], times[-1]),
+        state,
+        t_eval=times,
+        method="DOP853",
+        rtol=1e-11,
+        atol=1e-13,
+    ).y.T
+
+
 def test_h_nag_is_the_first_order_system_of_its_paper():
-    mu, gamma0, beta = 0.5, 1.5, 0.3
+    mu, gamma0 = 0.5, 1.5
+    beta = lambda t: 0.3 + 0.1 * np.sin(2 * t)
 
     def field(t, y):
         x, w = y[:3], y[3:]
         gamma = mu + (gamma0 - mu) * np.exp(-t)
         g = gradient(x)
-        return np.concatenate([w - x - beta * g, (mu * (x - w) - g) / gamma])
+        return np.concatenate([w - x - beta(t) * g, (mu * (x - w) - g) / gamma])
 
-    start = np.concatenate([X0, X0 + beta * gradient(X0)])
-    exact = scipy.integrate.solve_ivp(
-        field, (0, 4), start, t_eval=TIMES, method="DOP853", rtol=1e-11, atol=1e-13
-    ).y.T
-    trajectory = run(ds.systems.h_nag(objective, mu, gamma0, beta=beta), X0, None)
+    exact = dop853(field, np.concatenate([X0, X0 + 0.3 * gradient(X0)]), TIMES)
+    schedule = lambda t: 0.3 + 0.1 * jnp.sin(2 * t)
+    trajectory = run(ds.systems.HNAG(objective, mu, gamma0, beta=schedule), X0, None)
     np.testing.assert_allclose(trajectory.x, exact[:, :3], rtol=0, atol=1e-8)
 
 
@@ -286,23 +298,76 @@ def test_high_resolution_nag_c_runs_from_its_start():
 
     v0 = -(s**0.5) * gradient(X0)
     times = np.linspace(start, 4, 11)
-    exact = scipy.integrate.solve_ivp(
-        field,
-        (start, 4),
-        np.concatenate([X0, v0]),
-        t_eval=times,
-        method="DOP853",
-        rtol=1e-11,
-        atol=1e-13,
-    ).y.T
-    system = ds.systems.high_resolution_nag_c(objective, s)
+    exact = dop853(field, np.concatenate([X0, v0]), times)
+    system = ds.systems.HighResolutionNAGC(objective, s)
+    np.testing.assert_allclose(system.start_time, start, rtol=1e-15)
+    np.testing.assert_allclose(system.initial_velocity(X0), v0, rtol=1e-13)
     trajectory = run(system, X0, v0, t0=start, times=times)
     np.testing.assert_allclose(trajectory.x, exact[:, :3], rtol=0, atol=1e-8)
-    acfr = ds.systems.attouch_chbani_fadili_riahi(
+    acfr = ds.systems.AttouchChbaniFadiliRiahi(
         objective, 3.0, s**0.5, lambda t: 1 + 1.5 * s**0.5 / t
     )
     same = run(acfr, X0, v0, t0=start, times=times)
     np.testing.assert_allclose(same.x, trajectory.x, rtol=0, atol=1e-9)
+
+
+def test_tikhonov_agrees_with_scipy_on_a_field_written_by_hand():
+    alpha, beta = 3.1, 0.3
+
+    def field(t, y):
+        x, v = y[:3], y[3:]
+        damping = alpha / t * v + beta * hessian(x) @ v
+        return np.concatenate([v, -damping - gradient(x) - 0.7 * t**-1.5 * x])
+
+    times = np.linspace(0.5, 4, 11)
+    exact = dop853(field, np.concatenate([X0, V0]), times)
+    epsilon = PowerLaw(0.7, 1.5, shift=0.0)
+    system = ds.systems.TikhonovDINAVD(objective, alpha, beta, epsilon)
+    trajectory = run(system, t0=0.5, times=times)
+    np.testing.assert_allclose(trajectory.x, exact[:, :3], rtol=0, atol=1e-8)
+    np.testing.assert_allclose(trajectory.v, exact[:, 3:], rtol=0, atol=1e-7)
+
+
+def test_isihd_agrees_with_scipy_on_a_field_written_by_hand():
+    alpha, gamma, beta = 3.1, 0.3, 0.2
+
+    def field(t, y):
+        x, v = y[:3], y[3:]
+        return np.concatenate([v, -alpha / t * v - gradient(x + (gamma + beta / t) * v)])
+
+    times = np.linspace(0.5, 4, 11)
+    exact = dop853(field, np.concatenate([X0, V0]), times)
+    trajectory = run(ds.systems.ISIHD(objective, alpha, gamma, beta), t0=0.5, times=times)
+    np.testing.assert_allclose(trajectory.x, exact[:, :3], rtol=0, atol=1e-8)
+
+
+SAME_COEFFICIENTS = {
+    "nag_sc": (
+        ds.systems.HighResolutionNAGSC(objective, 0.5, 0.04),
+        (1.0, 2 * 0.5**0.5, 0.2, 1 + 0.02**0.5),
+    ),
+    "heavy_ball": (
+        ds.systems.HighResolutionHeavyBall(objective, 0.5, 0.04),
+        (1.0, 2 * 0.5**0.5, 0.0, 1 + 0.02**0.5),
+    ),
+    "strongly_convex_din": (
+        ds.systems.StronglyConvexDIN(objective, 0.5, 0.3),
+        (1.0, 2 * 0.5**0.5, 0.3, 1.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAME_COEFFICIENTS)
+def test_constant_coefficients_are_those_of_the_paper(name):
+    system, exact = SAME_COEFFICIENTS[name]
+    np.testing.assert_allclose(system.coefficients(jnp.array(0.7)), exact, rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["nag_sc", "heavy_ball"])
+def test_initial_velocity_is_that_of_the_paper(name):
+    system, _ = SAME_COEFFICIENTS[name]
+    exact = -2 * 0.2 * gradient(X0) / (1 + 0.02**0.5)
+    np.testing.assert_allclose(system.initial_velocity(X0), exact, rtol=1e-13)
 
 
 @pytest.mark.parametrize("mass", [1e-2, 1e-4, 1e-6, 1e-8, 1e-10])

@@ -16,7 +16,13 @@ OPTIONS = {"t1": 2.0, "times": 401, "rtol": 1e-9, "atol": 1e-11}
 
 every_system = pytest.mark.parametrize("case", CATALOGUE, ids=ids)
 every_class = pytest.mark.parametrize(
-    "case", [case for case in CATALOGUE if not case.same_class], ids=ids
+    "case", [case for case in CATALOGUE if not case.is_variant], ids=ids
+)
+every_variant = pytest.mark.parametrize(
+    "case", [case for case in CATALOGUE if case.is_variant], ids=ids
+)
+every_singular_system = pytest.mark.parametrize(
+    "case", [case for case in CATALOGUE if case.t0], ids=ids
 )
 
 
@@ -132,6 +138,32 @@ def test_pytree_position_gives_the_same_path(case):
     assert jax.tree.structure(nested.x) == jax.tree.structure(tree)
     joined = jnp.concatenate([nested.x["a"], nested.x["b"][0]], axis=1)
     np.testing.assert_allclose(joined, run(case).x, atol=1e-8)
+
+
+@every_variant
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_field_may_be_traced_for_any_position_and_keeps_its_dtype(case, dtype):
+    on_tree = lambda x: smooth_valley(jnp.concatenate([x["a"], x["b"][0]]))
+    x = {"a": jnp.ones(1, dtype), "b": (jnp.ones(1, dtype),)}
+
+    def look(parameter, t, x):
+        system = case.build(on_tree, parameter)
+        state = system.initial_state(t, x, x)
+        scalars = jax.tree.leaves(system.feedback(t))
+        slope = system.vector_field(t, state)
+        return state, slope, system.velocity(t, state), scalars
+
+    parameter, t = jnp.asarray(case.parameter), jnp.asarray(0.7, dtype)
+    state, slope, v, scalars = jax.eval_shape(look, parameter, t, x)
+    assert slope == state
+    assert v == jax.eval_shape(lambda: x)
+    assert all(one.shape == () and one.dtype == dtype for one in scalars)
+
+
+@every_singular_system
+def test_start_at_the_singular_time_is_refused_with_the_reason(case):
+    with pytest.raises(ValueError, match="larger `t0`.*/ t`, which must be at least 0"):
+        run(case, t0=0.0)
 
 
 @every_system

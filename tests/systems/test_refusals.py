@@ -35,21 +35,54 @@ REFUSED = {
     "not a number": (lambda: ds.DIN(f, np.nan, 0.1), "`alpha` must be finite"),
     "vector": (lambda: ds.DIN(f, jnp.ones(2), 0.1), "scalar.*jax.vmap"),
     "nag_sc": (
-        lambda: ds.systems.high_resolution_nag_sc(f, 0.0, 0.1),
+        lambda: ds.systems.HighResolutionNAGSC(f, 0.0, 0.1),
         "`mu` must be positive",
     ),
     "heavy ball s": (
-        lambda: ds.systems.high_resolution_heavy_ball(f, 1.0, 0.0),
+        lambda: ds.systems.HighResolutionHeavyBall(f, 1.0, 0.0),
         "`s` must be positive",
     ),
-    "nag_c": (lambda: ds.systems.high_resolution_nag_c(f, -1.0), "`s` must be positive"),
+    "nag_c": (lambda: ds.systems.HighResolutionNAGC(f, -1.0), "`s` must be positive"),
     "h_nag": (
-        lambda: ds.systems.h_nag(f, 1.0, 0.0, beta=0.1),
+        lambda: ds.systems.HNAG(f, 1.0, 0.0, beta=0.1),
         "`gamma0` must be positive",
     ),
+    "mu of h_nag": (
+        lambda: ds.systems.HNAG(f, -1.0, 1.0, beta=0.1),
+        "`mu` must be at least 0",
+    ),
+    "beta of h_nag": (
+        lambda: ds.systems.HNAG(f, 1.0, 1.0, beta=-0.1),
+        "`beta` must be at least 0",
+    ),
     "acfr": (
-        lambda: ds.systems.attouch_chbani_fadili_riahi(f, -3.0, 0.1, 1.0),
+        lambda: ds.systems.AttouchChbaniFadiliRiahi(f, -3.0, 0.1, 1.0),
         "`alpha` must be at least 0",
+    ),
+    "beta of acfr": (
+        lambda: ds.systems.AttouchChbaniFadiliRiahi(f, 3.0, -0.1, 1.0),
+        "`beta` must be at least 0",
+    ),
+    "strongly convex": (
+        lambda: ds.systems.StronglyConvexDIN(f, 0.0, 0.1),
+        "`mu` must be positive",
+    ),
+    "beta of strongly convex": (
+        lambda: ds.systems.StronglyConvexDIN(f, 1.0, -0.1),
+        "`beta` must be at least 0",
+    ),
+    "isihd": (lambda: ds.systems.ISIHD(f, -3.0, 0.1, 0.1), "`alpha` must be at least 0"),
+    "gamma of isihd": (
+        lambda: ds.systems.ISIHD(f, 3.0, -0.1, 0.1),
+        "`gamma` must be at least 0",
+    ),
+    "tikhonov": (
+        lambda: ds.systems.TikhonovDINAVD(f, 3.0, -0.1, 1.0),
+        "`beta` must be at least 0",
+    ),
+    "epsilon of tikhonov": (
+        lambda: ds.systems.TikhonovDINAVD(f, 3.0, 0.1, -1.0),
+        "`epsilon` must be at least 0",
     ),
     "psi from two": (
         lambda: ds.GDIN(f, 1.0, 0.1).initial_psi(1.0, 0.0, speed=1.0),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.inclusion.mode import PieceSystem, multipliers
+from dynsys.integrators.inclusion.mode import PieceSystem
 from dynsys.systems.system import State
 
 Time = Float[Array, ""]
@@ -60,14 +60,6 @@ class Crossing(NamedTuple):
     which: Int[Array, ""]
     last: Float[Array, " kinks"]
     slopes: Float[Array, " kinks"]
-
-
-def guards(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]:
-    r"""What is positive while the mode lasts: $s_iz_i$ of free kinks, $1-|w_i|$ of held."""
-    signature = multipliers(system, t, state)
-    z = system.objective.switching(system.position(state), signature)
-    held = system.mode.held
-    return jnp.where(held, 1 - jnp.abs(signature), system.mode.signature * z)
 
 
 def slack(system: PieceSystem, state: State) -> Float[Array, " kinks"]:
@@ -125,7 +117,7 @@ def first_crossing(
     def at(part: Any) -> Float[Array, " kinks"]:
         """The guards in units of their slack, and that much above 0."""
         t = time(part)
-        return guards(system, t, path(t)) / margin + 1
+        return system.guards(t, path(t)) / margin + 1
 
     nodes = jnp.asarray(NODES, start.dtype)
     values = _at_all(at, nodes, margin)

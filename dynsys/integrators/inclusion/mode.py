@@ -91,11 +91,26 @@ class PieceSystem(AbstractSystem):
     def velocity(self, t: Time, state: State) -> Position:
         return self.position(self.vector_field(t, state))
 
-    def vector_field(self, t: Time, state: State) -> State:
+    def force(self, t: Time, state: State) -> Position:
         signature = multipliers(self, t, state)
-        gradient = self.objective.gradient(self.position(state), signature)
+        return self.objective.gradient(self.position(state), signature)
+
+    def guards(self, t: Time, state: State) -> Float[Array, " kinks"]:
+        r"""What is positive while the mode lasts.
+
+        $s_iz_i$ of free kinks, $1 - |w_i|$ of those that are held.
+        """
+        signature = multipliers(self, t, state)
+        z = self.objective.switching(self.position(state), signature)
+        free = self.mode.signature * z
+        return jnp.where(self.mode.held, 1 - jnp.abs(signature), free)
+
+    def violation(self, t: Time, state: State) -> Float[Array, ""]:
+        return jnp.maximum(-jnp.min(self.guards(t, state)), 0).astype(t.dtype)
+
+    def vector_field(self, t: Time, state: State) -> State:
         feedback: Any = self.system.feedback(t)
-        return type(state)(*feedback.rates(state, gradient))
+        return type(state)(*feedback.rates(state, self.force(t, state)))
 
 
 @cached_call

@@ -21,7 +21,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from dynsys.integrators.inclusion.events import guards
 from dynsys.integrators.inclusion.mode import Mode, PieceSystem
 from dynsys.systems.system import State
 from dynsys.trees import as_vector, combine, constant, dimension, from_vector
@@ -73,11 +72,10 @@ def saltation(
     number = min(len(at), dimension(system.position(state)) + 2)
     which = jnp.nonzero(changed, size=number, fill_value=0)[0]
     valid = jnp.arange(number) < jnp.sum(changed)
-    value = guards(system, t, state)[which]
+    value = system.guards(t, state)[which]
     fixed, t, state, moved = constant((system, t, state, moved))
     field = fixed.vector_field(t, state)
-    along = lambda t, state: guards(fixed, t, state)
-    _, rates = jax.jvp(along, (t, state), (jnp.ones_like(t), field))
+    _, rates = jax.jvp(fixed.guards, (t, state), (jnp.ones_like(t), field))
     slopes = rates[which]
     shifts = -(value - jax.lax.stop_gradient(value)) / jnp.where(slopes == 0, 1, slopes)
     is_one = jnp.sum(changed) == 1

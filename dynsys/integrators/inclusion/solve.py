@@ -48,6 +48,10 @@ class InclusionOutput(AbstractDenseOutput):
     dense: DenseOutput
     pieces: Pieces
 
+    @property
+    def joints(self) -> Float[Array, " rows"]:
+        return self.dense.joints
+
     def state(self, t: Time) -> State:
         return self.dense.state(t)
 

@@ -1,0 +1,280 @@
+"""Whether the numbers of a trajectory can be trusted."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynsys.analysis.energies.catalogue import energies_of
+from dynsys.analysis.energy import energy
+from dynsys.analysis.points import (
+    CHUNK,
+    at_times,
+    quadrature,
+    require_trajectory,
+    rows,
+)
+from dynsys.trajectory import Trajectory
+from dynsys.trees import as_vector, combine, dimension, from_vector
+
+ALLOWED = 50.0
+"""Tolerances of a step that the defect may take: measured were up to 15, for six problems,
+stiff and with kinks, and rtol from 1e-2 to 1e-10; interpolants are an order below steps."""
+
+LARGEST_JACOBIAN = 256
+"""Coordinates of a state up to which its Jacobian is formed."""
+
+EVENTS = 1e-6
+"""Part of a sign or multiplier by which a mode may be left."""
+
+
+class Certificate(NamedTuple):
+    r"""What speaks for a trajectory, and what against it.
+
+    Args:
+        defect: The largest defect of the equation in units of the tolerance of a step, by
+            how much the state would have to move to undo it.
+        defect_time: Where.
+        allowed: What the order of the interpolant, one below that of the steps, allows.
+        outputs: The largest difference between the outputs and the dense output, in the
+            same units.
+        violation: By how much signs and multipliers leave the mode that the inclusion is
+            said to be in; 0 without kinks.
+        energy: Name of the energy, or `None` if none is known.
+        energy_residual: What is left of its identity, relative to the change of energy.
+        error: The largest distance to the finer trajectory, relative to the largest
+            position; `None` without one.
+        accuracy: Which relative error is asked for.
+        solver: With what it was solved.
+    """
+
+    defect: float
+    defect_time: float
+    allowed: float
+    outputs: float
+    violation: float
+    energy: str | None
+    energy_residual: float
+    error: float | None
+    accuracy: float
+    solver: str
+
+    @property
+    def solves(self) -> bool:
+        """Whether it solves the equation or inclusion as well as its tolerance says."""
+        fits = max(self.defect, self.outputs) <= self.allowed
+        return bool(fits and self.violation <= EVENTS)
+
+    @property
+    def is_accurate(self) -> bool:
+        """Whether energy and the finer trajectory show the accuracy that is asked for."""
+        errors = [self.energy_residual, 0.0 if self.error is None else self.error]
+        return bool(max(errors) <= self.accuracy)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing speaks against the trajectory."""
+        return self.solves and self.is_accurate
+
+    def __str__(self) -> str:
+        if not self.solves:
+            verdict = f"Wrong: no solution near t = {self.defect_time:.4g}."
+        elif not self.is_accurate:
+            verdict = f"Too loose for an accuracy of {self.accuracy:g}: lower `rtol`."
+        else:
+            verdict = "Nothing speaks against it."
+        name = f"of `{self.energy}` " if self.energy else ""
+        lines = [
+            verdict,
+            f"  defect of the equation: {self.defect:.2g} tolerances, "
+            f"{self.allowed:.2g} allowed; outputs: {self.outputs:.2g}",
+            f"  energy identity {name}within {self.energy_residual:.2g} of its change",
+        ]
+        if self.violation:
+            lines.append(f"  modes of the inclusion left by {self.violation:.2g}")
+        if self.error is not None:
+            lines.append(f"  distance to the finer run: {self.error:.2g} of the position")
+        return "\n".join(lines)
+
+
+def certify(
+    trajectory: Trajectory,
+    finer: Trajectory | None = None,
+    *,
+    accuracy: float = 1e-3,
+    minimiser: Any = None,
+) -> Certificate:
+    r"""Check a trajectory without solving anything: defect, energy, a finer run.
+
+    The defect at a time inside a step of length $h$ is $r = \dot y - F(t, y)$ of the dense
+    output. Counted is by how much the state would have to move to undo it in that step,
+    $(I - hJ)^{-1}hr$ with the Jacobian $J$ of the field, so that a stiff component is not
+    held against a solver that need not follow it. In a mode of an inclusion $F$ is the
+    field of that mode, and its signs and multipliers are checked.
+
+    Args:
+        trajectory: A trajectory with dense output.
+        finer: The same problem, solved with a smaller `rtol`, at the same times. The
+            distance to it is the global error, up to its own.
+        accuracy: The relative error that is good enough, of positions and energy.
+        minimiser: A minimiser of the objective, if its energy needs one.
+
+    Returns:
+        A certificate, whose `str` is a verdict with the numbers.
+
+    Raises:
+        TypeError: An argument is not a trajectory.
+        ValueError: A trajectory is a batch or failed, there is no dense output, or `finer`
+            is another problem or not finer.
+
+    Example:
+        >>> import dynsys as ds
+        >>> f = ds.objectives.Quadratic([[1.0, 0.0], [0.0, 9.0]])
+        >>> run = ds.simulate(ds.DIN(f, 1.0, 0.1), [1.0, 1.0], t1=9.0, dense=True)
+        >>> certify(run).ok
+        True
+
+    Source:
+        Defect control: W. H. Enright, "A new error-control for initial value solvers",
+        Appl. Math. Comput. 31 (1989). The scaling by the Jacobian is derived here.
+    """
+    require_trajectory("certify", trajectory)
+    if trajectory.dense is None:
+        raise ValueError(
+            "A certificate looks inside of the steps, but the trajectory is known at its "
+            "`times` only. Pass `dense=True` to `simulate`."
+        )
+    if finer is not None:
+        _require_finer(trajectory, finer)
+    defects, outside, times = _defects(trajectory)
+    worst = int(np.argmax(defects))
+    name, residual = _energy(trajectory, minimiser)
+    return Certificate(
+        defect=float(defects[worst]),
+        defect_time=float(times[worst]),
+        allowed=ALLOWED,
+        outputs=_outputs(trajectory),
+        violation=float(outside.max()),
+        energy=name,
+        energy_residual=residual,
+        error=None if finer is None else _distance(trajectory, finer),
+        accuracy=accuracy,
+        solver=trajectory.stats.solver,
+    )
+
+
+def _require_finer(trajectory: Trajectory, finer: Trajectory) -> None:
+    require_trajectory("certify", finer)
+    if not float(finer.rtol) < float(trajectory.rtol):
+        raise ValueError(
+            f"`finer` must have a smaller `rtol` than the trajectory, but has "
+            f"{float(finer.rtol):g} where that has {float(trajectory.rtol):g}."
+        )
+    if not np.array_equal(np.asarray(finer.t), np.asarray(trajectory.t)):
+        raise ValueError("`finer` must have the times of the trajectory, but has others.")
+    if not eqx.tree_equal(finer.system, trajectory.system):
+        raise ValueError("`finer` must be a run of the same system, but is of another.")
+
+
+def _defects(trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Defects over tolerances inside of the steps, violations of modes, and the times."""
+    dense = trajectory.dense
+    assert dense is not None
+    flat = quadrature(trajectory)[0].reshape(-1)
+    ends = np.asarray(dense.joints)
+    ends = np.append(ends[np.isfinite(ends)], float(trajectory.result.t))
+    edges = np.unique(np.append(ends, float(trajectory.t[0])))
+    place = np.clip(np.searchsorted(edges, flat, side="left"), 1, len(edges) - 1)
+    pairs = np.stack([flat, edges[place] - edges[place - 1]], axis=1)
+    lean = dense, trajectory.system, trajectory.rtol, trajectory.atol
+    # The matrices of one chunk after the other.
+    parts = [
+        _in_tolerances(at_times(_defect, pairs[i : i + CHUNK], *lean))
+        for i in range(0, len(pairs), CHUNK)
+    ]
+    defects, outside = (np.concatenate(rows) for rows in zip(*parts, strict=True))
+    return defects, outside, flat
+
+
+class _Defect(NamedTuple):
+    """The defect at a time, and what it is measured with.
+
+    Args:
+        moved: The defect times the length of the step, as one vector.
+        matrix: The matrix $I - hJ$, or `None`.
+        measure: The matrix of the linear image in which errors count, or `None`.
+        unit: The tolerance of a step.
+        outside: The violation of the mode.
+    """
+
+    moved: Any
+    matrix: Any
+    measure: Any
+    unit: Any
+    outside: Any
+
+
+def _defect(pair: Any, dense: Any, system: Any, rtol: Any, atol: Any) -> _Defect:
+    """The defect at a time in a step of a length."""
+    t, length = pair[0].astype(rtol.dtype), pair[1].astype(rtol.dtype)
+    state, slope = dense.state(t), dense.slope(t)
+    there = dense.system_at(t, system)
+    rest = combine((1.0, slope), (-1.0, there.vector_field(t, state)))
+    image = lambda y: as_vector(there.controlled(from_vector(y, state)))
+    flat, moved = as_vector(state), length * as_vector(rest)
+    unit = atol + rtol * jnp.max(jnp.abs(image(flat)))
+    outside = there.violation(t, state)
+    if dimension(state) > LARGEST_JACOBIAN:
+        return _Defect(image(moved), None, None, unit, outside)
+    field = lambda y: as_vector(there.vector_field(t, from_vector(y, state)))
+    matrix = jnp.eye(len(flat), dtype=flat.dtype) - length * jax.jacfwd(field)(flat)
+    return _Defect(moved, matrix, jax.jacfwd(image)(flat), unit, outside)
+
+
+def _in_tolerances(found: _Defect) -> tuple[np.ndarray, np.ndarray]:
+    """The sizes of defects, and the violations."""
+    moved = found.moved
+    if found.matrix is not None:
+        moved = np.linalg.solve(found.matrix, moved[:, :, None])
+        moved = (found.measure @ moved)[:, :, 0]
+    return np.abs(moved).max(axis=1) / found.unit, found.outside
+
+
+def _outputs(trajectory: Trajectory) -> float:
+    """How far the outputs are from the dense output, in tolerances."""
+    lean = trajectory.dense, trajectory.system
+    inside = rows(
+        jax.tree.map(jnp.asarray, at_times(_position, np.asarray(trajectory.t), *lean))
+    )
+    x = rows(trajectory.x)
+    unit = float(trajectory.atol) + float(trajectory.rtol) * np.abs(x).max()
+    return float(np.abs(x - inside).max() / unit)
+
+
+def _position(t: Any, dense: Any, system: Any) -> Any:
+    return system.position(dense.state(t))
+
+
+def _energy(trajectory: Trajectory, minimiser: Any) -> tuple[str | None, float]:
+    """The first energy that can be computed, and what is left of its identity."""
+    try:
+        names = energies_of(trajectory.system)
+    except ValueError:
+        return None, 0.0
+    for name, make in names.items():
+        if minimiser is None and make(trajectory.system).needs_minimiser:
+            from_objective = getattr(trajectory.system.objective, "minimiser", None)
+            if from_objective is None:
+                continue
+        report = energy(trajectory, make, minimiser=minimiser)
+        change = float(np.ptp(report.value))
+        scale = max(change, float(trajectory.atol))
+        return name, report.largest_residual / scale
+    return None, 0.0
+
+
+def _distance(trajectory: Trajectory, finer: Trajectory) -> float:
+    x, other = rows(trajectory.x), rows(finer.x)
+    return float(np.abs(x - other).max() / max(np.abs(other).max(), 1e-300))

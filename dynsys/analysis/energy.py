@@ -1,0 +1,172 @@
+"""The energy along a trajectory, beside what the identity says of its rate."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from dynsys.analysis.energies.catalogue import EnergyOf, energies_of
+from dynsys.analysis.energies.energy import Minimum, moment
+from dynsys.analysis.minimum import minimum_of
+from dynsys.analysis.points import at_times, quadrature, require_trajectory
+from dynsys.systems.velocity import reconcile
+from dynsys.trajectory import Trajectory
+
+ROUNDING = 1e-12
+"""Part of the largest energy up to which an increase is rounding."""
+
+
+class EnergyReport(NamedTuple):
+    r"""The energy along a trajectory.
+
+    Args:
+        name: Which energy.
+        t: The times of the outputs, of shape `(times,)`.
+        value: The energy $E(t)$ there.
+        rate: Its derivative $\dot E(t)$, as the equation gives it.
+        dissipated: The integral of the rate from the start to each time.
+        residual: What is left of the identity, $E(t) - E(t_0) - \int\dot E$.
+        decreases: When it is known not to increase.
+        source: Paper and equation.
+    """
+
+    name: str
+    t: np.ndarray
+    value: np.ndarray
+    rate: np.ndarray
+    dissipated: np.ndarray
+    residual: np.ndarray
+    decreases: str
+    source: str
+
+    @property
+    def largest_increase(self) -> float:
+        """The largest growth from any time to a later one, 0 if there is none."""
+        growth = self.value - np.minimum.accumulate(self.value)
+        return float(growth.max())
+
+    @property
+    def largest_residual(self) -> float:
+        """The largest absolute residual of the identity."""
+        return float(np.abs(self.residual).max())
+
+    @property
+    def is_decreasing(self) -> bool:
+        """Whether the energy never grows by more than what the identity leaves open."""
+        scale = float(np.abs(self.value).max())
+        return self.largest_increase <= 2 * self.largest_residual + ROUNDING * scale
+
+    def __str__(self) -> str:
+        verdict = (
+            "never increases"
+            if self.is_decreasing
+            else (f"increases by up to {self.largest_increase:.3g}")
+        )
+        return (
+            f"Energy `{self.name}` {verdict}: from {self.value[0]:.6g} to "
+            f"{self.value[-1]:.6g}, {-self.dissipated[-1]:.6g} dissipated, identity within "
+            f"{self.largest_residual:.2g}. Known to decrease {self.decreases} "
+            f"({self.source})."
+        )
+
+
+def energy(
+    trajectory: Trajectory,
+    which: str | EnergyOf | None = None,
+    *,
+    minimiser: Any = None,
+    minimum: Any = None,
+) -> EnergyReport:
+    r"""The energy along a trajectory, its exact rate, and what is left of the identity.
+
+    $$E(t) - E(t_0) - \int_{t_0}^t\dot E(s)\,ds$$
+
+    is 0 along a solution, also across and along kinks for the energies of g-DIN, DIN and
+    gradient flow. What it is along a computed trajectory is the error of that.
+
+    Args:
+        trajectory: A trajectory with dense output.
+        which: Name of the energy, see `energies_of`, or a function from the system to an
+            `Energy`; left out, the first that is known.
+        minimiser: A minimiser of the objective, for energies that need one; left out,
+            what the objective knows of itself.
+        minimum: The smallest value of the objective; left out, that at the minimiser, and
+            0 if none is known.
+
+    Returns:
+        The energy at the times of the trajectory.
+
+    Raises:
+        TypeError: It is not a trajectory.
+        ValueError: It is a batch, its run failed, it has no dense output, there is no such
+            energy, or the energy needs a minimiser and none is known.
+
+    Example:
+        >>> import dynsys as ds
+        >>> f = ds.objectives.Quadratic([[1.0, 0.0], [0.0, 9.0]])
+        >>> run = ds.simulate(ds.GDIN(f, 1.0, 0.1), [1.0, 1.0], t1=9.0, dense=True)
+        >>> report = energy(run)
+        >>> report.name, report.is_decreasing, report.largest_residual < 1e-4
+        ('g-DIN', True, True)
+
+    Source:
+        The energies name theirs.
+    """
+    require_trajectory("energy", trajectory)
+    make = _chosen(trajectory, which)
+    one = make(trajectory.system)
+    known = minimum_of(trajectory, minimiser, minimum)
+    if one.needs_minimiser and known.x is None:
+        raise ValueError(
+            f"The energy `{one.name}` needs a minimiser, which the objective does not know "
+            f"of itself. Pass `minimiser=...`."
+        )
+    if trajectory.dense is None:
+        raise ValueError(
+            "The dissipation is integrated along the trajectory, which is known at its "
+            "`times` only. Pass `dense=True` to `simulate`."
+        )
+    known = Minimum(known.x, jnp.asarray(known.f))
+    lean = trajectory.dense, trajectory.system, trajectory.rtol, trajectory.atol, known
+    times, weights, ends = quadrature(trajectory)
+    t = np.asarray(trajectory.t)
+    value, rate = at_times(_value_and_rate, t, make, *lean)
+    _, rates = at_times(_value_and_rate, times.reshape(-1), make, *lean)
+    steps = np.sum(weights * rates.reshape(weights.shape), axis=1)
+    total = np.concatenate([[0.0], np.cumsum(steps)])
+    reached = np.searchsorted(ends, t, side="right")
+    dissipated = total[np.minimum(reached, len(steps))]
+    residual = value - value[0] - dissipated
+    fixed = (one.decreases, one.source)
+    return EnergyReport(one.name, t, value, rate, dissipated, residual, *fixed)
+
+
+def _chosen(trajectory: Trajectory, which: str | EnergyOf | None) -> EnergyOf:
+    if callable(which):
+        return which
+    known = energies_of(trajectory.system)
+    if which is None:
+        return next(iter(known.values()))
+    if which not in known:
+        raise ValueError(
+            f"There is no energy `{which}` of {type(trajectory.system).__name__}. Known "
+            f"are {list(known)}."
+        )
+    return known[which]
+
+
+def _value_and_rate(
+    t: Any,
+    make: EnergyOf,
+    dense: Any,
+    system: Any,
+    rtol: Any,
+    atol: Any,
+    minimum: Minimum,
+) -> tuple[Any, Any]:
+    state, slope = dense.state(t), dense.slope(t)
+    there = dense.system_at(t, system)
+    velocity = reconcile(there, t, state, slope, rtol, atol)
+    at = moment(there, minimum, t, state, velocity)
+    one = make(system)
+    return one.value(at), one.rate(at)

@@ -1,0 +1,103 @@
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+
+import dynsys as ds
+from dynsys.analysis import certify
+
+F = ds.objectives.LogCosh([1.0, 9.0], 2.0)
+START = [1.5, -1.0]
+
+
+def run(system, rtol, x0=START, **options):
+    options = {"t1": 10.0, "times": 51, "atol": 1e-3 * rtol, "dense": True} | options
+    return ds.simulate(system, x0, rtol=rtol, **options)
+
+
+def system(alpha=0.4):
+    return ds.GDIN(F, alpha, 0.3)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return {rtol: run(system(), rtol) for rtol in (1e-2, 1e-4, 1e-6, 1e-8, 1e-10)}
+
+
+@pytest.fixture(scope="module")
+def kinked():
+    inclusion = ds.GDIN(ds.objectives.NonsmoothRosenbrock(), 1.0, 1.0)
+    return run(inclusion, 1e-8, (-1.5, 1.0), times=21, max_events=64)
+
+
+@pytest.mark.parametrize("rtol", [1e-4, 1e-6, 1e-8, 1e-10])
+def test_a_solution_passes_at_any_tolerance(runs, rtol):
+    found = certify(runs[rtol], accuracy=1e-2)
+    assert found.ok, str(found)
+    assert "Nothing speaks against it" in str(found)
+
+
+def test_the_error_is_that_against_the_finer_run(runs):
+    exact = np.asarray(runs[1e-10].x)
+    for rtol in (1e-4, 1e-6):
+        true = np.abs(np.asarray(runs[rtol].x) - exact).max() / np.abs(exact).max()
+        estimate = certify(runs[rtol], runs[1e-8]).error
+        assert estimate == pytest.approx(true, rel=0.1)
+
+
+def test_a_tolerance_that_is_too_loose_is_told_from_a_wrong_solution(runs):
+    found = certify(runs[1e-2], runs[1e-8])
+    assert found.solves
+    assert not found.ok
+    assert "Too loose" in str(found)
+    assert certify(runs[1e-6], runs[1e-8]).ok
+
+
+def moved_outputs(path):
+    return eqx.tree_at(lambda tree: tree.x, path, path.x.at[7, 0].add(1e-3))
+
+
+def other_system(path):
+    return eqx.tree_at(lambda tree: tree.system.alpha, path, path.system.alpha * 1.001)
+
+
+def bent_polynomials(path):
+    scale = lambda leaf: leaf * 1.0001
+    bent = jax.tree.map(scale, path.dense.infos)
+    return eqx.tree_at(lambda tree: tree.dense.infos, path, bent)
+
+
+@pytest.mark.parametrize("spoil", [moved_outputs, other_system, bent_polynomials])
+def test_a_trajectory_that_is_no_solution_is_flagged(runs, spoil):
+    found = certify(spoil(runs[1e-8]))
+    assert not found.solves
+    assert "Wrong" in str(found)
+
+
+def test_an_inclusion_passes_and_a_wrong_mode_is_flagged(kinked):
+    assert int(kinked.events.count) >= 2
+    found = certify(kinked)
+    assert found.ok, str(found)
+    flip = lambda tree: tree.dense.dense.infos["mode"]
+    signs, held = flip(kinked)
+    wrong = eqx.tree_at(flip, kinked, (-signs, held))
+    assert not certify(wrong).solves
+
+
+def test_a_stiff_run_is_not_blamed_for_what_its_solver_need_not_follow():
+    stiff = ds.VMDINAVD(F, ds.schedules.Exponential(1e-7, 0.0), 0.0, 1.0)
+    found = certify(run(stiff, 1e-6))
+    assert found.solves, str(found)
+
+
+def test_what_cannot_be_certified_is_refused(runs):
+    path = runs[1e-4]
+    bare = run(system(), 1e-4, dense=False)
+    with pytest.raises(ValueError, match="Pass `dense=True` to `simulate`"):
+        certify(bare)
+    with pytest.raises(ValueError, match="must have a smaller `rtol`"):
+        certify(path, path)
+    with pytest.raises(ValueError, match="the same system"):
+        certify(path, run(system(0.5), 1e-6))
+    with pytest.raises(ValueError, match="must have the times"):
+        certify(path, eqx.tree_at(lambda tree: tree.t, runs[1e-6], runs[1e-6].t * 0.5))
