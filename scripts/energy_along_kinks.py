@@ -58,8 +58,9 @@ def _numbers(path: ds.Trajectory, reports: list[EnergyReport]) -> str:
     times = listed(f"{time:.4f}" for time in np.asarray(path.events.t[:count]))
     left = listed(f"${power(one.largest_residual / one.value[0])}$" for one in reports)
     rtol = listed(f"${power(rtol, 1)}$" for rtol in TOLERANCES)
+    grows = "never grows" if reports[-1].is_decreasing else "grows"
     return (
-        f"events at $t =$ {times}. $E$ never grows, and of the identity at most {left} of "
+        f"events at $t =$ {times}. $E$ {grows}, and of the identity at most {left} of "
         f"$E(0)$ is left for rtol {rtol}."
     )
 

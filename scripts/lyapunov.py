@@ -102,9 +102,11 @@ def _numbers(reports: list[EnergyReport], members: list[Family]) -> str:
     growth = 100 * outside.report.largest_increase / outside.report.value[0]
     left = listed(f"${power(one.largest_residual)}$" for one in reports)
     rtol = listed(f"${power(rtol, 1)}$" for rtol in TOLERANCES)
+    grows = 0 if reports[-1].is_decreasing else reports[-1].largest_increase
+    between = f"grows by {grows:.1e}" if grows else "never grows"
     return (
-        f"$E$ falls from {first:.2f} to {last:.4f} by $t = {END:g}$ and grows by nothing "
-        f"but rounding in between; with $\\lambda = {outside.lam:.2f}$, a quarter beyond "
+        f"$E$ falls from {first:.2f} to {last:.4f} by $t = {END:g}$ and {between} in "
+        f"between; with $\\lambda = {outside.lam:.2f}$, a quarter beyond "
         f"the interval, the energy grows by {growth:.1f}% at first; of the identity at "
         f"most {left} is left for rtol {rtol}."
     )

@@ -109,7 +109,7 @@ def numbers(solved: list[dict[str, list[ds.analysis.Bound]]]) -> str:
     return (
         f"{'every bound holds' if every else 'a bound fails'}. From $\\varepsilon_0 = 1$ "
         f"to $10^{{-8}}$ the largest distance falls from {largest[0]:.2f} to "
-        f"${power(largest[1])}$, like the mass and not like its root, and its ratio to the "
+        f"${power(largest[1])}$ and its ratio to the "
         f"bound of the theorem from {theorem[0]:.2f} to ${power(theorem[1])}$. To the "
         f"bound that is linear in $\\varepsilon$ it stays between {min(linear):.2f} and "
         f"{max(linear):.2f}."

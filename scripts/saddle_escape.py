@@ -212,9 +212,9 @@ def numbers(
         f"{'all starts leave' if all_leave else 'not all starts leave'}, the flows in the "
         f"median at $t =$ {listed(f'{time:.3f}' for time in flow)}, the iterations after "
         f"{listed(f'{count:.0f}' for count in iteration)} (in the order of the legends). "
-        f"No time of a flow is off by more than ${power(np.abs(flows - times).max())}$, and "
-        f"{100 * np.mean(off == 0):.1f}% of the starts leave in the predicted iteration, "
-        f"the others at most {np.abs(off).max():.0f} from it."
+        f"No time of a flow is off by more than ${power(np.abs(flows - times).max())}$, "
+        f"and {100 * np.mean(off == 0):.1f}% of the starts leave in the predicted "
+        f"iteration, the others at most {np.abs(off).max():.0f} from it."
     )
 
 

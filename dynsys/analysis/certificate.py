@@ -9,6 +9,7 @@ import numpy as np
 
 from dynsys.analysis.energies.catalogue import energies_of
 from dynsys.analysis.energy import energy
+from dynsys.analysis.minimum import minimum_of
 from dynsys.analysis.points import (
     CHUNK,
     at_times,
@@ -263,14 +264,12 @@ def _energy(trajectory: Trajectory, minimiser: Any) -> tuple[str | None, float]:
         names = energies_of(trajectory.system)
     except ValueError:
         return None, 0.0
+    known = minimum_of(trajectory, minimiser)
     for name, make in names.items():
-        if minimiser is None and make(trajectory.system).needs_minimiser:
-            from_objective = getattr(trajectory.system.objective, "minimiser", None)
-            if from_objective is None:
-                continue
+        if known.x is None and make(trajectory.system).needs_minimiser:
+            continue
         report = energy(trajectory, make, minimiser=minimiser)
-        change = float(np.ptp(report.value))
-        scale = max(change, float(trajectory.atol))
+        scale = max(float(np.ptp(report.value)), float(trajectory.atol))
         return name, report.largest_residual / scale
     return None, 0.0
 

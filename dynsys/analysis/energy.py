@@ -87,7 +87,7 @@ def energy(
     Args:
         trajectory: A trajectory with dense output.
         which: Name of the energy, see `energies_of`, or a function from the system to an
-            `Energy`; left out, the first that is known.
+            `Energy`; left out, the first that can be computed.
         minimiser: A minimiser of the objective, for energies that need one; left out,
             what the objective knows of itself.
         minimum: The smallest value of the objective; left out, that at the minimiser, and
@@ -113,9 +113,9 @@ def energy(
         The energies name theirs.
     """
     require_trajectory("energy", trajectory)
-    make = _chosen(trajectory, which)
-    one = make(trajectory.system)
     known = minimum_of(trajectory, minimiser, minimum)
+    make = _chosen(trajectory, which, known)
+    one = make(trajectory.system)
     if one.needs_minimiser and known.x is None:
         raise ValueError(
             f"The energy `{one.name}` needs a minimiser, which the objective does not know "
@@ -141,12 +141,17 @@ def energy(
     return EnergyReport(one.name, t, value, rate, dissipated, residual, *fixed)
 
 
-def _chosen(trajectory: Trajectory, which: str | EnergyOf | None) -> EnergyOf:
+def _chosen(
+    trajectory: Trajectory, which: str | EnergyOf | None, minimum: Minimum
+) -> EnergyOf:
+    """The energy that is asked for, or the first for which enough is known."""
     if callable(which):
         return which
     known = energies_of(trajectory.system)
     if which is None:
-        return next(iter(known.values()))
+        can = lambda make: minimum.x is not None or not make(system).needs_minimiser
+        system = trajectory.system
+        return next(filter(can, known.values()), next(iter(known.values())))
     if which not in known:
         raise ValueError(
             f"There is no energy `{which}` of {type(trajectory.system).__name__}. Known "

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dynsys.analysis.decay import damping_of
+from dynsys.analysis.known_schedules import damping_of
 from dynsys.analysis.newton_assumptions import STEADY, constants_of, relative_rates
 from dynsys.analysis.newton_pair import EQUAL, Pair, pair
 from dynsys.analysis.panels import OnPanels, fading_integral

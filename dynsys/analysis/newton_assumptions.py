@@ -13,8 +13,8 @@ from dynsys.analysis.convexity import (
     choose_constant,
     convexity_assumptions,
 )
-from dynsys.analysis.decay import (
-    Decay,
+from dynsys.analysis.known_schedules import (
+    KnownSchedule,
     damping_of,
     largest_ratio,
     mass_of,
@@ -161,7 +161,7 @@ def damping_share(pair: Pair) -> tuple[float, Assumption]:
 
 
 def relative_rates(
-    pair: Pair, course: Course, known: Decay | None
+    pair: Pair, course: Course, known: KnownSchedule | None
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """The derivative of a coefficient over its value: times, rates, and how they are known.
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.analysis.decay import Decay, decay_of
+from dynsys.analysis.known_schedules import KnownSchedule, known_schedule
 from dynsys.checks import Kind, as_number
 from dynsys.systems.parameters import check_schedule
 
@@ -59,9 +59,9 @@ def compare_with_newton(epsilon: Any, alpha: Any, beta: Any, eigenvalue: Any = N
     return _compare_vanishing(mass, damping, beta)
 
 
-def _known(name: str, value: Any, kind: Kind) -> Decay:
+def _known(name: str, value: Any, kind: Kind) -> KnownSchedule:
     """A coefficient as a known schedule that does not grow."""
-    known = decay_of(check_schedule(name, value, kind))
+    known = known_schedule(check_schedule(name, value, kind))
     if known is None:
         raise TypeError(
             f"`{name}` must be a number, Constant, PowerLaw or Exponential, whose tails "
@@ -76,7 +76,7 @@ def _known(name: str, value: Any, kind: Kind) -> Decay:
     return known
 
 
-def _tail(schedule: Decay) -> float:
+def _tail(schedule: KnownSchedule) -> float:
     """The exponent of a power of time that a schedule ends like."""
     return np.inf if schedule.rate > 0 or schedule.value == 0 else schedule.exponent
 
@@ -87,7 +87,9 @@ def _sign(first: float, second: float) -> int:
     return 0 if near else int(np.sign(first - second))
 
 
-def _compare_constants(mass: Decay, damping: Decay, beta: float, eigenvalue: Any) -> str:
+def _compare_constants(
+    mass: KnownSchedule, damping: KnownSchedule, beta: float, eigenvalue: Any
+) -> str:
     """Where the mass stays; theory of constant coefficients at the limit of alpha."""
     if eigenvalue is None:
         raise ValueError(
@@ -107,7 +109,7 @@ def _compare_constants(mass: Decay, damping: Decay, beta: float, eigenvalue: Any
     return ("slower", "same rate", "faster")[min(pull, friction) + 1]
 
 
-def _compare_vanishing(mass: Decay, damping: Decay, beta: float) -> str:
+def _compare_vanishing(mass: KnownSchedule, damping: KnownSchedule, beta: float) -> str:
     """Where the mass vanishes: the tail of epsilon/beta - alpha decides."""
     gain, loss = _tail(mass), _tail(damping)
     if min(gain, loss) > 1:

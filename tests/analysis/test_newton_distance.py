@@ -9,8 +9,8 @@ import scipy.integrate
 
 import dynsys as ds
 from dynsys.analysis import convexity
-from dynsys.analysis.decay import Decay, largest_ratio
 from dynsys.analysis.first_order import first_order
+from dynsys.analysis.known_schedules import KnownSchedule, largest_ratio
 from dynsys.analysis.newton_distance import newton_distance
 from dynsys.analysis.observed_constants import fit_corollary, observed_order
 from dynsys.analysis.panels import cut, fading_integral
@@ -277,11 +277,11 @@ def test_fading_integral_is_that_of_scipy_at_edges_and_nodes():
 def test_largest_ratio_of_schedules_is_that_of_a_fine_grid(end):
     t = np.linspace(0.0, end, 200_001)
     for above, below in (
-        (Decay(2.0, 3.0, 0.5), Decay(1.0, 1.0, 3.0, 0.1)),
-        (Decay(1.0, -1.0, 1.0, 1.0), Decay(1.0)),
-        (Decay(1.0, 1.0, 2.0), Decay(3.0, 1.0, 0.5, 0.3)),
-        (Decay(1.0, 2.0, 3.0), Decay(1.0, 1.0, 0.5)),
-        (Decay(1.0, -2.0, 0.0, 1.0), Decay(1.0, 0.0, 1.0, 0.2)),
+        (KnownSchedule(2.0, 3.0, 0.5), KnownSchedule(1.0, 1.0, 3.0, 0.1)),
+        (KnownSchedule(1.0, -1.0, 1.0, 1.0), KnownSchedule(1.0)),
+        (KnownSchedule(1.0, 1.0, 2.0), KnownSchedule(3.0, 1.0, 0.5, 0.3)),
+        (KnownSchedule(1.0, 2.0, 3.0), KnownSchedule(1.0, 1.0, 0.5)),
+        (KnownSchedule(1.0, -2.0, 0.0, 1.0), KnownSchedule(1.0, 0.0, 1.0, 0.2)),
     ):
         on_grid = (above(t) / below(t)).max()
         assert on_grid <= largest_ratio(above, below, 0.0, end) * (1 + 1e-14)

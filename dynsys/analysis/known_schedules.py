@@ -12,7 +12,7 @@ from dynsys.systems.system import AbstractSystem
 from dynsys.systems.vm_din_avd import VMDINAVD
 
 
-class Decay(NamedTuple):
+class KnownSchedule(NamedTuple):
     r"""The schedule $c\,(t + s)^{-q}e^{-rt}$, of which the known ones are cases.
 
     Args:
@@ -39,47 +39,47 @@ class Decay(NamedTuple):
         return -power - self.rate
 
 
-def decay_of(schedule: Callable[[Any], Any] | None) -> Decay | None:
-    """A schedule as a `Decay`, or `None` if it is another one.
+def known_schedule(schedule: Callable[[Any], Any] | None) -> KnownSchedule | None:
+    """A schedule as a `KnownSchedule`, or `None` if it is another one.
 
     Example:
-        >>> decay_of(PowerLaw(3.0, exponent=2.0))
-        Decay(value=3.0, exponent=2.0, shift=1.0, rate=0.0)
+        >>> known_schedule(PowerLaw(3.0, exponent=2.0))
+        KnownSchedule(value=3.0, exponent=2.0, shift=1.0, rate=0.0)
     """
     match schedule:
         case Constant():
-            return Decay(float(schedule.value))
+            return KnownSchedule(float(schedule.value))
         case PowerLaw():
             numbers = schedule.value, schedule.exponent, schedule.shift
-            return Decay(*map(float, numbers))
+            return KnownSchedule(*map(float, numbers))
         case Exponential():
-            return Decay(float(schedule.value), rate=float(schedule.rate))
+            return KnownSchedule(float(schedule.value), rate=float(schedule.rate))
     return None
 
 
-def mass_of(system: AbstractSystem) -> Decay | None:
-    """The mass of a system as a `Decay`, or `None` if it is another function."""
+def mass_of(system: AbstractSystem) -> KnownSchedule | None:
+    """The mass of a system as a `KnownSchedule`, or `None` if it is another function."""
     match system:
         case DIN():
-            return Decay(1.0)
+            return KnownSchedule(1.0)
         case VMDINAVD() | InertialNewton():
-            return decay_of(system.epsilon)
+            return known_schedule(system.epsilon)
     return None
 
 
-def damping_of(system: AbstractSystem) -> Decay | None:
-    """The viscous damping of a system as a `Decay`, or `None` if it is another function."""
+def damping_of(system: AbstractSystem) -> KnownSchedule | None:
+    """The damping of a system as a `KnownSchedule`, or `None` if it is another one."""
     match system:
         case DIN() | VMDINAVD() | InertialNewton():
-            return decay_of(system.alpha)
+            return known_schedule(system.alpha)
     return None
 
 
-def stays_bounded(above: Decay, below: Decay) -> bool:
+def stays_bounded(above: KnownSchedule, below: KnownSchedule) -> bool:
     """Whether the ratio of two schedules is bounded for all times to come.
 
     Example:
-        >>> stays_bounded(Decay(1.0), Decay(1.0, rate=0.1))
+        >>> stays_bounded(KnownSchedule(1.0), KnownSchedule(1.0, rate=0.1))
         False
     """
     if above.value == 0 or above.rate > below.rate:
@@ -87,7 +87,9 @@ def stays_bounded(above: Decay, below: Decay) -> bool:
     return above.rate == below.rate and above.exponent >= below.exponent
 
 
-def largest_ratio(above: Decay, below: Decay, start: float, end: float) -> float:
+def largest_ratio(
+    above: KnownSchedule, below: KnownSchedule, start: float, end: float
+) -> float:
     """The largest ratio of two schedules on an interval.
 
     Args:
@@ -97,7 +99,7 @@ def largest_ratio(above: Decay, below: Decay, start: float, end: float) -> float
         end: Its end.
 
     Example:
-        >>> largest_ratio(Decay(1.0), Decay(2.0, exponent=1.0), 0.0, 3.0)
+        >>> largest_ratio(KnownSchedule(1.0), KnownSchedule(2.0, exponent=1.0), 0.0, 3.0)
         2.0
 
     Source:
