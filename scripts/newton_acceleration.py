@@ -31,7 +31,7 @@ from dynsys.analysis.newton_acceleration import (
 from dynsys.analysis.newton_comparison import compare_with_newton
 from dynsys.schedules import PowerLaw
 from scripts.command_line import run
-from scripts.measured import listed, write_measured
+from scripts.measured import listed, power, write_measured
 
 NAME = "newton_acceleration"
 BETA, EIGENVALUE = 1.0, 1.0
@@ -113,12 +113,13 @@ def numbers(measured: Sequence[np.ndarray], count: int) -> str:
     t = times_of(count)
     decade, late = t >= LAST / 10, t >= LAST / 1000
     slopes = [np.polyfit(np.log(t[decade]), one[decade], 1)[0] for one in measured]
+    exponents = listed(f"{round(slope, 3) + 0.0:.3f}" for slope in slopes)
     rest = [one - predict(case, count) for case, one in zip(CASES, measured, strict=True)]
     apart = max(float(np.ptp(one[late])) for one in rest)
     return (
-        f"over the last decade $x/x_N$ is a power of $t$ with exponents "
-        f"{listed(f'{slope:.3f}' for slope in slopes)} (slower, same rate, faster); over "
-        f"the last three decades the formula is within {apart:.3f} of $\\ln(x/x_N)$."
+        f"over the last decade $x/x_N$ is a power of $t$ with exponents {exponents} "
+        f"(slower, same rate, faster); over the last three decades the formula is within "
+        f"${power(apart)}$ of $\\ln(x/x_N)$."
     )
 
 
