@@ -7,9 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynsys.analysis.energies.catalogue import energies_of
 from dynsys.analysis.energy import energy
-from dynsys.analysis.minimum import minimum_of
 from dynsys.analysis.points import (
     CHUNK,
     at_times,
@@ -27,8 +25,8 @@ stiff and with kinks, and rtol from 1e-2 to 1e-10; interpolants are an order bel
 LARGEST_JACOBIAN = 256
 """Coordinates of a state up to which its Jacobian is formed."""
 
-EVENTS = 1e-6
-"""Part of a sign or multiplier by which a mode may be left."""
+EVENTS = 100.0
+"""How far a mode may be left, in units of what rounding may do to a sign or multiplier."""
 
 
 class Certificate(NamedTuple):
@@ -42,7 +40,7 @@ class Certificate(NamedTuple):
         outputs: The largest difference between the outputs and the dense output, in the
             same units.
         violation: By how much signs and multipliers leave the mode that the inclusion is
-            said to be in; 0 without kinks.
+            said to be in, in units of what rounding may do; 0 without kinks.
         energy: Name of the energy, or `None` if none is known.
         energy_residual: What is left of its identity, relative to the change of energy.
         error: The largest distance to the finer trajectory, relative to the largest
@@ -65,23 +63,32 @@ class Certificate(NamedTuple):
     @property
     def solves(self) -> bool:
         """Whether it solves the equation or inclusion as well as its tolerance says."""
-        fits = max(self.defect, self.outputs) <= self.allowed
-        return bool(fits and self.violation <= EVENTS)
+        pairs = (self.defect, self.allowed), (self.outputs, self.allowed)
+        return all(found <= limit for found, limit in (*pairs, (self.violation, EVENTS)))
 
     @property
     def is_accurate(self) -> bool:
         """Whether energy and the finer trajectory show the accuracy that is asked for."""
         errors = [self.energy_residual, 0.0 if self.error is None else self.error]
-        return bool(max(errors) <= self.accuracy)
+        return all(error <= self.accuracy for error in errors)
 
     @property
     def ok(self) -> bool:
         """Whether nothing speaks against the trajectory."""
         return self.solves and self.is_accurate
 
+    @property
+    def _fault(self) -> str:
+        """What is wrong, of what can be."""
+        if not self.defect <= self.allowed:
+            return f"no solution of the equation near t = {self.defect_time:.4g}"
+        if not self.outputs <= self.allowed:
+            return "the outputs are not those of the dense output"
+        return "signs or multipliers leave the modes of the inclusion"
+
     def __str__(self) -> str:
         if not self.solves:
-            verdict = f"Wrong: no solution near t = {self.defect_time:.4g}."
+            verdict = f"Wrong: {self._fault}."
         elif not self.is_accurate:
             verdict = f"Too loose for an accuracy of {self.accuracy:g}: lower `rtol`."
         else:
@@ -127,8 +134,8 @@ def certify(
 
     Raises:
         TypeError: An argument is not a trajectory.
-        ValueError: A trajectory is a batch or failed, there is no dense output, or `finer`
-            is another problem or not finer.
+        ValueError: A trajectory is a batch, failed or ended where it started, there is no
+            dense output, or `finer` is another problem or not finer.
 
     Example:
         >>> import dynsys as ds
@@ -175,6 +182,8 @@ def _require_finer(trajectory: Trajectory, finer: Trajectory) -> None:
         )
     if not np.array_equal(np.asarray(finer.t), np.asarray(trajectory.t)):
         raise ValueError("`finer` must have the times of the trajectory, but has others.")
+    if not np.array_equal(rows(finer.x)[0], rows(trajectory.x)[0]):
+        raise ValueError("`finer` must start where the trajectory does, but does not.")
     if not eqx.tree_equal(finer.system, trajectory.system):
         raise ValueError("`finer` must be a run of the same system, but is of another.")
 
@@ -186,7 +195,7 @@ def _defects(trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray, np.ndarray
     flat = quadrature(trajectory)[0].reshape(-1)
     ends = np.asarray(dense.joints)
     ends = np.append(ends[np.isfinite(ends)], float(trajectory.result.t))
-    edges = np.unique(np.append(ends, float(trajectory.t[0])))
+    edges = np.unique(np.append(ends, float(dense.t0)))
     place = np.clip(np.searchsorted(edges, flat, side="left"), 1, len(edges) - 1)
     pairs = np.stack([flat, edges[place] - edges[place - 1]], axis=1)
     lean = dense, trajectory.system, trajectory.rtol, trajectory.atol
@@ -237,10 +246,16 @@ def _defect(pair: Any, dense: Any, system: Any, rtol: Any, atol: Any) -> _Defect
 def _in_tolerances(found: _Defect) -> tuple[np.ndarray, np.ndarray]:
     """The sizes of defects, and the violations."""
     moved = found.moved
-    if found.matrix is not None:
-        moved = np.linalg.solve(found.matrix, moved[:, :, None])
-        moved = (found.measure @ moved)[:, :, 0]
-    return np.abs(moved).max(axis=1) / found.unit, found.outside
+    size = lambda vectors: np.abs(vectors).max(axis=1) / found.unit
+    if found.matrix is None:
+        return size(moved), found.outside
+    seen = lambda vectors: (found.measure @ vectors[:, :, None])[:, :, 0]
+    # Where a direction expands, undoing a defect may take more than the defect itself.
+    try:
+        undone = np.linalg.solve(found.matrix, moved[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        undone = moved
+    return np.minimum(size(seen(undone)), size(seen(moved))), found.outside
 
 
 def _outputs(trajectory: Trajectory) -> float:
@@ -261,17 +276,11 @@ def _position(t: Any, dense: Any, system: Any) -> Any:
 def _energy(trajectory: Trajectory, minimiser: Any) -> tuple[str | None, float]:
     """The first energy that can be computed, and what is left of its identity."""
     try:
-        names = energies_of(trajectory.system)
+        report = energy(trajectory, minimiser=minimiser)
     except ValueError:
         return None, 0.0
-    known = minimum_of(trajectory, minimiser)
-    for name, make in names.items():
-        if known.x is None and make(trajectory.system).needs_minimiser:
-            continue
-        report = energy(trajectory, make, minimiser=minimiser)
-        scale = max(float(np.ptp(report.value)), float(trajectory.atol))
-        return name, report.largest_residual / scale
-    return None, 0.0
+    scale = max(float(np.ptp(report.value)), float(trajectory.atol))
+    return report.name, report.largest_residual / scale
 
 
 def _distance(trajectory: Trajectory, finer: Trajectory) -> float:

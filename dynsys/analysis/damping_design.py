@@ -138,7 +138,7 @@ def design_damping(
         free = PowerLaw(beta**4 * eigenvalue / 100, 2.0, shift=beta)
         plan = plan._replace(mass=free)
     values = at_times(_values, times, DesignedMass(plan, exact))
-    _check_design(times, values, beta, eigenvalue)
+    _check_design(times, values, beta, eigenvalue, exact)
     epsilon, alpha = DesignedMass(plan, exact), DesignedDamping(plan, exact)
     return Design(epsilon, alpha, float(values.rho[0]))
 
@@ -187,7 +187,9 @@ def _values(t: Time, schedule: DesignedMass) -> _Values:
     return _design(schedule.plan, schedule.exact, t)
 
 
-def _check_design(times: np.ndarray, at: _Values, beta: float, eigenvalue: float) -> None:
+def _check_design(
+    times: np.ndarray, at: _Values, beta: float, eigenvalue: float, exact: bool
+) -> None:
     """Refuse what cannot be reached, and say where."""
     slow = at.alpha + beta * eigenvalue - 2 * at.epsilon * at.rho
     rules = (
@@ -199,7 +201,7 @@ def _check_design(times: np.ndarray, at: _Values, beta: float, eigenvalue: float
             "Ask for less.",
         ),
         (
-            at.w,
+            at.w if exact else np.ones_like(at.w),
             "`target` turns too fast: rho^2 - phi'' must be positive, but is {:g}",
             "Ask for a smoother one, or design to first order, with `exact=False`.",
         ),

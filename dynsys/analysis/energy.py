@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -12,8 +13,11 @@ from dynsys.analysis.points import at_times, quadrature, require_trajectory
 from dynsys.systems.velocity import reconcile
 from dynsys.trajectory import Trajectory
 
-ROUNDING = 1e-12
-"""Part of the largest energy up to which an increase is rounding."""
+ROUNDING = 5e3
+"""Units in the last place of the largest energy up to which an increase is rounding."""
+
+SMALL = 1e-3
+"""Part of the change of energy above which an increase is none of the residual."""
 
 
 class EnergyReport(NamedTuple):
@@ -52,9 +56,10 @@ class EnergyReport(NamedTuple):
 
     @property
     def is_decreasing(self) -> bool:
-        """Whether the energy never grows by more than what the identity leaves open."""
-        scale = float(np.abs(self.value).max())
-        return self.largest_increase <= 2 * self.largest_residual + ROUNDING * scale
+        """Whether the energy never grows by more than a small residual explains."""
+        scale = float(np.abs(self.value).max() * np.finfo(self.value.dtype).eps)
+        open_ = min(2 * self.largest_residual, SMALL * float(np.ptp(self.value)))
+        return self.largest_increase <= open_ + ROUNDING * scale
 
     def __str__(self) -> str:
         verdict = (
@@ -64,8 +69,8 @@ class EnergyReport(NamedTuple):
         )
         return (
             f"Energy `{self.name}` {verdict}: from {self.value[0]:.6g} to "
-            f"{self.value[-1]:.6g}, {-self.dissipated[-1]:.6g} dissipated, identity within "
-            f"{self.largest_residual:.2g}. Known to decrease {self.decreases} "
+            f"{self.value[-1]:.6g}, {abs(self.dissipated[-1]):.6g} dissipated, identity "
+            f"within {self.largest_residual:.2g}. Known to decrease {self.decreases} "
             f"({self.source})."
         )
 
@@ -98,8 +103,9 @@ def energy(
 
     Raises:
         TypeError: It is not a trajectory.
-        ValueError: It is a batch, its run failed, it has no dense output, there is no such
-            energy, or the energy needs a minimiser and none is known.
+        ValueError: It is a batch, its run failed or ended where it started, it has no
+            dense output, there is no such energy, the energy is not finite, or it needs a
+            minimiser and none is known.
 
     Example:
         >>> import dynsys as ds
@@ -114,13 +120,6 @@ def energy(
     """
     require_trajectory("energy", trajectory)
     known = minimum_of(trajectory, minimiser, minimum)
-    make = _chosen(trajectory, which, known)
-    one = make(trajectory.system)
-    if one.needs_minimiser and known.x is None:
-        raise ValueError(
-            f"The energy `{one.name}` needs a minimiser, which the objective does not know "
-            f"of itself. Pass `minimiser=...`."
-        )
     if trajectory.dense is None:
         raise ValueError(
             "The dissipation is integrated along the trajectory, which is known at its "
@@ -130,34 +129,58 @@ def energy(
     lean = trajectory.dense, trajectory.system, trajectory.rtol, trajectory.atol, known
     times, weights, ends = quadrature(trajectory)
     t = np.asarray(trajectory.t)
-    value, rate = at_times(_value_and_rate, t, make, *lean)
+    marks = np.append(t, float(trajectory.dense.t0))
+    make, value, rate = _first_finite(_candidates(trajectory, which, known), marks, lean)
     _, rates = at_times(_value_and_rate, times.reshape(-1), make, *lean)
     steps = np.sum(weights * rates.reshape(weights.shape), axis=1)
     total = np.concatenate([[0.0], np.cumsum(steps)])
     reached = np.searchsorted(ends, t, side="right")
     dissipated = total[np.minimum(reached, len(steps))]
-    residual = value - value[0] - dissipated
-    fixed = (one.decreases, one.source)
-    return EnergyReport(one.name, t, value, rate, dissipated, residual, *fixed)
+    one, start = make(trajectory.system), value[-1]
+    parts = value[:-1], rate[:-1], dissipated, value[:-1] - start - dissipated
+    return EnergyReport(one.name, t, *parts, one.decreases, one.source)
 
 
-def _chosen(
+def _first_finite(
+    makers: list[EnergyOf], t: np.ndarray, lean: tuple[Any, ...]
+) -> tuple[EnergyOf, np.ndarray, np.ndarray]:
+    """The first energy that is finite at all times, with its values and rates."""
+    for make in makers:
+        value, rate = at_times(_value_and_rate, t, make, *lean)
+        if np.isfinite(value).all():
+            return make, value, rate
+    first = makers[0]
+    value, _ = at_times(_value_and_rate, t, first, *lean)
+    where = t[np.argmin(np.isfinite(value))]
+    raise ValueError(
+        f"The energy `{first(lean[1]).name}` is not finite at t = {where:g}, where a "
+        f"coefficient is singular or the trajectory is not finite. Name another as "
+        f"`which`, or start later."
+    )
+
+
+def _candidates(
     trajectory: Trajectory, which: str | EnergyOf | None, minimum: Minimum
-) -> EnergyOf:
-    """The energy that is asked for, or the first for which enough is known."""
+) -> list[EnergyOf]:
+    """The energy that is asked for, or all for which enough is known."""
+    system = trajectory.system
     if callable(which):
-        return which
-    known = energies_of(trajectory.system)
-    if which is None:
-        can = lambda make: minimum.x is not None or not make(system).needs_minimiser
-        system = trajectory.system
-        return next(filter(can, known.values()), next(iter(known.values())))
-    if which not in known:
+        chosen = [which]
+    else:
+        known = energies_of(system)
+        if which is not None and which not in known:
+            raise ValueError(
+                f"There is no energy `{which}` of {type(system).__name__}. Known are "
+                f"{list(known)}."
+            )
+        chosen = list(known.values()) if which is None else [known[which]]
+    able = [m for m in chosen if minimum.x is not None or not m(system).needs_minimiser]
+    if not able:
         raise ValueError(
-            f"There is no energy `{which}` of {type(trajectory.system).__name__}. Known "
-            f"are {list(known)}."
+            f"The energy `{chosen[0](system).name}` needs a minimiser, which the objective "
+            f"does not know of itself. Pass `minimiser=...`."
         )
-    return known[which]
+    return able
 
 
 def _value_and_rate(
@@ -169,9 +192,12 @@ def _value_and_rate(
     atol: Any,
     minimum: Minimum,
 ) -> tuple[Any, Any]:
+    t = t.astype(rtol.dtype)
     state, slope = dense.state(t), dense.slope(t)
     there = dense.system_at(t, system)
     velocity = reconcile(there, t, state, slope, rtol, atol)
     at = moment(there, minimum, t, state, velocity)
     one = make(system)
-    return one.value(at), one.rate(at)
+    # Parameters may have more bits than the positions.
+    with jax.numpy_dtype_promotion("standard"):
+        return one.value(at), one.rate(at)

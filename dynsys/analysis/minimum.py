@@ -26,8 +26,9 @@ def minimum_of(
     """
     objective = trajectory.system.objective
     knows = objective if isinstance(objective, AbstractObjective) else None
-    if minimiser is None and knows is not None and minimum is None:
-        minimiser, minimum = knows.minimiser, knows.minimum
+    if minimiser is None and knows is not None:
+        minimiser = knows.minimiser
+        minimum = knows.minimum if minimum is None else minimum
     if minimiser is None:
         return Minimum(None, 0.0 if minimum is None else minimum)
     like = jax.tree.map(lambda leaf: leaf[0], trajectory.x)

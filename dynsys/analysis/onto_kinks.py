@@ -20,8 +20,9 @@ NEWTON_STEPS = 20
 
 def onto_kinks(loss: Any, x: Position, tolerance: float) -> Position:
     """The nearest point on the kinks that are near, on as many as meet near it."""
+    moved = x
     if is_known_smooth(loss):
-        return x
+        return moved
     losses = [kinks(term, x) for term in (loss.terms if isinstance(loss, Mean) else [loss])]
     values, normals = _switches(losses, x)
     lengths = np.linalg.norm(normals, axis=1)
@@ -29,13 +30,14 @@ def onto_kinks(loss: Any, x: Position, tolerance: float) -> Position:
     joints = np.array([is_joint for found in losses for is_joint in found.joints], bool)
     is_near = (gaps <= tolerance) & (lengths > 0) & ~joints
     nearest = [i for i in np.argsort(gaps) if is_near[i]]
-    for count in range(len(nearest), 0, -1):
+    on: list[int] = []
+    for kink in nearest:
         # Each kink may be one tolerance away, and they need not be orthogonal.
-        reach = 2 * np.sqrt(count) * tolerance
-        found = _newton(losses, x, nearest[:count], reach)
+        reach = 2 * np.sqrt(len(on) + 1) * tolerance
+        found = _newton(losses, x, [*on, kink], reach)
         if found is not None:
-            return found
-    return x
+            moved, on = found, [*on, kink]
+    return moved
 
 
 def _newton(

@@ -83,10 +83,18 @@ def quadrature(trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray, np.ndarr
     Returns:
         Times of shape `(pieces, points)`, their weights in the same form, and the end of
         each piece, of shape `(pieces,)`.
+
+    Raises:
+        ValueError: It ended where it started.
     """
     dense = trajectory.dense
     assert dense is not None
-    t0, t1 = float(trajectory.t[0]), float(trajectory.result.t)
+    t0, t1 = float(dense.t0), float(trajectory.result.t)
+    if not t0 < t1:
+        raise ValueError(
+            f"The trajectory has no step to look into: it ended where it started, at "
+            f"t = {t0:g}. Change what stops it, or start elsewhere."
+        )
     marks = np.concatenate([np.asarray(dense.joints), np.asarray(trajectory.t)])
     marks = np.unique(marks[(marks > t0) & (marks < t1)])
     edges = np.concatenate([[t0], marks, [t1]])

@@ -117,7 +117,7 @@ class AbstractSystem(eqx.Module):
         """How far a state is from where this system is the one that moves it.
 
         It is 0 but for the modes of an inclusion: by how much a sign or a multiplier
-        is beyond its bound.
+        is beyond its bound, in units of what rounding may do.
         """
         del state
         return jnp.zeros_like(t)

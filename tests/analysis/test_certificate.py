@@ -67,11 +67,23 @@ def bent_polynomials(path):
     return eqx.tree_at(lambda tree: tree.dense.infos, path, bent)
 
 
-@pytest.mark.parametrize("spoil", [moved_outputs, other_system, bent_polynomials])
+def missing_outputs(path):
+    return eqx.tree_at(lambda tree: tree.x, path, path.x.at[7, 0].set(np.nan))
+
+
+FAULTS = {
+    moved_outputs: "the outputs are not those",
+    missing_outputs: "the outputs are not those",
+    other_system: "no solution of the equation near",
+    bent_polynomials: "no solution of the equation near",
+}
+
+
+@pytest.mark.parametrize("spoil", FAULTS)
 def test_a_trajectory_that_is_no_solution_is_flagged(runs, spoil):
     found = certify(spoil(runs[1e-8]))
     assert not found.solves
-    assert "Wrong" in str(found)
+    assert f"Wrong: {FAULTS[spoil]}" in str(found)
 
 
 def test_an_inclusion_passes_and_a_wrong_mode_is_flagged(kinked):
@@ -99,5 +111,27 @@ def test_what_cannot_be_certified_is_refused(runs):
         certify(path, path)
     with pytest.raises(ValueError, match="the same system"):
         certify(path, run(system(0.5), 1e-6))
+    elsewhere = eqx.tree_at(lambda tree: tree.x, runs[1e-6], runs[1e-6].x + 1.0)
+    with pytest.raises(ValueError, match="must start where the trajectory does"):
+        certify(path, elsewhere)
     with pytest.raises(ValueError, match="must have the times"):
         certify(path, eqx.tree_at(lambda tree: tree.t, runs[1e-6], runs[1e-6].t * 0.5))
+
+
+def test_single_precision_and_a_singular_start_are_certified():
+    single = np.array([1.5, -1.0], np.float32)
+    options = {"t1": 4.0, "times": 21, "dense": True}
+    assert certify(ds.simulate(system(), single, **options), accuracy=1e-2).ok
+    # Without a known minimiser the energy of the paper cannot be computed.
+    heavy = ds.AVD(lambda x: F(x), 3.0)
+    found = certify(ds.simulate(heavy, [1.5, -1.0], **options))
+    assert found.ok, str(found)
+    assert found.energy == "mechanical"
+
+
+def test_where_a_direction_expands_a_solution_passes():
+    """h lambda is near 1 on the way from the saddle of the double well."""
+    well = ds.GradientFlow(ds.objectives.DoubleWell())
+    run = ds.simulate(well, [1e-9, 0.5], t1=6.0, times=21, dense=True, rtol=1e-3)
+    found = certify(run, accuracy=0.1)
+    assert found.solves, str(found)

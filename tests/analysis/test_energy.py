@@ -114,3 +114,31 @@ def test_what_cannot_be_computed_is_refused(path):
     unknown = run(ds.GDIN(lambda x: jnp.sum(x**2), 1.0, 0.2), [1.0, 2.0])
     with pytest.raises(ValueError, match="needs a minimiser"):
         energy(unknown, needy)
+
+
+def test_a_coarse_run_whose_energy_grows_is_not_called_decreasing():
+    t = np.linspace(0.0, 1.0, 3)
+    value = np.array([1.0, 1.2, 0.5])
+    coarse = ds.analysis.EnergyReport("E", t, value, 0 * t, 0 * t, value - 1, "always", "")
+    assert not coarse.is_decreasing
+
+
+def test_an_energy_that_is_singular_at_the_start_is_refused_by_name():
+    system = ds.DINAVD(lambda x: LOG_COSH(x), 3.0, beta=0.3)
+    path = run(system, [1.5, -1.0], times=5)
+    assert energy(path).name == "mechanical"
+    with pytest.raises(ValueError, match="`momentum` is not finite at t = 0"):
+        energy(path, "momentum")
+
+
+def test_what_is_before_the_first_output_counts(path):
+    late = run(path.system, [1.5, -1.0], [2.0, 3.0], times=np.linspace(9.0, 10.0, 51))
+    report = energy(late)
+    np.testing.assert_allclose(report.residual[-1], energy(path).residual[-1], atol=1e-12)
+    assert report.dissipated[0] < -0.9 * energy(path).value[0]
+
+
+def test_a_run_without_a_step_is_refused(path):
+    ended = run(path.system, [0.0, 0.0], stop=1e-2)
+    with pytest.raises(ValueError, match="no step to look into"):
+        energy(ended)

@@ -33,7 +33,9 @@ def mechanical(system: AbstractInertialNewton) -> Energy:
 
     def rate(at: Moment) -> Float[Array, ""]:
         now, change = _coefficients(system, at.t)
-        viscous = (0.5 * change.epsilon - now.alpha) * dot(at.v, at.v)
+        speed = dot(at.v, at.v)
+        # At rest no damping counts, also where alpha / t is infinite.
+        viscous = jnp.where(speed > 0, (0.5 * change.epsilon - now.alpha) * speed, 0)
         return viscous - now.beta * dot(at.g_rate, at.v) + change.b * at.f
 
     return Energy(

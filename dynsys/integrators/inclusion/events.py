@@ -24,7 +24,7 @@ HALVES = 4
 """One look in this many halves the bracket, whatever the guards are like."""
 
 LONGEST_SEARCH = 300
-"""Looks after which a search ends in any case."""
+"""Looks into one bracket after which a search ends in any case."""
 
 ON_SURFACE = 0.1
 """Part of the slack within which the end of a bracket is close enough."""
@@ -51,25 +51,11 @@ class Crossing(NamedTuple):
         found: Whether one does.
         t: When.
         which: Its index among all guards.
-        last: The guards at the end of the step.
-        slopes: Their derivatives there.
     """
 
     found: Bool[Array, ""]
     t: Time
     which: Int[Array, ""]
-    last: Float[Array, " kinks"]
-    slopes: Float[Array, " kinks"]
-
-
-def slack(system: PieceSystem, state: State) -> Float[Array, " kinks"]:
-    """How far below 0 rounding may bring a guard."""
-    x = system.position(state)
-    sizes = [jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(x) if leaf.size]
-    size = 1 + jnp.max(jnp.stack(sizes))
-    # In 64 bits 5e-12 of a position and 1e-10 of a multiplier.
-    unit = float(jnp.finfo(size.dtype).eps)
-    return jnp.where(system.mode.held, unit**0.64, unit**0.72 * size)
 
 
 class Bracket(NamedTuple):
@@ -83,7 +69,7 @@ class Bracket(NamedTuple):
         which: Its index.
         found: Whether one is negative.
         side: How often in a row `high` (positive) or `low` (negative) has moved.
-        tries: Evaluations of the guards.
+        tries: Looks into the bracket.
     """
 
     low: Any
@@ -110,7 +96,7 @@ def first_crossing(
         end: Its end.
         path: The dense output of the step.
     """
-    margin = slack(system, path(start))
+    margin = system.slack(path(start))
     span = end - start
     time = lambda part: jnp.where(part == 1, end, start + part * span)
 
@@ -121,7 +107,7 @@ def first_crossing(
 
     nodes = jnp.asarray(NODES, start.dtype)
     values = _at_all(at, nodes, margin)
-    slopes = jnp.asarray(SLOPES, values.dtype) @ values
+    slopes = jnp.matmul(jnp.asarray(SLOPES, values.dtype), values, precision="highest")
     dips = _dips(nodes, values, slopes)
     smallest = jnp.min(values, axis=1)
     below_zero = jnp.where(smallest[1:] < 0, nodes[1:], jnp.inf)
@@ -150,13 +136,7 @@ def first_crossing(
         zero, smallest[0], zero, smallest[0], none, jnp.asarray(False), none, none
     )
     bracket = jax.lax.while_loop(goes_on, look, begin)
-    return Crossing(
-        bracket.found,
-        time(bracket.high),
-        bracket.which,
-        (values[-1] - 1) * margin,
-        slopes[-1] * margin / jnp.where(span == 0, 1, span),
-    )
+    return Crossing(bracket.found, time(bracket.high), bracket.which)
 
 
 def _at_all(
@@ -227,5 +207,5 @@ def _moved(bracket: Bracket, part: Any, there: Any, node: Any, smallest: Any) ->
         jnp.where(negative, jnp.argmin(there), which),
         found | negative,
         jnp.where(found, jnp.where(side * step > 0, side + step, step), 0),
-        tries + 1,
+        tries + found.astype(tries.dtype),
     )

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dynsys.integrators.attempt import attempt, step_of
-from dynsys.integrators.inclusion.events import first_crossing, slack
+from dynsys.integrators.inclusion.events import first_crossing
 from dynsys.integrators.inclusion.ledger import Ledger, empty_ledger, note
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.pace import Pace, first_pace, next_pace
@@ -133,8 +133,12 @@ def _step(
     local = solver.interpolation_cls(t0=start, t1=stop, **constant(tried.info))
     crossing = first_crossing(fixed, start, stop, local.evaluate)
     # A step that is to land is taken as it is, or corrected by a Newton step in time.
-    value, slope = crossing.last[landing.which], crossing.slopes[landing.which]
-    tolerance = slack(fixed, local.evaluate(stop))[landing.which]
+    value, slope = jax.jvp(
+        lambda s: fixed.guards(start + s, local.evaluate(start + s))[landing.which],
+        (stop - start,),
+        (jnp.ones_like(stop),),
+    )
+    tolerance = fixed.slack(local.evaluate(stop))[landing.which]
     shift = -value / jnp.where(slope == 0, 1, slope)
     sane = jnp.abs(shift) < 0.5 * (stop - start)
     misses = (jnp.abs(value) > 0.3 * tolerance) & (landing.tries < CORRECTIONS) & sane

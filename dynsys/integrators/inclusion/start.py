@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from dynsys.integrators.inclusion.events import slack
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.saltation import without_derivative
 from dynsys.integrators.inclusion.transition import transition
@@ -46,7 +45,7 @@ def start_of(problem: Problem) -> Start:
     x0 = system.position(state)
     free = Mode(pieces.signature(x0), jnp.zeros(pieces.number, bool))
     piece = in_mode(problem, free)
-    touching = jnp.abs(piece.guards(t0, state)) <= slack(piece, state)
+    touching = jnp.abs(piece.guards(t0, state)) <= piece.slack(state)
     first = transition(piece, t0, state, touching, jnp.zeros_like(touching))
     mode = constant(first.mode)
     number = min(pieces.number, dimension(x0) + 2)

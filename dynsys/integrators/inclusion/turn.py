@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.dense_solve import factorise
-from dynsys.integrators.inclusion.events import slack
 from dynsys.integrators.inclusion.mode import Mode, PieceSystem, multipliers
 from dynsys.integrators.inclusion.saltation import Saltation, saltation
 from dynsys.integrators.inclusion.transition import transition
@@ -59,7 +58,7 @@ def turn(system: PieceSystem, landed: Bool[Array, " kinks"], t: Time, state: Sta
         state: State, as the step left it.
     """
     mode = system.mode
-    at = landed | (jnp.abs(system.guards(t, state)) <= slack(system, state))
+    at = landed | (jnp.abs(system.guards(t, state)) <= system.slack(state))
     moved = onto_surfaces(system, state, at)
     meeting, fixed = mode.held | at, mode.held & at
     side = jnp.sign(multipliers(system, t, moved))
