@@ -48,6 +48,10 @@ class Straight(AbstractDenseOutput):
     t0: jax.Array
     t1: jax.Array
 
+    @property
+    def joints(self):
+        return self.t1[None]
+
     def state(self, t):
         return PositionState(jnp.stack([t, jnp.ones_like(t)]))
 
