@@ -79,17 +79,18 @@ def _draw_energy(axes: Axes, path: ds.Trajectory, report: EnergyReport) -> None:
 def _draw_residuals(axes: Axes, path: ds.Trajectory, reports: list[EnergyReport]) -> None:
     for report, rtol, color, style in zip(reports, TOLERANCES, COLORS, STYLES, strict=True):
         label = f"rtol $10^{{{round(np.log10(rtol))}}}$"
-        size = np.maximum.accumulate(np.abs(report.residual[1:])) / report.value[0]
-        axes.plot(report.t[1:], size, color=color, linestyle=style, label=label)
+        size = np.abs(report.residual[1:]) / report.value[0]
+        look = {"color": color, "linestyle": style, "linewidth": 0.9}
+        axes.plot(report.t[1:], size, label=label, **look)
     for time in np.asarray(path.events.t[: int(path.events.count)]):
         axes.axvline(time, color="0.8", linewidth=0.8, zorder=0)
     axes.set(
-        title="Left of the identity, at most so far",
+        title="Left of the identity",
         xlabel="$t$",
         yscale="log",
         xlim=(0, END),
     )
-    axes.set_ylabel(r"$|E(t) - E(0) - \int\dot E|\,/\,E(0)$")
+    axes.set(ylabel=r"$|E(t) - E(0) - \int\dot E|\,/\,E(0)$", ylim=(1e-13, 3e-4))
     axes.legend(loc="upper right", ncols=3, handlelength=1.8, columnspacing=1.0)
 
 
