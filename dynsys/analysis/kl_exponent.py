@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from dynsys.analysis.decay_rate import fit_line, measure, select
+from dynsys.analysis.line_fit import fit_line
+from dynsys.analysis.measured_decay import measure, select
 from dynsys.analysis.points import allowance, require_trajectory, rows
 from dynsys.analysis.report import Assumption, AssumptionError, Bound
 from dynsys.cached_call import cached_call

@@ -7,13 +7,14 @@ import pytest
 import scipy.optimize
 
 import dynsys as ds
-from dynsys.analysis.decay_rate import decay_rate, fit_line
+from dynsys.analysis.decay_rate import decay_rate
 from dynsys.analysis.kl_exponent import (
     gdin_rate,
     kl_exponent,
     quasi_gradient,
     quasi_gradient_constant,
 )
+from dynsys.analysis.line_fit import fit_line
 from dynsys.analysis.report import AssumptionError
 
 TIMES = np.concatenate([[0.0], np.geomspace(0.1, 1e6, 400)])
