@@ -15,9 +15,8 @@ def test_script_writes_its_figure(check_files, tmp_path):
 
 def test_only_the_energy_outside_of_the_interval_grows(members):
     growth = [member.report.rate[0] for member in members]
+    assert growth[0] < growth[1] < -1
     assert growth[2] > 1
-    assert abs(growth[1]) < 0.05 * growth[2]
-    assert growth[0] < -1
     assert [member.report.is_decreasing for member in members] == [True, True, False]
 
 
