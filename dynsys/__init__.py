@@ -13,12 +13,14 @@ import jax
 if "JAX_ENABLE_X64" not in os.environ:
     jax.config.update("jax_enable_x64", True)
 
+from dynsys import algorithms as algorithms
 from dynsys import analysis as analysis
 from dynsys import integrators as integrators
 from dynsys import nonsmooth as nonsmooth
 from dynsys import objectives as objectives
 from dynsys import schedules as schedules
 from dynsys import systems as systems
+from dynsys.algorithms.inna import inna as inna
 from dynsys.integrators.ensemble import Chunk as Chunk
 from dynsys.integrators.ensemble import SimulationWarning as SimulationWarning
 from dynsys.integrators.ensemble import simulate_ensemble as simulate_ensemble

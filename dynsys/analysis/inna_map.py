@@ -211,6 +211,47 @@ def inna_stability_limit(alpha: Any, beta: Any, eigenvalue: Any) -> float:
     return 4 / (damping + math.sqrt(discriminant))
 
 
+def inna_stable_curvatures(alpha: Any, beta: Any, gamma: Any) -> tuple[float, float] | None:
+    r"""The eigenvalues of the Hessian at a minimum for which a step of INNA is stable.
+
+    The other way round of `inna_stability_limit`: both of its conditions are linear in
+    $\lambda$.
+
+    $$\lambda(\gamma - \beta) < \alpha \quad\text{and}\quad
+    \lambda\gamma(2\beta - \gamma) < 4 - 2\gamma\alpha$$
+
+    Args:
+        alpha: Viscous damping, at least 0.
+        beta: Geometric damping, positive.
+        gamma: Step size, positive.
+
+    Returns:
+        The two ends of the open interval of positive $\lambda$; `None` if it is empty.
+
+    Raises:
+        TypeError: An argument is not a number.
+        ValueError: An argument is out of range.
+
+    Example:
+        >>> inna_stable_curvatures(0.5, 0.1, 0.2)
+        (0.0, 5.0)
+
+    Source:
+        Derived here, as for `inna_stability_limit`.
+    """
+    alpha, beta = _dampings(alpha, beta)
+    step = float(as_number("gamma", gamma, "positive"))
+    low, high = 0.0, math.inf if step <= beta else alpha / (step - beta)
+    slope, room = step * (2 * beta - step), 4 - 2 * step * alpha
+    if slope > 0:
+        high = min(high, room / slope)
+    elif slope < 0:
+        low = max(low, room / slope)
+    elif room <= 0:
+        return None
+    return (low, high) if low < high else None
+
+
 def _dampings(alpha: Any, beta: Any, kind: Any = "positive") -> tuple[float, float]:
     first, second = as_number("alpha", alpha, "at least 0"), as_number("beta", beta, kind)
     return float(first), float(second)
