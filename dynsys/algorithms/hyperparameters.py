@@ -1,6 +1,5 @@
 """Hyperparameters of discrete methods: numbers, or schedules of the count of steps."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp

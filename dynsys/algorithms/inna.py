@@ -168,7 +168,7 @@ def _direction(
         return INNAState(count, _cast(combine((linear, theta)), params))
 
     def update(
-        updates: Position, state: INNAState, params: Position | None = None, **extra: Any
+        updates: Position, state: Any, params: Position | None = None, **extra: Any
     ) -> tuple[Position, INNAState]:
         del extra
         if params is None:
@@ -210,9 +210,9 @@ def _warn_of_a_long_step(gamma: Any, alpha: Any, beta: Any) -> None:
     )
     warnings.warn(
         f"`learning_rate` is {float(gamma):.4g}, but should be below `beta`, which is "
-        f"{float(beta):.4g}. Near a minimum INNA needs learning_rate < beta + alpha / lambda "
-        f"for every eigenvalue lambda of the Hessian: with these values it is stable "
-        f"{where} only (`dynsys.analysis.inna_stable_curvatures`). Take a smaller "
+        f"{float(beta):.4g}. Near a minimum INNA needs learning_rate < beta + "
+        f"alpha / lambda for every eigenvalue lambda of the Hessian: it is stable "
+        f"{where} only with these values (`dynsys.analysis.inna_stable_curvatures`). Take a smaller "
         f"`learning_rate` or a larger `beta`.",
         stacklevel=3,
     )
