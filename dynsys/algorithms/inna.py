@@ -22,7 +22,7 @@ class INNAState(NamedTuple):
         psi: The auxiliary variable $\psi$, like the parameters.
     """
 
-    count: Int[Array, ""]
+    count: Int[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
     psi: Position
 
 
@@ -102,7 +102,7 @@ def inna(
     direction = _direction(learning_rate, alpha, beta, start, decay_power)
     _warn_of_a_long_step(learning_rate, alpha, beta)
     decay = checked("weight_decay", weight_decay, "at least 0")
-    gamma = _gamma(learning_rate, decay_power)
+    gamma = step_size(learning_rate, decay_power)
     return optax.chain(
         direction, optax.add_decayed_weights(decay), optax.scale_by_learning_rate(gamma)
     )
@@ -153,7 +153,7 @@ def scale_by_inna(
 def _direction(
     learning_rate: Any, alpha: Any, beta: Any, start: Any, decay_power: Any
 ) -> optax.GradientTransformationExtraArgs:
-    gamma = _gamma(learning_rate, decay_power)
+    gamma = step_size(learning_rate, decay_power)
     a = checked("alpha", alpha, "at least 0")
     why = "The step divides by it; without geometric damping take `optax.sgd`."
     b = checked("beta", beta, "positive", why)
@@ -186,13 +186,13 @@ def _direction(
         common = combine((1 / beta - alpha, theta), (-1 / beta, before))
         after = combine((1.0, before), (at(gamma, count), common))
         direction = combine((beta, v), (-1.0, common))
-        state = INNAState(optax.safe_increment(count), _cast(after, state.psi))
+        state = INNAState(jnp.asarray(optax.safe_increment(count)), _cast(after, state.psi))
         return _cast(direction, updates), state
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _gamma(learning_rate: Any, power: Any) -> Hyperparameter:
+def step_size(learning_rate: Any, power: Any) -> Hyperparameter:
     """The step size as a function of the count of steps, or as a number."""
     rate = checked("learning_rate", learning_rate, "at least 0")
     return decayed(rate, checked("decay_power", power, "at least 0"))
@@ -212,8 +212,8 @@ def _warn_of_a_long_step(gamma: Any, alpha: Any, beta: Any) -> None:
         f"`learning_rate` is {float(gamma):.4g}, but should be below `beta`, which is "
         f"{float(beta):.4g}. Near a minimum INNA needs learning_rate < beta + "
         f"alpha / lambda for every eigenvalue lambda of the Hessian: it is stable "
-        f"{where} only with these values (`dynsys.analysis.inna_stable_curvatures`). Take a smaller "
-        f"`learning_rate` or a larger `beta`.",
+        f"{where} only with these values (`dynsys.analysis.inna_stable_curvatures`). Take "
+        f"a smaller `learning_rate` or a larger `beta`.",
         stacklevel=3,
     )
 
