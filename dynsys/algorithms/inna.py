@@ -1,29 +1,18 @@
 r"""INNA, the training algorithm that discretises g-DIN, as an optax transformation."""
 
 import warnings
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int
 
-from dynsys.algorithms.hyperparameters import Hyperparameter, at, checked, decayed
+from dynsys.algorithms.hyperparameters import at, checked
+from dynsys.algorithms.inna_start import initial_difference, speed_or_psi
+from dynsys.algorithms.inna_step import INNAState, Options, cast, inna_step, step_size
 from dynsys.analysis.inna_map import inna_stable_curvatures
 from dynsys.checks import is_concrete
 from dynsys.trees import Position, combine
-
-
-class INNAState(NamedTuple):
-    r"""State of INNA.
-
-    Args:
-        count: Number of steps taken, a scalar.
-        psi: The auxiliary variable $\psi$, like the parameters.
-    """
-
-    count: Int[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
-    psi: Position
 
 
 def inna(
@@ -45,8 +34,13 @@ def inna(
     \end{aligned}$$
 
     with a (sub)gradient $v_k$ of the loss, or of a mini-batch of it, at $\theta_k$: one
-    explicit Euler step of length $\gamma_k$ for `dynsys.GDIN`. Besides the parameters it
-    holds one buffer of their size.
+    explicit Euler step of length $\gamma_k$ for `dynsys.GDIN`. It is computed as
+
+    $$\theta_{k+1} = \theta_k - \gamma_k\big(\alpha\theta_k + \tfrac1\beta\phi_k
+    + \beta v_k\big), \qquad \phi_{k+1} = \phi_k + \gamma_k\beta v_k, \qquad
+    \phi = \psi - \theta$$
+
+    which is the same for all schedules, and takes one buffer besides the parameters.
 
     A small $\alpha$ is fast and may oscillate, a large one is slow and stable. A step above
     $\beta + \alpha/\lambda$ is unstable where the Hessian has the eigenvalue $\lambda$: see
@@ -59,8 +53,8 @@ def inna(
         learning_rate: Step size $\gamma$, at least 0, or a schedule of it. Unit: time.
         alpha: Viscous damping, at least 0, or a schedule of it. Unit: 1 / time.
         beta: Geometric damping, positive, or a schedule of it. Unit: time.
-        weight_decay: Factor $w \ge 0$, or a schedule of it: the first line gets
-            $-\gamma_k w\theta_k$, the second does not, as in the authors' PyTorch code.
+        weight_decay: Factor $w \ge 0$, or a schedule of it: the line of $\theta$ gets
+            $-\gamma_k w\theta_k$, that of $\psi$ does not, as in the authors' PyTorch code.
         start: How $\psi_0$ is chosen, by the first gradient $v_0$:
 
             * `"gradient"`: $\psi_0 = (1 - \alpha\beta)\theta_0$, by which $\theta$ starts
@@ -76,7 +70,7 @@ def inna(
             Keras, and 1/4 or 1/8 for speed.
 
     Returns:
-        A chain whose first state is an `INNAState`.
+        The transformation; its state is an `INNAState`.
 
     Raises:
         TypeError: A hyperparameter is neither a number nor a schedule.
@@ -99,13 +93,18 @@ def inna(
         talk (INNA). Starts, weight decay, decay of the step: the authors' code,
         camcastera/INNA-for-DeepLearning.
     """
-    direction = _direction(learning_rate, alpha, beta, start, decay_power)
+    options = _checked(learning_rate, alpha, beta, weight_decay, decay_power)
     _warn_of_a_long_step(learning_rate, alpha, beta)
-    decay = checked("weight_decay", weight_decay, "at least 0")
-    gamma = step_size(learning_rate, decay_power)
-    return optax.chain(
-        direction, optax.add_decayed_weights(decay), optax.scale_by_learning_rate(gamma)
-    )
+    init, direction = _parts(options, start)
+
+    def update(
+        updates: Position, state: Any, params: Position | None = None, **extra: Any
+    ) -> tuple[Position, INNAState]:
+        del extra
+        step, after = direction(updates, state, params)
+        return cast(combine((-at(options.gamma, state.count), step)), updates), after
+
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def scale_by_inna(
@@ -145,57 +144,52 @@ def scale_by_inna(
     Source:
         As for `inna`.
     """
-    direction = _direction(learning_rate, alpha, beta, start, decay_power)
+    options = _checked(learning_rate, alpha, beta, 0.0, decay_power)
     _warn_of_a_long_step(learning_rate, alpha, beta)
-    return direction
-
-
-def _direction(
-    learning_rate: Any, alpha: Any, beta: Any, start: Any, decay_power: Any
-) -> optax.GradientTransformationExtraArgs:
-    gamma = step_size(learning_rate, decay_power)
-    a = checked("alpha", alpha, "at least 0")
-    why = "The step divides by it; without geometric damping take `optax.sgd`."
-    b = checked("beta", beta, "positive", why)
-    speed, psi = _speed_or_psi(start)
-
-    def init(params: Position) -> INNAState:
-        count = jnp.zeros((), jnp.int32)
-        if psi is not None:
-            return INNAState(count, _as_psi(psi, params))
-        linear = 1 - at(a, count) * at(b, count)
-        theta = _widened(params)
-        return INNAState(count, _cast(combine((linear, theta)), params))
+    init, direction = _parts(options, start)
 
     def update(
         updates: Position, state: Any, params: Position | None = None, **extra: Any
     ) -> tuple[Position, INNAState]:
         del extra
+        step, after = direction(updates, state, params)
+        return cast(step, updates), after
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _checked(
+    learning_rate: Any, alpha: Any, beta: Any, weight_decay: Any, decay_power: Any
+) -> Options:
+    why = "The step divides by it; without geometric damping take `optax.sgd`."
+    return Options(
+        step_size(learning_rate, decay_power),
+        checked("alpha", alpha, "at least 0"),
+        checked("beta", beta, "positive", why),
+        checked("weight_decay", weight_decay, "at least 0"),
+    )
+
+
+def _parts(options: Options, start: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """How the state begins, and a step that is not yet scaled."""
+    speed, psi = speed_or_psi(start)
+
+    def init(params: Position) -> INNAState:
+        count = jnp.zeros((), jnp.int32)
+        linear = -at(options.alpha, count) * at(options.beta, count)
+        return INNAState(count, initial_difference(params, linear, psi))
+
+    def direction(
+        updates: Position, state: INNAState, params: Position | None
+    ) -> tuple[Position, INNAState]:
         if params is None:
             raise ValueError(
                 "INNA needs the parameters, on which its step depends, but got none. Call "
                 "`update(updates, state, params)`."
             )
-        count = state.count
-        alpha, beta = at(a, count), at(b, count)
-        theta = _widened(params)
-        v, before = _cast(updates, theta), _cast(state.psi, theta)
-        if speed is not None:
-            first = jnp.where(count == 0, beta * (at(speed, count) - beta), 0)
-            before = combine((1.0, before), (first, v))
-        common = combine((1 / beta - alpha, theta), (-1 / beta, before))
-        after = combine((1.0, before), (at(gamma, count), common))
-        direction = combine((beta, v), (-1.0, common))
-        state = INNAState(jnp.asarray(optax.safe_increment(count)), _cast(after, state.psi))
-        return _cast(direction, updates), state
+        return inna_step(options, speed, updates, state, params)
 
-    return optax.GradientTransformationExtraArgs(init, update)
-
-
-def step_size(learning_rate: Any, power: Any) -> Hyperparameter:
-    """The step size as a function of the count of steps, or as a number."""
-    rate = checked("learning_rate", learning_rate, "at least 0")
-    return decayed(rate, checked("decay_power", power, "at least 0"))
+    return init, direction
 
 
 def _warn_of_a_long_step(gamma: Any, alpha: Any, beta: Any) -> None:
@@ -216,55 +210,3 @@ def _warn_of_a_long_step(gamma: Any, alpha: Any, beta: Any) -> None:
         f"a smaller `learning_rate` or a larger `beta`.",
         stacklevel=3,
     )
-
-
-def _speed_or_psi(start: Any) -> tuple[Hyperparameter | None, Position | None]:
-    """What `start` says: a speed against the gradient, the first psi, or neither."""
-    if isinstance(start, str):
-        if start not in ("gradient", "rest"):
-            raise ValueError(
-                f'`start` must be "gradient", "rest", a number (the speed against the '
-                f"gradient) or a pytree like the parameters (psi), but is {start!r}."
-            )
-        return (0.0 if start == "rest" else None), None
-    leaves = jax.tree.leaves(start)
-    if len(leaves) == 1 and leaves[0] is start and jnp.ndim(start) == 0:
-        return checked("start", start, "finite"), None
-    return None, start
-
-
-def _as_psi(psi: Position, params: Position) -> Position:
-    """The first psi that the user gave, in the dtypes of the parameters."""
-    if not jax.tree.leaves(params):  # A placeholder of `optax.tree.map_params`.
-        return params
-
-    def as_leaf(theta: Any, given: Any) -> Any:
-        if isinstance(theta, optax.MaskedNode):
-            return theta
-        if jnp.shape(given) != theta.shape:
-            raise ValueError(
-                f"`start` must have the shapes of the parameters, but has "
-                f"{jnp.shape(given)} where they have {theta.shape}."
-            )
-        return jnp.asarray(given, theta.dtype)
-
-    is_masked = lambda node: isinstance(node, optax.MaskedNode)
-    try:
-        return jax.tree.map(as_leaf, params, psi, is_leaf=is_masked)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"`start` must be a pytree like the parameters, or a number, or one of "
-            f'"gradient" and "rest". {error}'
-        ) from error
-
-
-def _widened(tree: Position) -> Position:
-    """Leaves of fewer than 32 bits in 32, so that a step is rounded once."""
-    return jax.tree.map(
-        lambda leaf: leaf.astype(jnp.float32) if leaf.dtype.itemsize < 4 else leaf, tree
-    )
-
-
-def _cast(tree: Position, like: Position) -> Position:
-    """The leaves in the dtypes of another tree."""
-    return jax.tree.map(lambda leaf, other: leaf.astype(other.dtype), tree, like)

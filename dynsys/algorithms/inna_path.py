@@ -8,10 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.algorithms.hyperparameters import Hyperparameter, at
-from dynsys.algorithms.inna import inna, step_size
+from dynsys.algorithms.inna import inna
+from dynsys.algorithms.inna_start import speed_or_psi
+from dynsys.algorithms.inna_step import step_size
 from dynsys.algorithms.iterate import Gradient, checked_length, require_finite, scan
+from dynsys.checks import default_float
 from dynsys.systems.gdin import GDIN, GDINState
-from dynsys.trees import Position, as_position
+from dynsys.trees import Position, as_position, combine
 
 
 class INNAPath(eqx.Module):
@@ -69,6 +72,8 @@ def inna_path(
 ) -> INNAPath:
     r"""Run INNA, the explicit Euler method of g-DIN, and keep its path.
 
+    Calls that differ in numbers only share one compiled program.
+
     Args:
         system: The system, with the objective and the dampings.
         theta0: The first position.
@@ -106,11 +111,19 @@ def inna_path(
     theta0 = as_position("theta0", theta0)
     kept = checked_length(steps, every)
     inna(learning_rate, system.alpha, system.beta, start=start, decay_power=decay_power)
-    rate = learning_rate if callable(learning_rate) else jnp.asarray(learning_rate)
-    path = _run(system, theta0, rate, start, decay_power, gradient, kept, every)
+    rate, begin, power = map(_as_array, (learning_rate, start, decay_power))
+    path = _run(system, theta0, rate, begin, power, gradient, kept, every)
     if throw:
         require_finite((path.theta, path.psi), jnp.arange(kept + 1) * every)
     return path
+
+
+def _as_array(value: Any) -> Any:
+    """A number as an array, so that another one needs no new program."""
+    is_leaf = jax.tree_util.all_leaves([value])
+    if callable(value) or isinstance(value, str) or not is_leaf:
+        return value
+    return jnp.asarray(value, default_float())
 
 
 @eqx.filter_jit
@@ -124,12 +137,19 @@ def _run(
     kept: int,
     every: int,
 ) -> INNAPath:
+    counts = jnp.arange(kept * every + 1)
     method = inna(
         learning_rate, system.alpha, system.beta, start=start, decay_power=decay_power
     )
     found = scan(method, system.objective, theta0, gradient, kept, every)
+    psi = found.state.psi(found.x)
+    speed, _ = speed_or_psi(start)
+    if speed is not None:
+        # The first state of `inna` knows no gradient yet, so it lacks this part of psi.
+        v = system.gradient(theta0) if gradient is None else gradient(theta0, counts[0])
+        part = combine((system.beta * (at(speed, counts[0]) - system.beta), v))
+        psi = jax.tree.map(lambda leaf, v: leaf.at[0].add(v), psi, part)
     gamma = step_size(learning_rate, decay_power)
-    counts = jnp.arange(kept * every + 1)
     gammas = jax.vmap(lambda count: at(gamma, count))(counts)
     t = jnp.concatenate([jnp.zeros(1, gammas.dtype), jnp.cumsum(gammas[:-1])])
-    return INNAPath(system, t[::every], gammas[::every], found.x, found.state[0].psi)
+    return INNAPath(system, t[::every], gammas[::every], found.x, psi)

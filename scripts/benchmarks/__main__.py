@@ -11,7 +11,15 @@ import numpy as np
 import dynsys as ds
 from dynsys.integrators import Rodas5P
 from scripts.benchmarks import contestants as who
-from scripts.benchmarks import ensembles, gpu, logistic, networks, page, scaling
+from scripts.benchmarks import (
+    ensembles,
+    gpu,
+    logistic,
+    networks,
+    optimisers,
+    page,
+    scaling,
+)
 from scripts.benchmarks.latency import first_calls, overhead
 from scripts.benchmarks.small_problems import (
     END,
@@ -56,7 +64,7 @@ def main() -> None:
     sections += [_masses(), _dimensions(), _logistic(), _latency(stiff)]
     sections += [ensembles.smooth(), ensembles.inclusions(), scaling.section()]
     sections += [scaling.memory(), ensembles.by_dimension(), networks.section()]
-    sections += [gpu.section()]
+    sections += [optimisers.section(), gpu.section()]
     (docs / "benchmarks.md").write_text("\n".join(sections))
     print(docs / "benchmarks.md")
 

@@ -9,7 +9,7 @@ from typing import Any
 from scripts.benchmarks.latency import Overhead
 from scripts.benchmarks.timing import Timing
 
-PACKAGES = ("jax", "diffrax", "scipy", "scikit-sundae", "heyoka", "numba", "numpy")
+PACKAGES = ("jax", "diffrax", "scipy", "scikit-sundae", "heyoka", "numba", "numpy", "optax")
 
 HEAD = """# Benchmarks
 
