@@ -52,9 +52,9 @@ def section(sizes: tuple[int, ...] = SIZES, rounds: int = ROUNDS) -> str:
     columns = ["optimiser", "time in ms", "ratio", "copies kept", "copies within a step"]
     text = (
         f"`update` and `optax.apply_updates` for the perceptron of {number:,} weights in "
-        f"32 bits, with a gradient that is given and buffers that are given back; medians of "
-        f"{rounds} rounds of one call each. A copy is the size of the weights; weights and "
-        f"gradient themselves do not count."
+        f"32 bits, with a gradient that is given and buffers that are given back; medians "
+        f"of {rounds} rounds of one call each. A copy is the size of the weights; weights "
+        f"and gradient themselves do not count."
     )
     return page.section("One step of training", text, page.table(columns, rows))
 
