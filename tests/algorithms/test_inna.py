@@ -371,6 +371,29 @@ def test_in_a_chain_the_direction_is_scaled_by_the_same_rate():
     )
 
 
+def test_on_gradients_scaled_as_by_rmsprop_it_is_innaprop():
+    gamma, alpha, beta, decay, tiny = 0.01, 0.1, 0.9, 0.99, 1e-8
+    method = optax.chain(
+        optax.scale_by_rms(decay, tiny, eps_in_sqrt=False, bias_correction=True),
+        scale_by_inna(gamma, alpha, beta),
+        optax.scale_by_learning_rate(gamma),
+    )
+    x, theta, square = jnp.asarray(THETA), THETA, 0.0
+    psi, state = (1 - alpha * beta) * THETA, method.init(x)
+    for k in range(200):
+        v = smooth_gradient(theta, k)
+        square = decay * square + (1 - decay) * v**2
+        scaled = v / (np.sqrt(square / (1 - decay ** (k + 1))) + tiny)
+        psi = (1 - gamma / beta) * psi + gamma * (1 / beta - alpha) * theta
+        factor = gamma / (beta - gamma)
+        theta = (1 + factor * (1 - alpha * beta)) * theta - factor * psi
+        theta = theta - gamma * beta * scaled
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats.
+            updates, state = method.update(jnp_smooth(x, k), state, x)
+        x = optax.apply_updates(x, updates)
+        np.testing.assert_allclose(x, theta, rtol=0, atol=1e-12)
+
+
 def test_the_state_is_a_named_tuple_with_psi():
     state = ds.inna(0.01).init({"a": jnp.array([2.0])})
     assert isinstance(state, INNAState)
