@@ -7,6 +7,7 @@ from scripts import (
     din_rosenbrock,
     energy_along_kinks,
     gradient_and_newton,
+    inna_rosenbrock,
     levenberg_marquardt_bound,
     lyapunov,
     network_flow,
@@ -14,6 +15,7 @@ from scripts import (
     newton_bound,
     rates,
     saddle_escape,
+    saddle_quadratic,
     sliding,
     variable_mass_2d,
 )
@@ -22,6 +24,7 @@ from scripts.command_line import Main, run
 FIGURES: dict[str, Main] = {
     "gradient_and_newton": gradient_and_newton.main,
     "din_rosenbrock": din_rosenbrock.main,
+    "inna_rosenbrock": inna_rosenbrock.main,
     "sliding": sliding.main,
     "clarke_and_d_operator": clarke_and_d_operator.main,
     "variable_mass_2d": variable_mass_2d.main,
@@ -32,6 +35,7 @@ FIGURES: dict[str, Main] = {
     "bound_tightness": bound_tightness.main,
     "newton_acceleration": newton_acceleration.main,
     "rates": rates.main,
+    "saddle_quadratic": saddle_quadratic.main,
     "saddle_escape": saddle_escape.main,
     "basins": basins.main,
     "network_flow": network_flow.main,

@@ -34,6 +34,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 import dynsys as ds
+from dynsys.algorithms import inna_path
 from dynsys.analysis.saddles import StableManifold, escape_time, stable_manifold
 from scripts.command_line import run
 from scripts.measured import listed, power, write_measured
@@ -82,21 +83,15 @@ STARTS = (
 WELL = ds.objectives.DoubleWell()
 
 
-def gradient(theta: np.ndarray) -> np.ndarray:
-    """The gradient of the double well."""
-    x, y = theta[..., 0], theta[..., 1]
-    return np.stack([4 * x**3 - 8 * x, 2 * y], axis=-1)
+def wells(theta: jax.Array) -> jax.Array:
+    """The sum of the double well over starts: its gradient is that of each."""
+    return jnp.sum(jax.vmap(WELL)(theta.reshape(-1, 2)))
 
 
 def iterate(theta: np.ndarray, alpha: float, beta: float, steps: int) -> np.ndarray:
     """The iterates of INNA, of shape `(steps + 1, ..., 2)`."""
-    psi = (1 - alpha * beta) * theta - (beta**2 - beta) * gradient(theta)
-    path = [theta]
-    for _ in range(steps):
-        common = (1 / beta - alpha) * theta - psi / beta
-        theta, psi = theta + STEP * (common - beta * gradient(theta)), psi + STEP * common
-        path.append(theta)
-    return np.stack(path)
+    path = inna_path(ds.GDIN(wells, alpha, beta), theta, STEP, steps, start=1.0)
+    return np.asarray(path.theta)
 
 
 def released(start: Any, pair: Any) -> tuple[ds.GDIN, Any]:

@@ -17,6 +17,7 @@ MODULES = [
     "objectives",
     "schedules",
     "plots",
+    "algorithms",
     "integrators",
     "analysis",
 ]

@@ -107,9 +107,9 @@ def require_finite(x: Position, k: Int[Array, " kept"]) -> None:
     if not fine.all():
         raise SimulationError(
             f"The iterates are not finite from iteration {int(k[np.argmin(fine)])} on: the "
-            f"step is too long, or a gradient is not finite there (with Newton's "
-            f"method, a Hessian is singular). Take a smaller "
-            f"learning rate, or pass `throw=False` to look at them."
+            f"step is too long, or a gradient is not finite there (with Newton's method, a "
+            f"Hessian is singular). Take a smaller learning rate, or pass `throw=False` to "
+            f"look at them."
         )
 
 

@@ -23,6 +23,7 @@ from dynsys.analysis.inna_map import StepLimits as StepLimits
 from dynsys.analysis.inna_map import inna_matrix as inna_matrix
 from dynsys.analysis.inna_map import inna_spectrum as inna_spectrum
 from dynsys.analysis.inna_map import inna_stability_limit as inna_stability_limit
+from dynsys.analysis.inna_map import inna_stable_curvatures as inna_stable_curvatures
 from dynsys.analysis.inna_map import inna_step_limits as inna_step_limits
 from dynsys.analysis.inna_map import spiral_interval as spiral_interval
 from dynsys.analysis.kl_exponent import KLExponent as KLExponent
@@ -57,3 +58,6 @@ from dynsys.analysis.saddles import (
 )
 from dynsys.analysis.saddles import escape_time as escape_time
 from dynsys.analysis.saddles import stable_manifold as stable_manifold
+from dynsys.analysis.stationary_variance import (
+    inna_stationary_variance as inna_stationary_variance,
+)

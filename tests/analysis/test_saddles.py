@@ -11,6 +11,7 @@ from dynsys.analysis.inna_map import (
     inna_matrix,
     inna_spectrum,
     inna_stability_limit,
+    inna_stable_curvatures,
     inna_step_limits,
     spiral_interval,
 )
@@ -184,6 +185,48 @@ def test_a_minimum_is_stable_up_to_its_limit_and_not_beyond():
     assert kinds == {True, False}
 
 
+def test_the_stable_curvatures_are_those_whose_matrix_shrinks():
+    random, kinds = np.random.default_rng(6), set()
+    lams = np.geomspace(1e-3, 1e5, 161)
+    cases = [*random.uniform(0.05, (3.0, 1.0, 3.0), (60, 3)), (1.0, 0.1, 3.0)]
+    for alpha, beta, gamma in cases:
+        found = inna_stable_curvatures(alpha, beta, gamma)
+        low, high = (0.0, 0.0) if found is None else found
+        matrices = [inna_matrix(alpha, beta, lam, gamma) for lam in lams]
+        shrinks = np.abs(np.linalg.eigvals(matrices)).max(axis=1) < 1
+        np.testing.assert_array_equal(shrinks, (low < lams) & (lams < high))
+        kinds.add((bool(gamma > beta), bool(gamma > 2 * beta), found is None, low > 0))
+    # Steps below beta, below 2 beta and above; intervals that are empty, and within.
+    assert {kind[:2] for kind in kinds} == {(False, False), (True, False), (True, True)}
+    assert {kind[2:] for kind in kinds} == {(False, False), (True, False), (False, True)}
+
+
+def test_the_step_is_at_its_limit_at_both_ends_of_the_stable_curvatures():
+    random, ends = np.random.default_rng(7), 0
+    for alpha, beta, part in random.uniform((0.05, 0.05, 0.0), (2.0, 2.0, 1.0), (60, 3)):
+        gamma = beta * 4 ** (2 * part - 1)
+        for end in inna_stable_curvatures(alpha, beta, gamma) or ():
+            if end > 0:
+                ends += 1
+                limit = inna_stability_limit(alpha, beta, end)
+                np.testing.assert_allclose(limit, gamma, rtol=1e-9)
+    assert ends > 40
+    # Where alpha * beta < 1, two curvatures may share a limit above 2 / alpha.
+    low, high = inna_stable_curvatures(1.0, 0.1, 3.0)
+    np.testing.assert_allclose([low, high], [2 / 8.4, 1 / 2.9], rtol=1e-12)
+    for end in (low, high):
+        np.testing.assert_allclose(inna_stability_limit(1.0, 0.1, end), 3.0, rtol=1e-9)
+
+
+def test_no_curvature_is_stable_where_the_interval_is_empty():
+    assert inna_stable_curvatures(0.0, 0.5, 0.5) == pytest.approx((0.0, 16.0))
+    assert inna_stable_curvatures(0.0, 0.5, 0.6) is None
+    # A step of 2 beta: the second condition is the same for all curvatures.
+    assert inna_stable_curvatures(1.0, 0.5, 1.0) == pytest.approx((0.0, 2.0))
+    assert inna_stable_curvatures(2.0, 0.5, 1.0) is None
+    assert inna_stable_curvatures(1.0, 3.0, 2.5) is None
+
+
 @pytest.fixture(scope="module")
 def manifold():
     return stable_manifold(ds.GDIN(tilted(), 0.5, 0.3), ORIGIN)
@@ -337,6 +380,8 @@ def test_refusals_of_the_linearisation():
         (lambda: inna_matrix(1.0, 1.0, np.inf, 0.1), "`eigenvalue` must be finite"),
         (lambda: inna_step_limits(1.0, 1.0, 0.0), "`L` must be positive"),
         (lambda: inna_stability_limit(1.0, 1.0, -1.0), "At a saddle or a maximum no step"),
+        (lambda: inna_stable_curvatures(1.0, 1.0, 0.0), "`gamma` must be positive"),
+        (lambda: inna_stable_curvatures(1.0, 0.0, 1.0), "`beta` must be positive"),
     ],
 )
 def test_refusals_of_numbers(call, message):
