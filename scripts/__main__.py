@@ -16,7 +16,9 @@ from scripts import (
     rates,
     saddle_escape,
     saddle_quadratic,
+    sensitivity,
     sliding,
+    training,
     variable_mass_2d,
 )
 from scripts.command_line import Main, run
@@ -39,6 +41,8 @@ FIGURES: dict[str, Main] = {
     "saddle_escape": saddle_escape.main,
     "basins": basins.main,
     "network_flow": network_flow.main,
+    "training": training.main,
+    "sensitivity": sensitivity.main,
 }
 """One line a figure: the name of its script and the function that makes it."""
 

@@ -1,0 +1,1 @@
+"""What training a network takes: images, models, optimisers, runs and their tuning."""

@@ -1,0 +1,72 @@
+import jax
+import numpy as np
+import pytest
+
+from scripts.learning import checkpoints
+from scripts.learning.checkpoints import Progress
+from scripts.learning.history import History
+from scripts.learning.optimisers import Hyperparameters
+
+CONFIGURATION = {"dataset": "tiny", "rate": [0.1, 0.2], "epochs": 2}
+
+
+@pytest.fixture
+def state(program):
+    hyper, seeds = Hyperparameters(0.1).broadcast(2), np.arange(2, dtype=np.uint32)
+    weights = program.advance(program.start(hyper, seeds), hyper, seeds, 0, 0, 3)
+    return Progress(0, 3, weights, History.empty(2, 2).written(0, [1 / 3, 2], [0.5, 1]))
+
+
+def blank(state):
+    return jax.tree.map(lambda leaf: leaf * 0, state._replace(epoch=0, step=0))
+
+
+def test_a_checkpoint_is_read_back_with_the_same_bits(state, tmp_path):
+    path = tmp_path / "new" / "one.checkpoint"
+    checkpoints.save(path, CONFIGURATION, state)
+    found = checkpoints.restore(path, CONFIGURATION, blank(state))
+    assert (found.epoch, found.step) == (0, 3)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(state), strict=True):
+        assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_another_configuration_is_refused_with_what_differs(state, tmp_path):
+    path = tmp_path / "one.checkpoint"
+    checkpoints.save(path, CONFIGURATION, state)
+    other = {**CONFIGURATION, "epochs": 3, "model": "mlp"}
+    message = "epochs is 2 there and 3 here; model is None there and mlp here.*--output"
+    with pytest.raises(ValueError, match=message):
+        checkpoints.restore(path, other, state)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:-3],
+        lambda content: content[: content.index(b"\n") + 1],
+        lambda content: b"text\n" + content,
+        lambda content: b"[1]\n",
+        lambda content: content.replace(b'"version": 1', b'"version": 0'),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused(damage, state, tmp_path):
+    path = tmp_path / "one.checkpoint"
+    checkpoints.save(path, CONFIGURATION, state)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match="is not a checkpoint of this script, or is damag"):
+        checkpoints.restore(path, CONFIGURATION, state)
+
+
+def test_a_stop_while_writing_leaves_the_last_checkpoint(tmp_path):
+    path = tmp_path / "one"
+    checkpoints.write_whole(path, lambda file: file.write(b"old"))
+
+    def stopped(file):
+        file.write(b"ne")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.write_whole(path, stopped)
+    assert path.read_bytes() == b"old"

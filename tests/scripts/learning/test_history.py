@@ -1,0 +1,34 @@
+import json
+
+import numpy as np
+
+from scripts.learning.history import History, as_lists, from_lists, side_by_side
+
+
+def example():
+    history = History.empty(1, 2).written(0, [2.0, 1 / 3], [0.5, 0.25])
+    return history.written(1, [np.nan, 0.1], [0.125, 1.0])
+
+
+def test_a_history_goes_through_json_and_comes_back_with_the_same_bits():
+    history = example()
+    back = from_lists(json.loads(json.dumps(as_lists(history), allow_nan=False)))
+    for one, other in zip(history, back, strict=True):
+        assert one.dtype == other.dtype == np.float32
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_run_that_diverged_has_the_worst_loss():
+    assert example().final_loss.tolist() == [np.inf, np.float32(0.1)]
+
+
+def test_writing_leaves_the_earlier_history_as_it_was():
+    empty = History.empty(1, 1)
+    empty.written(0, 1.0, 1.0)
+    assert np.isnan(empty.training_loss).all()
+
+
+def test_histories_stand_side_by_side():
+    both = side_by_side([example(), example().first(1)])
+    assert both.training_loss[0].tolist() == [2, np.float32(1 / 3), 2]
+    assert both.final_accuracy.tolist() == [0.125, 1, 0.125]
