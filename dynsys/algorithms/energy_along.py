@@ -4,13 +4,16 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from dynsys.algorithms.inna_path import INNAPath
 from dynsys.analysis.energies.energy import Minimum, moment
 from dynsys.analysis.energies.gdin import gdin
+from dynsys.checks import as_number, is_concrete
 from dynsys.systems.gdin import GDINState
+from dynsys.trees import widest_dtype
 
 
 class IteratesEnergy(NamedTuple):
@@ -19,8 +22,9 @@ class IteratesEnergy(NamedTuple):
     Args:
         t: The times $t_k$ of the iterates, of shape `(kept,)`.
         value: The energy $E(\theta_k, \psi_k)$.
-        rate: What its derivative along the flow is there,
-            $-\alpha\|\dot\theta\|^2 - \beta\|\nabla J\|^2$.
+        rate: Its derivative along the flow from there,
+            $-\alpha\|\dot\theta\|^2 - \beta\|\nabla J\|^2$, with the gradient of the whole
+            objective that JAX selects.
     """
 
     t: np.ndarray
@@ -40,12 +44,17 @@ def energy_along(path: INNAPath, lam: Any = None) -> IteratesEnergy:
     + \tfrac12\big\|(\alpha - \tfrac1\beta)\theta + \tfrac1\beta\psi\big\|^2$$
 
     never increases along the flow. Along the iterates a step changes it by
-    $\gamma_k\dot E + O(\gamma_k^2)$ where the objective is smooth, so that it may rise by
-    $O(\gamma)$, and by the noise of mini-batches.
+    $\gamma_k\dot E + O(\gamma_k^2)$ where the objective is smooth, so that it may rise near
+    a critical point, at kinks, and by the noise of mini-batches.
 
     Args:
         path: The path of the iterates.
-        lam: The factor of $J$, see `dynsys.analysis.energies`; left out, the one above.
+        lam: The factor of $J$, see `dynsys.analysis.energies.gdin`; left out, the one
+            above.
+
+    Raises:
+        TypeError: `path` is no `INNAPath`, or `lam` is not a number.
+        ValueError: The path is traced, or `lam` is out of range.
 
     Example:
         >>> import dynsys as ds
@@ -57,6 +66,17 @@ def energy_along(path: INNAPath, lam: Any = None) -> IteratesEnergy:
     Source:
         The talk (Lyapunov function of the proof sketch 2/2).
     """
+    if not isinstance(path, INNAPath):
+        raise TypeError(
+            f"`path` must be an `INNAPath`, as `inna_path` returns, but is {path!r}."
+        )
+    if not is_concrete(path):
+        raise ValueError(
+            "`energy_along` runs on the host, but the path is being traced. Call it "
+            "outside of `jax.jit`, `jax.vmap` and `jax.grad`."
+        )
+    dtype = widest_dtype(path.theta)
+    lam = None if lam is None else jnp.asarray(as_number("lam", lam), dtype)
     value, rate = _values(path, lam)
     return IteratesEnergy(np.asarray(path.t), np.asarray(value), np.asarray(rate))
 
@@ -65,10 +85,13 @@ def energy_along(path: INNAPath, lam: Any = None) -> IteratesEnergy:
 def _values(
     path: INNAPath, lam: Any
 ) -> tuple[Float[Array, " kept"], Float[Array, " kept"]]:
-    energy = gdin(path.system, lam)
+    dampings = lambda system: (system.alpha, system.beta)
+    narrow = [x.astype(widest_dtype(path.theta)) for x in dampings(path.system)]
+    system = eqx.tree_at(dampings, path.system, narrow)
+    energy = gdin(system, lam)
 
     def at(t: Float[Array, ""], state: GDINState) -> tuple[Array, Array]:
-        now = moment(path.system, Minimum(None, 0.0), t, state)
+        now = moment(system, Minimum(None, 0.0), t, state)
         return energy.value(now), energy.rate(now)
 
     return jax.vmap(at)(path.t, GDINState(path.theta, path.psi))

@@ -18,12 +18,17 @@ class MiniBatches(eqx.Module):
     $$v_k = \frac1{|B_k|}\sum_{n\in B_k} v_{k,n}, \qquad
     v_{k,n}\in\partial J_n(\theta_k)$$
 
-    The $B_k$ are uniformly distributed over the sets of `size` samples, so that the mean of
-    $v_k$ over them lies in $DJ(\theta_k)$ whenever every $v_{k,n}$ is an element of
-    $\partial J_n(\theta_k)$: the assumption of the convergence theorem. The elements are
-    those that `jax.grad` selects, sample by sample. Off kinks they are the gradients; on a
-    kink most are elements of $\partial J_n$, but not all are (see the page "From flow to
-    algorithm").
+    The $B_k$ are independent and uniformly distributed over the sets of `size` samples, as
+    the convergence theorem asks, so that the mean of $v_k$ over them is
+    $\frac1N\sum_n v_{k,n}$, an element of $DJ(\theta_k)$. Going through shuffled data, the
+    custom in deep learning, is not independent.
+
+    The elements $v_{k,n}$ are those that JAX's differentiation selects, sample by sample.
+    Off kinks they are the gradients. On a kink of `jnp.abs`, `jnp.maximum` or
+    `jax.nn.relu` they are elements of $\partial J_n$, too, but not where kinks cancel or
+    chains of them meet: `relu(-x) + x - relu(x)` is 0 everywhere, but JAX's gradient at 0
+    is 1. Where a square root of 0 is differentiated, as in `jnp.sqrt(x**2)` and
+    `jnp.linalg.norm(x)` at 0, it is not a number.
 
     An instance is called as `gradient(x, k)` by `iterate` and `inna_path`. The batch of an
     iteration depends on the key and its number only.
@@ -35,8 +40,9 @@ class MiniBatches(eqx.Module):
         key: Random key, as from `jax.random.key`.
 
     Raises:
-        TypeError: `loss` is not callable.
-        ValueError: The leading axes differ, or `size` is out of range.
+        TypeError: `loss` is not callable, or `key` is no random key.
+        ValueError: The leading axes differ, `size` is out of range, or, when it is called,
+            the loss of a sample is no scalar.
 
     Example:
         >>> loss = lambda x, a: 0.5 * (x - a) ** 2
@@ -47,7 +53,8 @@ class MiniBatches(eqx.Module):
         ()
 
     Source:
-        The talk (mini-batch sub-sampling; INNA); JMLR 22(134), 2021.
+        The talk (mini-batch sub-sampling; INNA); C. Castera, J. Bolte, C. Fevotte,
+        E. Pauwels, JMLR 22(134), 2021. The example of kinks that cancel: derived here.
     """
 
     loss: Callable[[Any, Any], Any]
@@ -65,19 +72,11 @@ class MiniBatches(eqx.Module):
         is_plain = jax.tree_util.all_leaves([loss])
         self.loss = jax.tree_util.Partial(loss) if is_plain else loss
         self.data = jax.tree.map(jnp.asarray, data)
-        lengths = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(self.data)}
-        if len(lengths) != 1 or lengths == {()}:
-            raise ValueError(
-                "`data` must be a pytree of arrays with one leading axis over the samples, "
-                f"but the leading axes are {sorted(lengths)}."
+        self.size = _checked_size(size, _count(self.data))
+        if not _is_key(key):
+            raise TypeError(
+                f"`key` must be a random key such as `jax.random.key(0)`, but is {key!r}."
             )
-        samples = next(iter(lengths))[0]
-        if not isinstance(size, int | np.integer) or not 1 <= size <= samples:
-            raise ValueError(
-                f"`size` must be an integer from 1 to the number of samples, {samples}, "
-                f"but is {size!r}."
-            )
-        self.size = int(size)
         self.key = key
 
     @property
@@ -86,18 +85,30 @@ class MiniBatches(eqx.Module):
         return jax.tree.leaves(self.data)[0].shape[0]
 
     def indices(self, k: Any) -> Int[Array, " size"]:
-        """The samples in the mini-batch of iteration `k`."""
+        r"""The samples in the mini-batch of iteration `k`, in no particular order.
+
+        Source:
+            Algorithm F2 of J. Bentley and B. Floyd, "A sample of brilliance", Commun. ACM
+            30(9), 1987: `jax.random.choice` sorts all samples for each mini-batch.
+        """
+        if self.size == self.samples:
+            return jnp.arange(self.samples)
+        last = jnp.arange(self.samples - self.size, self.samples)
         key = jax.random.fold_in(self.key, k)
-        return jax.random.choice(key, self.samples, (self.size,), replace=False)
+        drawn = jax.random.randint(key, (self.size,), 0, last + 1)
+
+        def pick(taken: Array, pair: tuple[Array, Array]) -> tuple[Array, Array]:
+            one = jnp.where(taken[pair[0]], pair[1], pair[0])
+            return taken.at[one].set(True), one
+
+        _, found = jax.lax.scan(pick, jnp.zeros(self.samples, bool), (drawn, last))
+        return found
 
     def gradient(self, x: Position, indices: Int[Array, " size"]) -> Position:
         """The mean of the selected gradients of those samples."""
-
-        def one(index: Int[Array, ""]) -> Position:
-            sample = jax.tree.map(lambda leaf: leaf[index], self.data)
-            return jax.grad(self.loss)(x, sample)
-
-        return jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), jax.vmap(one)(indices))
+        batch = jax.tree.map(lambda leaf: leaf[indices], self.data)
+        # Reverse mode is linear: it selects for the mean what it selects for each sample.
+        return jax.grad(lambda x: _mean(self.loss, batch, x))(x)
 
     def __call__(self, x: Position, k: Any) -> Position:
         """The gradient of the mini-batch of iteration `k` at `x`."""
@@ -109,16 +120,59 @@ class MiniBatches(eqx.Module):
         return jax.tree_util.Partial(_mean, self.loss, self.data)
 
     def terms(self) -> list[Callable[[Any], Float[Array, ""]]]:
-        """The losses of the samples one by one, as `dynsys.nonsmooth.d_operator` takes."""
+        r"""The losses $J_n$ of the samples, one by one.
+
+        For `dynsys.nonsmooth.d_operator`, and for `dynsys.objectives.Mean`, by which
+        `dynsys.analysis.criticality` and `simulate(inclusion="d_operator")` know them.
+        """
         pick = lambda n: jax.tree.map(lambda leaf: leaf[n], self.data)
         return [
-            jax.tree_util.Partial(_flipped, self.loss, pick(n)) for n in range(self.samples)
+            jax.tree_util.Partial(_of_sample, self.loss, pick(n))
+            for n in range(self.samples)
         ]
 
 
 def _mean(loss: Callable[[Any, Any], Any], data: Any, x: Position) -> Float[Array, ""]:
-    return jnp.mean(jax.vmap(lambda sample: loss(x, sample))(data))
+    losses = jax.vmap(lambda sample: loss(x, sample))(data)
+    if losses.ndim != 1:
+        raise ValueError(
+            f"`loss` must return a scalar for one sample, but returned shape "
+            f"{losses.shape[1:]}. Take the sum or the mean of its entries."
+        )
+    return jnp.mean(losses)
 
 
-def _flipped(loss: Callable[[Any, Any], Any], sample: Any, x: Position) -> Float[Array, ""]:
+def _of_sample(
+    loss: Callable[[Any, Any], Any], sample: Any, x: Position
+) -> Float[Array, ""]:
     return loss(x, sample)
+
+
+def _count(data: Any) -> int:
+    """The number of samples."""
+    lengths = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(data)}
+    if len(lengths) != 1 or lengths == {()}:
+        raise ValueError(
+            "`data` must be a pytree of arrays with one leading axis over the samples, but "
+            f"the leading axes are {sorted(lengths)}."
+        )
+    return next(iter(lengths))[0]
+
+
+def _checked_size(size: Any, samples: int) -> int:
+    if not isinstance(size, int | np.integer) or not 1 <= size <= samples:
+        raise ValueError(
+            f"`size` must be an integer from 1 to the number of samples, {samples}, but is "
+            f"{size!r}."
+        )
+    return int(size)
+
+
+def _is_key(key: Any) -> bool:
+    """Whether it is a random key, of the new or the raw kind."""
+    dtype = getattr(key, "dtype", None)
+    if dtype is None:
+        return False
+    if jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        return key.shape == ()
+    return dtype == jnp.uint32 and key.ndim == 1

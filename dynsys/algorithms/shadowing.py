@@ -2,25 +2,34 @@ r"""How far the iterates of INNA are from the flow that they shadow."""
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from dynsys.algorithms.inna_path import INNAPath
-from dynsys.checks import as_number, known
+from dynsys.checks import as_number, is_concrete, known
 from dynsys.integrators.simulate import simulate
+from dynsys.systems.gdin import GDINState
+from dynsys.trees import norm, time_dtype
 
-POINTS = 200
+POINTS = 1000
 """Times in a window at which the iterates are compared with the flow."""
+
+TOLERANCES = (1e-8, 1e-10)
+"""Of the solutions in 64 bit, far below the distances of most step sizes."""
 
 
 class Shadowing(NamedTuple):
     r"""Distances between the iterates of INNA and g-DIN, window by window.
 
     Args:
-        t: When each window begins, of shape `(windows,)`.
+        t: When each window begins, of shape `(windows,)`. Unit: time.
         gamma: The step size there. Unit: time.
-        distance: The largest distance within the window,
-            $\sup_{0\le s\le T}\|(\theta, \psi)(t + s) - (\bar\theta, \bar\psi)(t + s)\|$.
+        distance: The largest distance within the window between path and solution,
+            $\max_{0\le s\le T}\|(\theta, \psi)(t + s) - (\bar\theta, \bar\psi)(s)\|$ with
+            $(\bar\theta, \bar\psi)(0) = (\theta, \psi)(t)$.
         theta_distance: The largest distance of the positions alone.
     """
 
@@ -36,29 +45,38 @@ def shadowing(
     windows: int = 20,
     *,
     points: int = POINTS,
-    rtol: float = 1e-8,
-    atol: float = 1e-10,
+    rtol: Any = None,
+    atol: Any = None,
     **options: Any,
 ) -> Shadowing:
     r"""The distance of the iterates to the solution that starts where they are.
 
-    Within each window $[t, t + T]$ the solution of g-DIN that starts from the iterate at
-    $t$ is compared with the iterates, joined by straight lines. By the theory of perturbed
-    solutions the largest distance vanishes as $t \to \infty$ if $\gamma_k \to 0$ fast
-    enough; for a constant step size and a smooth objective it is $O(\gamma)$.
+    Within each window $[t, t + T]$ the solution of g-DIN that starts from an iterate at
+    time $t$ is compared with the iterates, joined by straight lines. By the theory of
+    perturbed solutions the iterates come ever closer to solutions if $\gamma_k \to 0$, and
+    with mini-batches if $\gamma_k = o(1/\log k)$. For a constant step size and a smooth
+    objective the distance is $O(\gamma)$, with mini-batches of the order of
+    $\sqrt\gamma$.
+
+    All windows are solved by one compiled program. Where solutions are not unique, on a
+    concave kink, the theory speaks of some solution and this of one that was found.
 
     Args:
-        path: The path of the iterates.
+        path: The path of the iterates. Those that were left out by `every` are not seen.
         window: The length $T$ of a window. Unit: time.
-        windows: How many windows, spread evenly over the path.
-        points: At how many times of a window the two are compared.
-        rtol: Relative tolerance of the solution.
-        atol: Absolute tolerance of the solution.
+        windows: How many windows, spread evenly over the path; fewer if there are not as
+            many iterates.
+        points: At how many times of a window, evenly spread, the two are compared. With
+            mini-batches the distance is rough in time: as many as there are iterates in a
+            window lose nothing.
+        rtol: Relative tolerance of the solutions; 1e-8, in 32 bit that of `simulate`.
+        atol: Absolute tolerance of the solutions; 1e-10, in 32 bit that of `simulate`.
         **options: Further options of `dynsys.simulate`.
 
     Raises:
-        ValueError: The path is traced or not longer than a window, or an argument is out of
-            range.
+        TypeError: `path` is no `INNAPath`.
+        ValueError: The path is traced, not finite or shorter than a window, or an argument
+            is out of range.
         SimulationError: A solution was not found.
 
     Example:
@@ -73,49 +91,70 @@ def shadowing(
         The talk (proof sketch 1/2); M. Benaim, J. Hofbauer, S. Sorin, SIAM J. Control
         Optim. 44(1), 2005, theorems 1.3 and 1.4.
     """
+    _check_path(path)
     length = float(as_number("window", window, "positive"))
     for name, number in (("windows", windows), ("points", points)):
         if not isinstance(number, int | np.integer) or number < 1:
             raise ValueError(f"`{name}` must be a positive integer, but is {number!r}.")
+    starts = _starts(path, length, int(windows))
+    offsets = np.linspace(0, length, int(points) + 1)
+    if time_dtype(path.theta).itemsize == 8:
+        rtol = TOLERANCES[0] if rtol is None else rtol
+        atol = TOLERANCES[1] if atol is None else atol
+    found = []
+    for index in starts:
+        flow = simulate(
+            path.system,
+            path.state(index),
+            t1=length,
+            times=offsets,
+            rtol=rtol,
+            atol=atol,
+            **options,
+        )
+        found.append(_distances(path, path.t[index] + offsets, flow.state))
+    both, position = np.array(found).T
+    t, gamma = np.asarray(path.t)[starts], np.asarray(path.gamma)[starts]
+    return Shadowing(t, gamma, both, position)
+
+
+def _check_path(path: Any) -> None:
+    if not isinstance(path, INNAPath):
+        raise TypeError(
+            f"`path` must be an `INNAPath`, as `inna_path` returns, but is {path!r}."
+        )
+    if not is_concrete(path):
+        raise ValueError(
+            "`shadowing` runs on the host, but the path is being traced. Call it outside "
+            "of `jax.jit`, `jax.vmap` and `jax.grad`."
+        )
+    leaves = jax.tree.leaves((path.theta, path.psi))
+    if not all(np.isfinite(leaf).all() for leaf in leaves):
+        raise ValueError(
+            "The iterates of the path are not finite. Take a smaller learning rate."
+        )
+
+
+def _starts(path: INNAPath, length: float, windows: int) -> np.ndarray:
+    """The iterates in which the windows begin."""
     t = known(path.t)
-    if t is None:
-        raise ValueError("`shadowing` runs on the host: call it outside of `jax.jit`.")
-    latest = np.searchsorted(t, t[-1] - length, side="right") - 1
-    if t[-1] < length or latest < 0:
+    assert t is not None
+    # The times are sums: a window as long as the path must not fail by their rounding.
+    end = t[-1] + len(t) * np.finfo(t.dtype).eps * t[-1]
+    if end < length:
         raise ValueError(
             f"The path has length {t[-1]:.6g}, less than a window of {length:.6g}. Make "
-            f"more steps, or a shorter `window`."
+            f"more steps, or take a shorter `window`."
         )
+    latest = np.searchsorted(t, end - length, side="right") - 1
     wanted = np.linspace(0, t[latest], windows)
-    starts = np.minimum(np.searchsorted(t, wanted), latest)
-    offsets = np.linspace(0, length, points + 1)[1:]
-    found = [
-        _distances(path, int(index), offsets, rtol=rtol, atol=atol, **options)
-        for index in starts
-    ]
-    both, position = np.array(found).T
-    return Shadowing(t[starts], np.asarray(path.gamma)[starts], both, position)
+    return np.unique(np.minimum(np.searchsorted(t, wanted), latest))
 
 
+@eqx.filter_jit
 def _distances(
-    path: INNAPath, index: int, offsets: np.ndarray, **options: Any
-) -> tuple[float, float]:
-    """The largest distances, of states and of positions, in the window of an iterate."""
-    flow = simulate(
-        path.system,
-        path.state(index),
-        t1=offsets[-1],
-        times=np.concatenate([[0.0], offsets]),
-        **options,
-    )
-    gaps = jax.tree.map(
-        lambda flow, path: flow[1:] - path, flow.state, path(path.t[index] + offsets)
-    )
-    rows = [
-        np.asarray(leaf).reshape(len(offsets), -1) for leaf in jax.tree.leaves(gaps.theta)
-    ]
-    other = [
-        np.asarray(leaf).reshape(len(offsets), -1) for leaf in jax.tree.leaves(gaps.psi)
-    ]
-    norm = lambda parts: float(np.linalg.norm(np.hstack(parts), axis=1).max())
-    return norm(rows + other), norm(rows)
+    path: INNAPath, t: Float[Array, " times"], flow: GDINState
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The largest distances, of states and of positions, in a window."""
+    gap = jax.tree.map(lambda one, other: one - other, flow, path(t))
+    return jnp.max(jax.vmap(norm)(gap)), jnp.max(jax.vmap(norm)(gap.theta))
