@@ -1,6 +1,8 @@
 """What a user may pass, and what a wrong value is answered."""
 
+import inspect
 import math
+import warnings
 from typing import Any, Literal
 
 import jax
@@ -8,6 +10,9 @@ import jax.core
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+INSIDE = ("dynsys.", "optax.", "equinox.", "jax.")
+"""Beginnings of the names of modules that a user did not write."""
 
 Kind = Literal["positive", "at least 0", "finite"]
 """What a parameter must be."""
@@ -101,3 +106,15 @@ def _check_range(name: str, number: float, kind: Kind, why: str) -> None:
         raise ValueError(f"`{name}` must be finite, but has value {number}.")
     if not fine[kind]:
         raise ValueError(f"`{name}` must be {kind}, but has value {number}. {why}".rstrip())
+
+
+def warn(message: str) -> None:
+    """Warn the caller of the library: the place is the first one outside of it.
+
+    Args:
+        message: What, why, and what to do.
+    """
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(INSIDE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level)

@@ -27,6 +27,9 @@ from dynsys.systems.system import AbstractSystem
 
 Method = optax.GradientTransformation
 
+ROUNDING = 1e-12
+"""What a step at its limit may exceed that by."""
+
 
 class Discretisation(NamedTuple):
     r"""A discrete method whose iterates follow a flow.
@@ -193,7 +196,7 @@ def _traced(name: str) -> str:
 
 
 def _check_longest(h: float, rate: float, name: str, what: str) -> None:
-    if h * rate > 1:
+    if h * rate > 1 + ROUNDING:
         raise ValueError(
             f"`step_size` must be at most 1 / {name}, which is {1 / rate:.6g}, but has "
             f"value {h:.6g}: beyond it {what} is negative."

@@ -37,7 +37,7 @@ def decayed(rate: Hyperparameter, power: Hyperparameter) -> Hyperparameter:
         return rate
 
     def schedule(count: Int[Array, ""]) -> Float[Array, ""]:
-        return at(rate, count) * (count + 1).astype(default_float()) ** -at(power, count)
+        return at(rate, count) * (count.astype(default_float()) + 1) ** -at(power, count)
 
     return schedule
 

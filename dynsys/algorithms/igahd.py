@@ -1,18 +1,18 @@
 r"""IGAHD, the inertial gradient algorithm with Hessian damping, and Nesterov's method."""
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Int
 
-from dynsys.algorithms.extra_arguments import cast, required_params, required_value_fn
 from dynsys.algorithms.hyperparameters import at, checked
-from dynsys.checks import is_concrete
+from dynsys.algorithms.parameters import cast, required_params, required_value_fn
+from dynsys.checks import known, warn
 from dynsys.trees import Position, combine, zeros_like
 
 
@@ -143,7 +143,7 @@ def unwarned_igahd(
         f = required_value_fn("IGAHD", value_fn, "the gradient at y_k")
         updates, count = cast(updates, x), state.count
         s, a, b = at(step_size, count), at(alpha, count), at(beta, count)
-        k = (count + 1).astype(s.dtype)
+        k = count.astype(s.dtype) + 1
         push, before = b * jnp.sqrt(s), previous_gradient(updates, state)
         move = combine(
             (1 - a / k, combine((1.0, x), (-1.0, state.previous))),
@@ -158,7 +158,8 @@ def unwarned_igahd(
 
 def start_state(params: Position) -> IGAHDState:
     """The state before the first step, in which the gradient is not known yet."""
-    previous = jax.tree.map(jnp.asarray, params)
+    # A copy: the buffers of parameters and state may both be given to a program.
+    previous = jax.tree.map(jnp.array, params)
     return IGAHDState(jnp.zeros((), jnp.int32), previous, zeros_like(params))
 
 
@@ -175,20 +176,20 @@ def previous_gradient(updates: Position, state: IGAHDState) -> Position:
 
 def _warn_of_a_large_beta(step_size: Any, beta: Any) -> None:
     """Say so if the damping is beyond what the theorem of convergence allows."""
-    if any(callable(one) or not is_concrete(one) for one in (step_size, beta)):
+    if any(callable(one) or known(one) is None for one in (step_size, beta)):
         return
+    step_size, beta = (float(np.asarray(one)) for one in (step_size, beta))
     root = math.sqrt(step_size)
-    ratio = float(beta) / root
+    ratio = beta / root
     if ratio < 2:
         return
-    largest = 1 / float(step_size)
+    largest = 1 / step_size
     discriminant = (2 * ratio - 1) * (2 * ratio - 9)
     if discriminant > 0:
         largest *= (2 * ratio + 3 - math.sqrt(discriminant)) / (4 * ratio)
-    warnings.warn(
-        f"`beta` is {float(beta):.4g}, but convergence is proved for beta < "
+    warn(
+        f"`beta` is {beta:.4g}, but convergence is proved for beta < "
         f"2 sqrt(step_size), which is {2 * root:.4g}. On a quadratic the iteration is "
         f"stable for eigenvalues of the Hessian below {largest:.4g}. Take a smaller "
-        f"`beta`, or a larger `step_size` if that is at most 1 / L.",
-        stacklevel=3,
+        f"`beta`, or a larger `step_size` if that is at most 1 / L."
     )

@@ -1,17 +1,18 @@
 r"""INNA, the training algorithm that discretises g-DIN, as an optax transformation."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from dynsys.algorithms.hyperparameters import at, checked
-from dynsys.algorithms.inna_start import initial_difference, speed_or_psi
-from dynsys.algorithms.inna_step import INNAState, Options, cast, inna_step, step_size
+from dynsys.algorithms.inna_start import initial_momentum, speed_or_psi
+from dynsys.algorithms.inna_step import INNAState, Options, inna_step, step_size
+from dynsys.algorithms.parameters import cast, require_floats, required_params
 from dynsys.analysis.inna_map import inna_stable_curvatures
-from dynsys.checks import is_concrete
+from dynsys.checks import known, warn
 from dynsys.trees import Position, combine
 
 
@@ -34,20 +35,21 @@ def inna(
     \end{aligned}$$
 
     with a (sub)gradient $v_k$ of the loss, or of a mini-batch of it, at $\theta_k$: one
-    explicit Euler step of length $\gamma_k$ for `dynsys.GDIN`. It is computed as
+    explicit Euler step of length $\gamma_k$ for `dynsys.GDIN`. It is computed with the
+    momentum $p = (\frac1\beta - \alpha)\theta - \frac1\beta\psi$ in place of $\psi$,
 
-    $$\theta_{k+1} = \theta_k - \gamma_k\big(\alpha\theta_k + \tfrac1\beta\phi_k
-    + \beta v_k\big), \qquad \phi_{k+1} = \phi_k + \gamma_k\beta v_k, \qquad
-    \phi = \psi - \theta$$
+    $$\theta_{k+1} = \theta_k + \gamma_k(p_k - \beta v_k), \qquad
+    p_{k+1} = (1 - \gamma_k\alpha)p_k - \gamma_k(1 - \alpha\beta)v_k$$
 
-    which is the same for all schedules, and takes one buffer besides the parameters.
+    which is the same in exact arithmetic, and robust: $p$ is 0 at rest, so that parameters
+    may be rounded, clipped, projected or averaged on the way. Where $\alpha$ or $\beta$
+    change, $p$ is computed anew from the same $\psi$. It is one buffer of the size of the
+    parameters.
 
     A small $\alpha$ is fast and may oscillate, a large one is slow and stable. A step above
     $\beta + \alpha/\lambda$ is unstable where the Hessian has the eigenvalue $\lambda$: see
     `dynsys.analysis.inna_stability_limit`. A gradient that is not a number makes the
     parameters so, as everywhere in optax; `optax.apply_if_finite` leaves such steps out.
-
-    The state goes with the parameters: who sets these by hand initialises it anew.
 
     Args:
         learning_rate: Step size $\gamma$, at least 0, or a schedule of it. Unit: time.
@@ -55,6 +57,7 @@ def inna(
         beta: Geometric damping, positive, or a schedule of it. Unit: time.
         weight_decay: Factor $w \ge 0$, or a schedule of it: the line of $\theta$ gets
             $-\gamma_k w\theta_k$, that of $\psi$ does not, as in the authors' PyTorch code.
+            With it $J + \frac w{2\beta}\|\theta\|^2$ is minimised. Unit: 1 / time.
         start: How $\psi_0$ is chosen, by the first gradient $v_0$:
 
             * `"gradient"`: $\psi_0 = (1 - \alpha\beta)\theta_0$, by which $\theta$ starts
@@ -73,7 +76,8 @@ def inna(
         The transformation; its state is an `INNAState`.
 
     Raises:
-        TypeError: A hyperparameter is neither a number nor a schedule.
+        TypeError: A hyperparameter is neither a number nor a schedule, or `init` gets
+            parameters that are no floats.
         ValueError: One is out of range, `start` is unknown or does not fit the parameters,
             or `update` is called without them.
 
@@ -94,15 +98,15 @@ def inna(
         camcastera/INNA-for-DeepLearning.
     """
     options = _checked(learning_rate, alpha, beta, weight_decay, decay_power)
-    _warn_of_a_long_step(learning_rate, alpha, beta)
-    init, direction = _parts(options, start)
+    _warn_of_a_long_step(learning_rate, options)
+    init, velocity = _parts(options, start)
 
     def update(
         updates: Position, state: Any, params: Position | None = None, **extra: Any
     ) -> tuple[Position, INNAState]:
         del extra
-        step, after = direction(updates, state, params)
-        return cast(combine((-at(options.gamma, state.count), step)), updates), after
+        rate, after = velocity(updates, state, params)
+        return cast(combine((at(options.gamma, state.count), rate)), params), after
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -119,8 +123,9 @@ def scale_by_inna(
 
     $$\beta v_k - \big((\tfrac1\beta - \alpha)\theta_k - \tfrac1\beta\psi_k\big)$$
 
-    For chains of one's own. It takes the learning rate, which moves $\psi$, and the chain
-    must multiply by the same one: `optax.scale_by_learning_rate`.
+    For chains that change the direction before it is scaled. It takes the learning rate,
+    which moves $\psi$, and the chain must multiply by the same one:
+    `optax.scale_by_learning_rate`.
 
     Args:
         learning_rate: Step size, or a schedule of it.
@@ -136,8 +141,8 @@ def scale_by_inna(
 
     Example:
         >>> optimiser = optax.chain(
-        ...     optax.clip_by_global_norm(1.0),
         ...     scale_by_inna(0.05),
+        ...     optax.clip_by_global_norm(1.0),
         ...     optax.scale_by_learning_rate(0.05),
         ... )
 
@@ -145,15 +150,15 @@ def scale_by_inna(
         As for `inna`.
     """
     options = _checked(learning_rate, alpha, beta, 0.0, decay_power)
-    _warn_of_a_long_step(learning_rate, alpha, beta)
-    init, direction = _parts(options, start)
+    _warn_of_a_long_step(learning_rate, options)
+    init, velocity = _parts(options, start)
 
     def update(
         updates: Position, state: Any, params: Position | None = None, **extra: Any
     ) -> tuple[Position, INNAState]:
         del extra
-        step, after = direction(updates, state, params)
-        return cast(step, updates), after
+        rate, after = velocity(updates, state, params)
+        return cast(combine((-1.0, rate)), params), after
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -171,42 +176,40 @@ def _checked(
 
 
 def _parts(options: Options, start: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """How the state begins, and a step that is not yet scaled."""
+    """How the state begins, and the velocity of a step."""
     speed, psi = speed_or_psi(start)
 
     def init(params: Position) -> INNAState:
+        require_floats("INNA", params)
         count = jnp.zeros((), jnp.int32)
-        linear = -at(options.alpha, count) * at(options.beta, count)
-        return INNAState(count, initial_difference(params, linear, psi))
+        alpha, beta = at(options.alpha, count), at(options.beta, count)
+        return INNAState(count, initial_momentum(params, alpha, beta, psi), alpha, beta)
 
-    def direction(
+    def velocity(
         updates: Position, state: INNAState, params: Position | None
     ) -> tuple[Position, INNAState]:
-        if params is None:
-            raise ValueError(
-                "INNA needs the parameters, on which its step depends, but got none. Call "
-                "`update(updates, state, params)`."
-            )
+        params = required_params("INNA", params)
         return inna_step(options, speed, updates, state, params)
 
-    return init, direction
+    return init, velocity
 
 
-def _warn_of_a_long_step(gamma: Any, alpha: Any, beta: Any) -> None:
+def _warn_of_a_long_step(learning_rate: Any, options: Options) -> None:
     """Say so if the step is known to be unstable where the loss is curved enough."""
-    if any(callable(one) or not is_concrete(one) for one in (gamma, alpha, beta)):
+    given = learning_rate, options.alpha, options.beta
+    if any(callable(one) or known(one) is None for one in given):
         return
+    gamma, alpha, beta = (float(np.asarray(one)) for one in given)
     if gamma < beta:
         return
     stable = inna_stable_curvatures(alpha, beta, gamma)
     where = (
         "nowhere" if stable is None else f"for {stable[0]:.4g} < lambda < {stable[1]:.4g}"
     )
-    warnings.warn(
-        f"`learning_rate` is {float(gamma):.4g}, but should be below `beta`, which is "
-        f"{float(beta):.4g}. Near a minimum INNA needs learning_rate < beta + "
-        f"alpha / lambda for every eigenvalue lambda of the Hessian: it is stable "
-        f"{where} only with these values (`dynsys.analysis.inna_stable_curvatures`). Take "
-        f"a smaller `learning_rate` or a larger `beta`.",
-        stacklevel=3,
+    warn(
+        f"`learning_rate` is {gamma:.4g}, but should be below `beta`, which is "
+        f"{beta:.4g}. Near a minimum INNA needs learning_rate < beta + alpha / lambda for "
+        f"every eigenvalue lambda of the Hessian: it is stable {where} only with these "
+        f"values (`dynsys.analysis.inna_stable_curvatures`). Take a smaller "
+        f"`learning_rate` or a larger `beta`."
     )

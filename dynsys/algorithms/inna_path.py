@@ -142,7 +142,7 @@ def _run(
         learning_rate, system.alpha, system.beta, start=start, decay_power=decay_power
     )
     found = scan(method, system.objective, theta0, gradient, kept, every)
-    psi = found.state.psi(found.x)
+    psi = jax.vmap(lambda state, theta: state.psi(theta))(found.state, found.x)
     speed, _ = speed_or_psi(start)
     if speed is not None:
         # The first state of `inna` knows no gradient yet, so it lacks this part of psi.

@@ -2,37 +2,44 @@ r"""One step of INNA, and what it keeps."""
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from dynsys.algorithms.hyperparameters import Hyperparameter, at, checked, decayed
+from dynsys.algorithms.parameters import cast, widened
 from dynsys.trees import Position, combine
 
 
 class INNAState(NamedTuple):
     r"""State of INNA.
 
-    It holds $\phi = \psi - \theta$, which obeys $\dot\phi = \beta v$, in place of $\psi$:
-    so a step overwrites parameters and state in place, and the velocity is a difference of
-    numbers that are smaller by $\alpha\beta$ than $\theta$ and $\psi$ are.
+    It holds the momentum $p = (\frac1\beta - \alpha)\theta - \frac1\beta\psi$, which is
+    $\dot\theta + \beta v$ along the flow, in place of $\psi$: it is 0 at rest, whatever
+    $\theta$ is, so that neither rounding nor another change of the parameters disturbs it.
 
     Args:
         count: Number of steps taken, a scalar.
-        psi_minus_theta: The difference $\phi$, like the parameters.
+        momentum: The momentum $p$, like the parameters. Where the first gradient decides
+            it, it is known after the first step.
+        alpha: The viscous damping that $p$ belongs to, that of the last step.
+        beta: The geometric damping that $p$ belongs to.
     """
 
     count: Int[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
-    psi_minus_theta: Position
+    momentum: Position
+    alpha: Float[Array, ""]
+    beta: Float[Array, ""]
 
     def psi(self, params: Position) -> Position:
-        r"""The auxiliary variable $\psi = \theta + \phi$.
+        r"""The auxiliary variable $\psi = (1 - \alpha\beta)\theta - \beta p$.
 
         Args:
             params: The parameters $\theta$ that belong to this state.
         """
-        return jax.tree.map(jnp.add, params, self.psi_minus_theta)
+        theta, p = widened(params), widened(self.momentum)
+        linear = 1 - self.alpha * self.beta
+        return cast(combine((linear, theta), (-self.beta, p)), params)
 
 
 class Options(NamedTuple):
@@ -57,7 +64,7 @@ def inna_step(
     state: INNAState,
     params: Position,
 ) -> tuple[Position, INNAState]:
-    r"""The direction $\alpha\theta + \phi/\beta + \beta v + w\theta$, and the next state.
+    r"""The velocity $p - \beta v - w\theta$ of the parameters, and the next state.
 
     Args:
         options: Hyperparameters.
@@ -67,35 +74,20 @@ def inna_step(
         state: The state.
         params: The parameters $\theta$.
     """
-    count = state.count
-    gamma, alpha, beta, decay = (at(one, count) for one in options)
-    theta = _widened(params)
-    v, before = cast(updates, theta), cast(state.psi_minus_theta, theta)
+    gamma, alpha, beta, decay = (at(one, state.count) for one in options)
+    theta = widened(params)
+    v, p = cast(updates, theta), cast(state.momentum, theta)
+    if not (isinstance(options.alpha, float) and isinstance(options.beta, float)):
+        # What stays when the dampings change is psi, as in the equations of the papers.
+        turned = (state.alpha * state.beta - alpha * beta) / beta
+        p = combine((state.beta / beta, p), (turned, theta))
     if speed is not None:
-        first = jnp.where(count == 0, beta * (at(speed, count) - beta), 0)
-        before = combine((1.0, before), (first, v))
-    push = combine((beta, v))
-    if not _is_zero(options.weight_decay):
-        push = combine((1.0, push), (decay, theta))
-    after = combine((1.0, before), (gamma, push))
-    # From the next state, so that the program may write it over the one before.
-    direction = combine((alpha, theta), (1 / beta, after), (1 - gamma / beta, push))
-    after = cast(after, state.psi_minus_theta)
-    return direction, INNAState(jnp.asarray(optax.safe_increment(count)), after)
-
-
-def cast(tree: Position, like: Position) -> Position:
-    """The leaves in the dtypes of another tree."""
-    return jax.tree.map(lambda leaf, other: leaf.astype(other.dtype), tree, like)
-
-
-def _widened(tree: Position) -> Position:
-    """Leaves of fewer than 32 bits in 32, so that a step is rounded once."""
-    return jax.tree.map(
-        lambda leaf: leaf.astype(jnp.float32) if leaf.dtype.itemsize < 4 else leaf, tree
-    )
-
-
-def _is_zero(value: Hyperparameter) -> bool:
-    """Whether a hyperparameter is the number 0, as a float of Python."""
-    return isinstance(value, float) and value == 0
+        first = jnp.where(state.count == 0, beta - at(speed, state.count), 0)
+        p = combine((1.0, p), (first, v))
+    velocity = combine((1.0, p), (-beta, v))
+    after = combine((1 - gamma * alpha, p), (gamma * (alpha * beta - 1), v))
+    if not (isinstance(options.weight_decay, float) and options.weight_decay == 0):
+        velocity = combine((1.0, velocity), (-decay, theta))
+        after = combine((1.0, after), (gamma * decay * (alpha - 1 / beta), theta))
+    count = jnp.asarray(optax.safe_increment(state.count))
+    return velocity, INNAState(count, cast(after, state.momentum), alpha, beta)

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Int
 
+from dynsys.algorithms.mini_batches import MiniBatches
 from dynsys.checks import known
 from dynsys.objectives.objective import as_objective
 from dynsys.result import SimulationError
@@ -45,8 +46,10 @@ def iterate(
 ) -> Iterates:
     r"""The iterates $x_0, x_1, \dots$ of an optimiser on an objective.
 
-    One compiled loop. `update` gets what methods with a line search need, too: `value`,
-    `grad` and `value_fn`.
+    One compiled loop, anew for each new `method`. `update` gets what Newton's method and
+    line searches need, too: `value`, `grad` and `value_fn`, of the mini-batch if there is
+    one. With another `gradient` the function that belongs to it is not known, and methods
+    that need it say so.
 
     Args:
         method: An optax transformation: `dynsys.inna`, one of `dynsys.algorithms` or of
@@ -84,12 +87,13 @@ def checked_length(steps: Any, every: Any) -> int:
         ValueError: A number is no positive integer, or `every` does not divide `steps`.
     """
     for name, number in (("steps", steps), ("every", every)):
-        if not isinstance(number, int | np.integer) or number < 1:
+        is_whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+        if not is_whole or number < 1:
             raise ValueError(f"`{name}` must be a positive integer, but is {number!r}.")
     if steps % every:
         raise ValueError(
             f"`steps` must be a multiple of `every`, so that the last iterate is kept, but "
-            f"they are {steps} and {every}. Take {steps - steps % every} steps."
+            f"they are {steps} and {every}. Take {steps + every - steps % every} steps."
         )
     return int(steps) // int(every)
 
@@ -126,11 +130,8 @@ def scan(
 
     def step(carry: Any, k: Int[Array, ""]) -> tuple[Any, None]:
         x, state = carry
-        value, slope = jax.value_and_grad(objective)(x)
-        slope = slope if gradient is None else gradient(x, k)
-        updates, state = method.update(
-            slope, state, x, value=value, grad=slope, value_fn=objective
-        )
+        slope, extra = _slope(objective, gradient, x, k)
+        updates, state = method.update(slope, state, x, **extra)
         return (optax.apply_updates(x, updates), state), None
 
     def keep(carry: Any, ks: Int[Array, " every"]) -> tuple[Any, Any]:
@@ -144,6 +145,17 @@ def scan(
         lambda first, rest: jnp.concatenate([jnp.asarray(first)[None], rest]), start, after
     )
     return Iterates(jnp.arange(kept + 1) * every, x, state)
+
+
+def _slope(
+    objective: Callable[[Any], Any], gradient: Gradient | None, x: Position, k: Any
+) -> tuple[Position, dict[str, Any]]:
+    """The gradient, and what belongs to the same function, where that is known."""
+    if gradient is not None and not isinstance(gradient, MiniBatches):
+        return gradient(x, k), {}
+    f = objective if gradient is None else gradient.batch_loss(gradient.indices(k))
+    value, slope = jax.value_and_grad(f)(x)
+    return slope, {"value": value, "grad": slope, "value_fn": f}
 
 
 _run = eqx.filter_jit(scan)

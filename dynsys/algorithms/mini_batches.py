@@ -104,11 +104,15 @@ class MiniBatches(eqx.Module):
         _, found = jax.lax.scan(pick, jnp.zeros(self.samples, bool), (drawn, last))
         return found
 
+    def batch_loss(self, indices: Int[Array, " size"]) -> jax.tree_util.Partial:
+        r"""The mean over those samples, $J_B(x) = \frac1{|B|}\sum_{n\in B} J_n(x)$."""
+        batch = jax.tree.map(lambda leaf: leaf[indices], self.data)
+        return jax.tree_util.Partial(_mean, self.loss, batch)
+
     def gradient(self, x: Position, indices: Int[Array, " size"]) -> Position:
         """The mean of the selected gradients of those samples."""
-        batch = jax.tree.map(lambda leaf: leaf[indices], self.data)
         # Reverse mode is linear: it selects for the mean what it selects for each sample.
-        return jax.grad(lambda x: _mean(self.loss, batch, x))(x)
+        return jax.grad(self.batch_loss(indices))(x)
 
     def __call__(self, x: Position, k: Any) -> Position:
         """The gradient of the mini-batch of iteration `k` at `x`."""

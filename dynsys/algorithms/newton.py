@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from dynsys.algorithms.extra_arguments import cast, required_params, required_value_fn
 from dynsys.algorithms.hyperparameters import checked
+from dynsys.algorithms.parameters import cast, required_params, required_value_fn
 from dynsys.trees import Position, as_vector, from_vector
 
 

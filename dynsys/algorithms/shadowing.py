@@ -92,6 +92,12 @@ def shadowing(
         Optim. 44(1), 2005, theorems 1.3 and 1.4.
     """
     _check_path(path)
+    taken = sorted({"t0", "t1", "times", "dense", "stop", "v0"} & set(options))
+    if taken:
+        raise ValueError(
+            f"`{taken[0]}` is no option here: every window has its own start, and the "
+            f"length and times that `window` and `points` say."
+        )
     length = float(as_number("window", window, "positive"))
     for name, number in (("windows", windows), ("points", points)):
         if not isinstance(number, int | np.integer) or number < 1:

@@ -5,7 +5,6 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from dynsys.algorithms.extra_arguments import cast, required_params
 from dynsys.algorithms.hyperparameters import at, checked
 from dynsys.algorithms.igahd import (
     IGAHDState,
@@ -13,6 +12,7 @@ from dynsys.algorithms.igahd import (
     previous_gradient,
     start_state,
 )
+from dynsys.algorithms.parameters import cast, required_params
 from dynsys.checks import is_concrete
 from dynsys.trees import Position, combine
 
@@ -95,7 +95,7 @@ def _check_momentum(step_size: Any, mu: Any) -> None:
     """Refuse a step that is longer than any gradient step may be."""
     if any(callable(one) or not is_concrete(one) for one in (step_size, mu)):
         return
-    if mu * step_size > 1:
+    if mu * step_size > 1 + 1e-12:
         raise ValueError(
             f"`step_size` must be at most 1 / mu, which is {1 / mu:.6g}, but has value "
             f"{step_size:.6g}: no Lipschitz constant L of the gradient is below mu, and "

@@ -1,9 +1,10 @@
-"""What the update of a method needs besides the gradient."""
+"""What methods need besides the gradient: parameters, their types, and the function."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from dynsys.trees import Position
 
@@ -48,6 +49,37 @@ def required_value_fn(
     return value_fn
 
 
-def cast(updates: Position, params: Position) -> Position:
-    """The gradient in the dtypes of the parameters."""
-    return jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), updates, params)
+def require_floats(method: str, params: Position) -> None:
+    """Refuse parameters that a step cannot move.
+
+    Args:
+        method: Name of the method in the message.
+        params: What `init` got.
+
+    Raises:
+        TypeError: A leaf is no array of floats.
+    """
+    for leaf in jax.tree.leaves(params):
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
+            raise TypeError(
+                f"{method} moves arrays of floats, but a leaf of the parameters has dtype "
+                f"{jnp.result_type(leaf)}. Pass `eqx.filter(model, eqx.is_inexact_array)`, "
+                f"or leave it out with `optax.masked`."
+            )
+
+
+def cast(tree: Position, like: Position) -> Position:
+    """The leaves in the dtypes of another tree."""
+    return jax.tree.map(
+        lambda leaf, other: jnp.asarray(leaf).astype(jnp.result_type(other)), tree, like
+    )
+
+
+def widened(tree: Position) -> Position:
+    """Leaves of fewer than 32 bits in 32, so that a step is rounded once."""
+
+    def widen(leaf: Any) -> Any:
+        leaf = jnp.asarray(leaf)
+        return leaf.astype(jnp.float32) if leaf.dtype.itemsize < 4 else leaf
+
+    return jax.tree.map(widen, tree)
