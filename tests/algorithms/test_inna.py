@@ -78,6 +78,8 @@ def jax_gradient(theta, k):
 SCHEDULES = {
     "constants": (0.02, ALPHA, BETA),
     "a schedule of the step": (lambda k: 0.05 / (as_float(k) + 1) ** 0.25, ALPHA, BETA),
+    "a schedule of alpha": (0.02, lambda k: 0.5 + 1 / (as_float(k) + 1), BETA),
+    "a schedule of beta": (0.02, ALPHA, lambda k: 0.1 + 0.05 / (as_float(k) + 1)),
     "schedules of all": (
         lambda k: 0.05 / (as_float(k) + 1) ** 0.5,
         lambda k: 0.5 + 1 / (as_float(k) + 1),

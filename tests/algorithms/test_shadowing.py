@@ -220,3 +220,9 @@ def test_what_is_no_path_of_numbers_is_refused(path):
     broken = inna_path(system, THETA, 0.1, 20, throw=False)
     with pytest.raises(ValueError, match="not finite"):
         shadowing(broken, 0.5)
+
+
+def test_what_the_windows_decide_is_no_option():
+    path = inna_path(ds.GDIN(lambda x: x**2, 1.0, 0.5), 1.0, 0.1, 20)
+    with pytest.raises(ValueError, match="`times` is no option here"):
+        shadowing(path, 1.0, times=5)
