@@ -13,14 +13,12 @@ import jax
 if "JAX_ENABLE_X64" not in os.environ:
     jax.config.update("jax_enable_x64", True)
 
-from dynsys import algorithms as algorithms
 from dynsys import analysis as analysis
 from dynsys import integrators as integrators
 from dynsys import nonsmooth as nonsmooth
 from dynsys import objectives as objectives
 from dynsys import schedules as schedules
 from dynsys import systems as systems
-from dynsys.algorithms.inna import inna as inna
 from dynsys.integrators.ensemble import Chunk as Chunk
 from dynsys.integrators.ensemble import SimulationWarning as SimulationWarning
 from dynsys.integrators.ensemble import simulate_ensemble as simulate_ensemble
@@ -39,13 +37,17 @@ from dynsys.systems import LevenbergMarquardt as LevenbergMarquardt
 from dynsys.trajectory import Trajectory as Trajectory
 
 if TYPE_CHECKING:
+    from dynsys import algorithms as algorithms
     from dynsys import plots as plots
+    from dynsys.algorithms.inna import inna as inna
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import `dynsys.plots`, and with it matplotlib, when it is first used."""
-    if name == "plots":
-        return importlib.import_module("dynsys.plots")
+    """Import what needs matplotlib or optax when it is first used."""
+    if name in ("algorithms", "plots"):
+        return importlib.import_module(f"dynsys.{name}")
+    if name == "inna":
+        return importlib.import_module("dynsys.algorithms").inna
     raise AttributeError(f"module 'dynsys' has no attribute {name!r}")

@@ -38,7 +38,7 @@ def as_parameter(
     Arguments and errors are those of `as_number`.
     """
     number = as_number(name, value, kind, why)
-    return jnp.asarray(number, number.dtype)
+    return jnp.asarray(number, jax.dtypes.canonicalize_dtype(number.dtype))
 
 
 def as_number(

@@ -45,6 +45,17 @@ print("matplotlib" in sys.modules)
     assert python(code).split() == ["False", "True"]
 
 
+def test_optax_is_imported_when_an_algorithm_is_used():
+    code = """
+import sys
+import dynsys
+print("optax" in sys.modules)
+dynsys.inna
+print("optax" in sys.modules, dynsys.inna is dynsys.algorithms.inna)
+"""
+    assert python(code).split() == ["False", "True", "True"]
+
+
 def test_unknown_attribute_is_an_attribute_error():
     code = """
 import dynsys
@@ -59,7 +70,7 @@ except AttributeError as error:
 def test_import_switches_to_64_bit_unless_told_otherwise():
     code = "import dynsys, jax.numpy as jnp; print(jnp.zeros(()).dtype)"
     assert python(code) == "float64"
-    assert python(code, JAX_ENABLE_X64="0") == "float32"
+    assert python(code, JAX_ENABLE_X64="0", PYTHONWARNINGS="error") == "float32"
     assert python(code, JAX_ENABLE_X64="1") == "float64"
 
 

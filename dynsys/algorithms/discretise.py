@@ -97,8 +97,12 @@ def discretise(system: AbstractSystem, step_size: Any) -> Discretisation:
     """
     if type(system) not in METHODS:
         names = ", ".join(f"`{one.__name__}`" for one in METHODS)
+        what = f"a {type(system).__name__}"
+        if isinstance(system, type):
+            what = f"the class {system.__name__}: give it an objective and its parameters"
         raise TypeError(
-            f"No discrete method is known for {type(system).__name__}. It is for {names}."
+            f"`system` must be one whose discrete method is known, from `dynsys` or "
+            f"`dynsys.systems`: {names}. It is {what}."
         )
     if not is_concrete(step_size):
         raise ValueError(_traced("step_size"))
@@ -146,8 +150,9 @@ def _din_avd(system: DINAVD, h: float) -> Method:
     if beta > 0:
         raise ValueError(
             f"IGAHD does not discretise DIN-AVD, but the same equation with the factor "
-            f"1 + beta / t of the gradient. Pass `AttouchChbaniFadiliRiahi(objective, "
-            f"{alpha:g}, {beta:g}, b=lambda t: 1 + {beta:g} / t)`."
+            f"1 + beta / t of the gradient. Pass "
+            f"`dynsys.systems.AttouchChbaniFadiliRiahi(objective, {alpha:g}, {beta:g}, "
+            f"b=lambda t: 1 + {beta:g} / t)`."
         )
     return nesterov(h**2, alpha)
 

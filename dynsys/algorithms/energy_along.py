@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.algorithms.inna_path import INNAPath
+from dynsys.algorithms.inna_path import INNAPath, require_path
 from dynsys.analysis.energies.energy import Minimum, moment
 from dynsys.analysis.energies.gdin import gdin
-from dynsys.checks import as_number, is_concrete
+from dynsys.checks import as_number
 from dynsys.systems.gdin import GDINState
 from dynsys.trees import widest_dtype
 
@@ -66,15 +66,7 @@ def energy_along(path: INNAPath, lam: Any = None) -> IteratesEnergy:
     Source:
         The talk (Lyapunov function of the proof sketch 2/2).
     """
-    if not isinstance(path, INNAPath):
-        raise TypeError(
-            f"`path` must be an `INNAPath`, as `inna_path` returns, but is {path!r}."
-        )
-    if not is_concrete(path):
-        raise ValueError(
-            "`energy_along` runs on the host, but the path is being traced. Call it "
-            "outside of `jax.jit`, `jax.vmap` and `jax.grad`."
-        )
+    require_path("energy_along", path)
     dtype = widest_dtype(path.theta)
     lam = None if lam is None else jnp.asarray(as_number("lam", lam), dtype)
     value, rate = _values(path, lam)

@@ -207,7 +207,7 @@ def _warn_of_a_long_step(learning_rate: Any, options: Options) -> None:
         "nowhere" if stable is None else f"for {stable[0]:.4g} < lambda < {stable[1]:.4g}"
     )
     warn(
-        f"`learning_rate` is {gamma:.4g}, but should be below `beta`, which is "
+        f"`learning_rate`, which is {gamma:.4g}, is not below `beta`, which is "
         f"{beta:.4g}. Near a minimum INNA needs learning_rate < beta + alpha / lambda for "
         f"every eigenvalue lambda of the Hessian: it is stable {where} only with these "
         f"values (`dynsys.analysis.inna_stable_curvatures`). Take a smaller "

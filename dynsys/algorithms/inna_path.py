@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from dynsys.algorithms.hyperparameters import Hyperparameter, at
@@ -12,7 +13,7 @@ from dynsys.algorithms.inna import inna
 from dynsys.algorithms.inna_start import speed_or_psi
 from dynsys.algorithms.inna_step import step_size
 from dynsys.algorithms.iterate import Gradient, checked_length, require_finite, scan
-from dynsys.checks import default_float
+from dynsys.checks import default_float, is_concrete, known
 from dynsys.systems.gdin import GDIN, GDINState
 from dynsys.trees import Position, as_position, combine
 
@@ -42,9 +43,13 @@ class INNAPath(eqx.Module):
         r"""The iterates, joined by straight lines, at times `t`.
 
         Args:
-            t: Times between the first and the last iterate, of any shape; beyond them the
-                path stays where it ends.
+            t: Times between the first and the last iterate, of any shape.
+
+        Raises:
+            ValueError: A time is outside of them. Traced times are not looked at: there
+                the path stays where it ends.
         """
+        self._require_inside(t)
         t = jnp.asarray(t, self.t.dtype)
         before = jnp.clip(jnp.searchsorted(self.t, t, "right") - 1, 0, len(self.t) - 2)
         length = self.t[before + 1] - self.t[before]
@@ -56,6 +61,43 @@ class INNAPath(eqx.Module):
             return (1 - share) * leaf[before] + share * leaf[before + 1]
 
         return GDINState(*jax.tree.map(between, (self.theta, self.psi)))
+
+    def _require_inside(self, t: Any) -> None:
+        times, ends = known(t), known(self.t[jnp.array([0, -1])])
+        if times is None or ends is None:
+            return
+        # Times are sums of as many steps.
+        margin = len(self.t) * np.finfo(ends.dtype).eps * ends[1]
+        if times.size and not (
+            times.min() >= ends[0] - margin and times.max() <= ends[1] + margin
+        ):
+            raise ValueError(
+                f"`t` must be within the path, from {ends[0]:.6g} to {ends[1]:.6g}, but "
+                f"goes from {times.min():.6g} to {times.max():.6g}. Make more steps."
+            )
+
+
+def require_path(name: str, path: Any) -> None:
+    """Refuse what is no path, or is being traced.
+
+    Args:
+        name: Name of the function that needs it.
+        path: What it got.
+
+    Raises:
+        TypeError: It is no `INNAPath`.
+        ValueError: It is being traced.
+    """
+    if not isinstance(path, INNAPath):
+        raise TypeError(
+            f"`{name}` needs the iterates of INNA as `inna_path` returns them, but got a "
+            f"{type(path).__name__}. Pass `inna_path(dynsys.GDIN(f, alpha, beta), ...)`."
+        )
+    if not is_concrete(path):
+        raise ValueError(
+            f"`{name}` runs on the host, but the path is being traced. Call it outside of "
+            f"`jax.jit`, `jax.vmap` and `jax.grad`."
+        )
 
 
 def inna_path(
@@ -106,7 +148,9 @@ def inna_path(
     """
     if not isinstance(system, GDIN):
         raise TypeError(
-            f"`system` must be a `GDIN`, which INNA discretises, but is {system!r}."
+            f"`system` must be a `GDIN`, which INNA discretises, but is a "
+            f"{type(system).__name__}. `GDIN(f, alpha, beta)` is the flow of `DIN` with "
+            f"constant dampings; `discretise` knows the methods of other systems."
         )
     theta0 = as_position("theta0", theta0)
     kept = checked_length(steps, every)

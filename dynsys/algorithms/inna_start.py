@@ -83,6 +83,8 @@ def _like(params: Position, psi: Position) -> Position:
     try:
         return jax.tree.map(as_leaf, params, psi, is_leaf=is_masked)
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{CHOICES}, but as a psi it does not fit them. {error}"
-        ) from error
+        trees = jax.tree.structure(psi), jax.tree.structure(params)
+        why = (
+            f"Its tree is {trees[0]}, theirs {trees[1]}." if trees[0] != trees[1] else error
+        )
+        raise ValueError(f"{CHOICES}, but as a psi it does not fit them. {why}") from error

@@ -63,7 +63,8 @@ def iterate(
         throw: Raise an error if an iterate is not finite.
 
     Raises:
-        TypeError: `objective` is not callable, or `x0` holds no real numbers.
+        TypeError: `method` is no transformation of optax, `objective` is not callable, or
+            `x0` holds no real numbers.
         ValueError: `steps` is no multiple of `every`, or one of them is not positive.
         SimulationError: An iterate is not finite.
 
@@ -72,6 +73,12 @@ def iterate(
         >>> iterate(optax.sgd(0.5), f, [4.0], steps=3).x[:, 0].tolist()
         [4.0, 2.0, 1.0, 0.5]
     """
+    if not isinstance(method, optax.GradientTransformation):
+        raise TypeError(
+            f"`method` must be a transformation of optax, but is a "
+            f"{type(method).__name__}. The method of a system is "
+            f"`discretise(system, step_size).method`."
+        )
     x0 = as_position("x0", x0)
     kept = checked_length(steps, every)
     found = _run(method, as_objective(objective), x0, gradient, kept, every)

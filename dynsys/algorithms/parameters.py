@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dynsys.trees import Position
 
@@ -17,6 +18,7 @@ def required_params(method: str, params: Position | None) -> Position:
         params: What `update` got.
 
     Raises:
+        TypeError: A leaf is no array of floats.
         ValueError: There are none.
     """
     if params is None:
@@ -24,6 +26,7 @@ def required_params(method: str, params: Position | None) -> Position:
             f"{method} needs the parameters, on which its step depends, but got none. Call "
             f"`update(updates, state, params)`."
         )
+    require_floats(method, params)
     return params
 
 
@@ -60,11 +63,15 @@ def require_floats(method: str, params: Position) -> None:
         TypeError: A leaf is no array of floats.
     """
     for leaf in jax.tree.leaves(params):
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
+        dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+        if not jnp.issubdtype(dtype, jnp.inexact):
+            is_number = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, bool)
+            what = f"of {dtype}" if is_number else f"a {type(leaf).__name__}"
             raise TypeError(
-                f"{method} moves arrays of floats, but a leaf of the parameters has dtype "
-                f"{jnp.result_type(leaf)}. Pass `eqx.filter(model, eqx.is_inexact_array)`, "
-                f"or leave it out with `optax.masked`."
+                f"{method} moves arrays of floats, but a leaf of the parameters is {what}. "
+                f"Convert numbers, as by `x.astype(float)`; of a model pass "
+                f"`eqx.filter(model, eqx.is_inexact_array)`, or leave leaves out with "
+                f"`optax.masked`."
             )
 
 

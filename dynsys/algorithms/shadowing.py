@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.algorithms.inna_path import INNAPath
-from dynsys.checks import as_number, is_concrete, known
+from dynsys.algorithms.inna_path import INNAPath, require_path
+from dynsys.checks import as_number, known
 from dynsys.integrators.simulate import simulate
 from dynsys.systems.gdin import GDINState
 from dynsys.trees import norm, time_dtype
@@ -125,15 +125,7 @@ def shadowing(
 
 
 def _check_path(path: Any) -> None:
-    if not isinstance(path, INNAPath):
-        raise TypeError(
-            f"`path` must be an `INNAPath`, as `inna_path` returns, but is {path!r}."
-        )
-    if not is_concrete(path):
-        raise ValueError(
-            "`shadowing` runs on the host, but the path is being traced. Call it outside "
-            "of `jax.jit`, `jax.vmap` and `jax.grad`."
-        )
+    require_path("shadowing", path)
     leaves = jax.tree.leaves((path.theta, path.psi))
     if not all(np.isfinite(leaf).all() for leaf in leaves):
         raise ValueError(

@@ -139,12 +139,19 @@ def test_the_limit_of_igahd_needs_no_warning():
 
 
 def test_a_step_of_inna_beyond_beta_is_warned_of():
-    with pytest.warns(UserWarning, match="should be below `beta`"):
+    with pytest.warns(UserWarning, match="is not below `beta`"):
         discretise(GDIN(F, 0.8, 0.3), 0.3)
 
 
+@pytest.mark.parametrize("what", [GradientFlow, F])
+def test_what_is_no_system_is_refused_by_its_name(what):
+    name = "the class GradientFlow: give it" if what is GradientFlow else type(F).__name__
+    with pytest.raises(TypeError, match=name):
+        discretise(what, 0.1)
+
+
 def test_other_systems_are_refused_with_those_that_are_known():
-    with pytest.raises(TypeError, match="known for HNAG. It is for `GradientFlow`, `Heavy"):
+    with pytest.raises(TypeError, match="known.*`GradientFlow`, `Heavy.*It is a HNAG"):
         discretise(HNAG(F, mu=0.1, beta=0.1, gamma0=1.0), 0.1)
 
 

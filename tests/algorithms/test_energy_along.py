@@ -133,7 +133,7 @@ def test_another_factor_needs_no_new_program():
 
 
 def test_what_is_no_path_is_refused(path):
-    with pytest.raises(TypeError, match="must be an `INNAPath`"):
+    with pytest.raises(TypeError, match="needs the iterates of INNA"):
         energy_along(path.theta)
     with pytest.raises(TypeError, match="`lam` must be a real number"):
         energy_along(path, "middle")

@@ -2,6 +2,7 @@
 
 import warnings
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -553,6 +554,10 @@ REFUSALS = {
         lambda: ds.inna(0.01, start=np.array([np.nan])),
         "`start` must be finite",
     ),
+    "psi in another tree": (
+        lambda: ds.inna(0.01, start={"a": 1.0}).init(jnp.zeros(3)),
+        "Its tree is .*'a'.*, theirs",
+    ),
     "psi of another shape": (
         lambda: ds.inna(0.01, start=np.zeros(2)).init(jnp.zeros(3)),
         r"shape is \(2,\) where that of the parameters is \(3,\)",
@@ -576,8 +581,23 @@ def test_it_refuses(name):
 
 
 def test_integers_are_refused_as_parameters():
-    with pytest.raises(TypeError, match="dtype int32.*eqx.is_inexact_array"):
+    with pytest.raises(TypeError, match="is of int32.*astype.*eqx.is_inexact_array"):
         ds.inna(0.01).init({"a": jnp.ones(2), "b": jnp.ones(2, jnp.int32)})
+
+
+def test_a_model_with_functions_is_refused_and_its_arrays_are_taken():
+    model = eqx.nn.MLP(2, 1, 4, 1, key=jax.random.key(0))
+    method, arrays = ds.inna(0.01), eqx.filter(model, eqx.is_inexact_array)
+    with pytest.raises(TypeError, match="a leaf of the parameters is a .*eqx.filter"):
+        method.init(model)
+    state = method.init(arrays)
+    with pytest.raises(TypeError, match="a leaf of the parameters is a .*eqx.filter"):
+        method.update(arrays, state, model)
+    updates, _ = method.update(arrays, state, arrays)
+    moved = eqx.apply_updates(model, updates)
+    np.testing.assert_allclose(
+        moved.layers[0].weight, (1 - 0.01 * BETA) * model.layers[0].weight, 1e-12
+    )
 
 
 @pytest.mark.parametrize("place", ["learning_rate", "alpha", "beta", "weight_decay"])

@@ -95,15 +95,24 @@ def test_it_is_the_iteration_of_the_optimiser():
     np.testing.assert_allclose(path.psi, psis, atol=1e-14)
 
 
-def test_between_iterates_the_path_is_straight_and_beyond_them_it_stays():
+@pytest.mark.parametrize("beyond", [0.0, 0.1])
+def test_between_iterates_the_path_is_straight_and_traced_times_beyond_it_stay(beyond):
     path = inna_path(SYSTEM, THETA, 0.2, 40, decay_power=0.5)
-    t = np.linspace(-0.1, float(path.t[-1]) + 0.1, 91).reshape(7, 13)
-    found = path(t)
+    t = np.linspace(-beyond, float(path.t[-1]) + beyond, 91).reshape(7, 13)
+    found = jax.jit(lambda t: path(t))(t) if beyond else path(t)
     assert found.theta.shape == (7, 13, 2)
     for leaf, kept in ((found.theta, path.theta), (found.psi, path.psi)):
         for i in range(2):
             exact = np.interp(t, path.t, kept[:, i])
             np.testing.assert_allclose(leaf[..., i], exact, atol=1e-14)
+
+
+@pytest.mark.parametrize("t", [-0.1, [0.5, 4.1], np.nan])
+def test_times_that_are_not_on_the_path_are_refused(t):
+    path = inna_path(SYSTEM, THETA, 0.2, 20)
+    path(4.0 * (1 + 1e-15))
+    with pytest.raises(ValueError, match="within the path, from 0 to 4, but goes from"):
+        path(np.asarray(t))
 
 
 def test_the_path_at_the_time_of_an_iterate_is_the_iterate():
@@ -119,7 +128,7 @@ def test_where_the_step_is_0_the_path_is_finite(moves):
     path = inna_path(SYSTEM, THETA, lambda k: jnp.where(moves(k), 0.1, 0.0), 5)
     np.testing.assert_array_equal(path(0.0).theta, THETA)
     np.testing.assert_array_equal(path(path.t[-1]).theta, path.theta[-1])
-    assert np.isfinite(path(jnp.linspace(0, 1, 7)).psi).all()
+    assert np.isfinite(path(jnp.linspace(0, path.t[-1], 7)).psi).all()
 
 
 def test_thinning_leaves_out_iterates_and_changes_none():
@@ -187,7 +196,7 @@ def test_it_can_be_mapped_and_differentiated():
 
 
 def test_a_step_of_at_least_beta_is_warned_of():
-    with pytest.warns(UserWarning, match="should be below `beta`"):
+    with pytest.warns(UserWarning, match="is not below `beta`"):
         inna_path(SYSTEM, THETA, BETA, 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -87,6 +87,11 @@ def test_numbers_of_steps_that_make_no_sense_are_refused(options, message):
         iterate(optax.sgd(1.0), lambda x: x**2, 1.0, **options)
 
 
+def test_what_is_no_method_is_refused_with_what_makes_one():
+    with pytest.raises(TypeError, match=r"is a GDIN.*discretise\(system, step_size\)"):
+        iterate(ds.GDIN(lambda x: x**2, 1.0, 0.1), lambda x: x**2, 1.0, 5)
+
+
 def test_it_runs_inside_of_compiled_functions():
     end = jax.jit(lambda x: iterate(optax.sgd(0.25), lambda x: x**2, x, 3).x[-1])
     np.testing.assert_allclose(jax.vmap(end)(jnp.array([8.0, 16.0])), [1.0, 2.0])

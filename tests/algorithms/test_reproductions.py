@@ -199,7 +199,7 @@ def test_the_valley_is_left_by_steps_beyond_the_limit_only():
     system = ds.GDIN(VALLEY, 0.3, 0.01)
     ends = {}
     for gamma in (0.0106, 0.0112, 0.0125):
-        with pytest.warns(UserWarning, match="should be below `beta`"):
+        with pytest.warns(UserWarning, match="is not below `beta`"):
             path = inna_path(system, START, gamma, round(100 / gamma), start=0.1)
         ends[gamma] = path, np.linalg.norm(path.theta - 1.0, axis=1)
     assert ends[0.0106][1][-100:].max() < 0.02

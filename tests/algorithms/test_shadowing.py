@@ -212,7 +212,7 @@ def test_what_is_out_of_range_is_refused(path, options, message):
 
 
 def test_what_is_no_path_of_numbers_is_refused(path):
-    with pytest.raises(TypeError, match="must be an `INNAPath`"):
+    with pytest.raises(TypeError, match="needs the iterates of INNA"):
         shadowing(path.theta, 0.5)
     with pytest.raises(ValueError, match="runs on the host"):
         jax.jit(lambda one: shadowing(one, 0.5).distance)(path)
