@@ -5,9 +5,11 @@ $$J(\theta) = 100\,(\theta_2 - |\theta_1|)^2 + |1 - \theta_1|$$
 Above, the three panels of the authors' poster: INNA with the constant step $\gamma =
 10^{-4}$ from $\theta_0 = (-1, 1.5)$, with $\dot\theta_0 = -0.1\,\nabla J(\theta_0)$, wide;
 and the solution of g-DIN from the same start, by integration from kink to kink, dashed.
-Below, how far the two are apart along time, for this step and for ten times and a tenth of
-it: it is proportional to $\gamma$ up to the first kink, and of the order of $\gamma$ after
-it. Grey: when the solution crosses a kink.
+Circle: start; dot: where INNA is at $t = 10$; star: minimiser.
+Below, how far the two are apart along time, for this step, with the same colour, and for
+ten times and a tenth of it: it is proportional to $\gamma$ up to the first kink, and of the
+order of $\gamma$ after it. Grey: the solution crosses a kink; grey and dotted: it begins to
+slide along one.
 
 Source: C. Castera, J. Bolte, C. Fevotte, E. Pauwels, INNA poster (camcastera.github.io,
 images/INNA_poster.pdf), whose curves have these iterates as vertices; function and order
@@ -15,7 +17,7 @@ of the runs: C. Castera, talk (Dalat, 2023). The distances are measured here.
 """
 
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,7 +32,8 @@ from scripts.measured import listed, power, write_measured
 NAME = "inna_rosenbrock"
 END, STEP = 10.0, 1e-4
 STEPS = (1e-3, STEP, 1e-5)
-LOOKS = ((0.9, "#0072B2", (0, (5, 2))), (1.1, "#E69F00", "-"), (0.9, "#000000", "-"))
+DOTS = (0, (1, 1))
+LOOKS = ((0.9, "#0072B2", (0, (5, 2))), (1.1, "#E69F00", "-"), (0.9, "#009E73", DOTS))
 VALLEY = ds.objectives.NonsmoothRosenbrock()
 
 
@@ -45,10 +48,14 @@ class Pair(NamedTuple):
         gaps = np.asarray(self.paths[index].theta) - np.asarray(self.flow.x)
         return np.linalg.norm(gaps, axis=1)
 
+    def when(self, kind: int) -> np.ndarray:
+        """When the solution crosses a kink (0), begins to slide (1) or stops to (2)."""
+        events = self.flow.events
+        return np.asarray(events.t)[np.asarray(events.kind) == kind]
+
     def crossings(self) -> np.ndarray:
         """When the solution crosses a kink."""
-        events = self.flow.events
-        return np.asarray(events.t)[np.asarray(events.kind) == 0]
+        return self.when(0)
 
 
 def follow(alpha: float, beta: float, times: int, steps: tuple[float, ...] = STEPS) -> Pair:
@@ -75,9 +82,11 @@ def main(output: pathlib.Path, *, quick: bool = False) -> None:
             _draw_distances(below, pair)
         axes[0, 0].set_ylabel(r"$\theta_2$")
         axes[1, 0].set_ylabel(r"$\|\theta_k - \theta(\gamma k)\|$")
-        frame = {"facecolor": "white", "edgecolor": "none", "frameon": True}
-        axes[0, 2].legend(loc="lower right", borderaxespad=0.1, framealpha=1, **frame)
-        axes[1, 2].legend(loc="upper right", framealpha=1, **frame)
+        frame: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "frameon": True}
+        axes[0, 2].legend(loc="upper center", handlelength=1.6, framealpha=1, **frame)
+        # Between two crossings, so that the lines of the slides are seen.
+        frame["bbox_to_anchor"] = (0.39, 1.0)
+        axes[1, 2].legend(loc="upper left", handlelength=1.8, framealpha=1, **frame)
     ds.plots.save(figure, output / NAME)
     write_measured(output, NAME, numbers(pairs))
 
@@ -91,21 +100,26 @@ def numbers(pairs: list[Pair]) -> str:
         f"${power(one[early].max())}$" for one, early in zip(far, first, strict=True)
     )
     times = "; ".join(listed(f"{t:.3f}" for t in pair.crossings()) for pair in pairs)
+    (begin, last), (stop,) = pairs[-1].when(1), pairs[-1].when(2)
     ends = listed(
         f"${power(float(np.linalg.norm(pair.paths[1].theta[-1] - 1.0)))}$" for pair in pairs
     )
     return (
         f"from left to right, with $\\gamma=10^{{-4}}$, the two are at most {before} apart "
         f"up to the first kink and {largest} in all. The solutions cross kinks at $t =$ "
-        f"{times}. At $t = 10$ INNA is {ends} from $(1, 1)$."
+        f"{times}. The last slides from {begin:.4f} to {stop:.4f}, and for good from "
+        f"{last:.4f} on. At $t = 10$ INNA is {ends} from $(1, 1)$."
     )
 
 
 def _draw_paths(axes: Axes, pair: Pair, resolution: int) -> None:
     """The iterates, and the solution on top of them."""
     ds.plots.level_lines(VALLEY, limits=LIMITS, resolution=resolution, ax=axes)
+    # In grey, INNA must not be taken for a level line.
+    for lines in axes.collections:
+        lines.set_alpha(0.45)
     path = np.asarray(pair.paths[1].theta)
-    axes.plot(*path.T, color="#E69F00", linewidth=3.2, label="INNA")
+    axes.plot(*path.T, color="#E69F00", linewidth=3.2, label=r"INNA, $\gamma=10^{-4}$")
     look = ds.plots.look(pair.flow.system)
     flow = np.asarray(pair.flow.x)
     style = {"color": "#000000", "linewidth": 0.9, "linestyle": (0, (3, 2))}
@@ -117,9 +131,10 @@ def _draw_paths(axes: Axes, pair: Pair, resolution: int) -> None:
 
 
 def _draw_distances(axes: Axes, pair: Pair) -> None:
-    """The distance along time for each step, with the crossings of kinks."""
-    for time in pair.crossings():
-        axes.axvline(time, color="0.8", linewidth=0.8, zorder=0)
+    """The distance along time for each step, with what happens at kinks."""
+    for kind, linestyle in ((0, "-"), (1, DOTS)):
+        for time in pair.when(kind):
+            axes.axvline(time, color="0.7", linestyle=linestyle, linewidth=0.8, zorder=0)
     for index, (width, color, style) in enumerate(LOOKS):
         exponent = round(np.log10(STEPS[index]))
         axes.plot(

@@ -8,9 +8,21 @@ $t_k = \sum_{j<k}\gamma_j$, with $\gamma_0 = 0.1$. Mini-batches have one sample.
 (a) The path of iterates with mini-batches and $\gamma_k = \gamma_0(k + 1)^{-1/2}$, and
 solutions of g-DIN that start from iterates: each is closer to the path than the one before.
 (b) The largest distance of the path to such a solution within one unit of time, against
-when it starts, for four step sizes and the full gradient; (c) the same with mini-batches.
-Step sizes that tend to 0 bring the distance down, a constant one does not. The theorem
-asks for $\gamma_k = o(1/\log k)$: the schedule $1/\log k$ is just outside.
+when it starts, with the full gradient: for the step sizes $\gamma_0$, $\gamma_0\log 3 /
+\log(k + 3)$, in the legend $1/\log k$, and $\gamma_0(k + 1)^{-q}$; (c) the same with
+mini-batches. Step sizes that tend to 0 bring the distance down, a constant one does not.
+The theorem asks for $\gamma_k = o(1/\log k)$, of which $1/\log k$ is just outside. That is
+a statement about the limit: at these times its steps are nearly those of $q = \frac14$, and
+so are its distances.
+
+Grey in (b): the flow slides along a kink and has crossed that of another sample, behind
+which the slope of $J$ on one side of the first is a hundredth of that before. Iterates that
+step over to this side return late. Until then, as in the window at 20, they meet no kink:
+$J$ is affine, the velocity tends to a constant, which Euler's method follows exactly, and
+the distance plunges. It leaps where the flow comes back to the kink and slides, but the
+iterates step over it, and where the two reach the kink that ends the slide at different
+times.
+
 (d) The mean of the distances over windows against a constant step size: it is of the order
 of $\gamma$, with mini-batches of $\sqrt\gamma$.
 (e) The Lyapunov function along iterates, and along the flow, where it never increases.
@@ -48,8 +60,8 @@ from scripts.measured import listed, power, write_measured
 NAME = "inna_shadowing"
 ALPHA = BETA = 0.5
 STEP, START, SAMPLES = 0.1, (-1.0, 1.5), 24
-WINDOW, SHOWN, FAR = 1.0, 2.0, 12.0
-BATCH, FULL, FLOW = "#D55E00", "#0072B2", "#000000"
+WINDOW, SHOWN, FAR, SLIDES = 1.0, 2.0, 12.0, 20.0
+BATCH, FULL, SKY, FLOW = "#D55E00", "#0072B2", "#56B4E9", "#000000"
 
 
 class Schedule(NamedTuple):
@@ -60,18 +72,19 @@ class Schedule(NamedTuple):
     power: float
     color: str
     linestyle: Any
+    width: float
 
 
 def by_logarithm(count: jax.Array) -> jax.Array:
-    """The step size of the inverse logarithm."""
+    r"""The step size $\gamma_0\log 3/\log(k + 3)$, which begins with $\gamma_0$."""
     return STEP * np.log(3) / jnp.log(count.astype(float) + 3)
 
 
 SCHEDULES = (
-    Schedule("constant", STEP, 0.0, "#000000", (0, (1, 1))),
-    Schedule(r"$1/\log k$", by_logarithm, 0.0, "#E69F00", (0, (5, 1.5))),
-    Schedule(r"$k^{-1/4}$", STEP, 0.25, "#009E73", (0, (6, 1.5, 1, 1.5))),
-    Schedule(r"$k^{-1/2}$", STEP, 0.5, "#8C00FC", "-"),
+    Schedule("constant", STEP, 0.0, "#000000", (0, (1, 1)), 1.3),
+    Schedule(r"$k^{-1/4}$", STEP, 0.25, "#7FCEB8", "-", 3.2),
+    Schedule(r"$1/\log k$", by_logarithm, 0.0, "#D55E00", (0, (4, 1.5)), 1.3),
+    Schedule(r"$k^{-1/2}$", STEP, 0.5, "#8C00FC", "-", 1.3),
 )
 
 
@@ -135,6 +148,16 @@ def by_step(gammas: np.ndarray, end: float, windows: int) -> dict[bool, np.ndarr
     }
 
 
+def grazing(end: float) -> tuple[float, float]:
+    """When the last slide of the flow up to a time meets another kink, and when it ends."""
+    path = follow(SCHEDULES[0], WINDOW, None)
+    events = flow(path, 0, end).events
+    t, kind = np.asarray(events.t), np.asarray(events.kind)
+    left = t[kind == 2].max()
+    # What ends the slide is itself the crossing of a kink, at the same time.
+    return float(t[(kind == 0) & (t < left - 1e-6)].max()), float(left)
+
+
 def spurious(steps: int) -> tuple[np.ndarray, np.ndarray]:
     """INNA on the two halves of theta / 2, from 0 and from beside it."""
     half = lambda x, sign: sign * jax.nn.relu(sign * x[0])
@@ -159,8 +182,9 @@ def main(output: pathlib.Path, *, quick: bool = False) -> None:
         axes = figure.subplot_mosaic("ABC;DEF")
         axes["B"].sharey(axes["C"])
         _draw_path(axes["A"], paths[1])
-        _draw_distances(axes["B"], distances[False])
-        _draw_distances(axes["C"], distances[True])
+        _draw_distances(axes["B"], distances[False], end)
+        _draw_distances(axes["C"], distances[True], end)
+        axes["B"].axvspan(*grazing(SLIDES), color="0.9", linewidth=0, zorder=0)
         axes["B"].legend(loc="upper right", ncols=2, columnspacing=1.0)
         axes["B"].set_title("(b) full gradient")
         axes["C"].set_title("(c) mini-batches")
@@ -204,21 +228,25 @@ def _draw_path(axes: Axes, path: INNAPath) -> None:
         label = "g-DIN from an iterate" if start == 0 else None
         axes.plot(t[index] + found.t, found.x[:, 0], color=FLOW, linewidth=1.2, label=label)
         axes.plot(t[index], path.theta[index, 0], "o", color=FLOW, markersize=2.5)
-    axes.set(xlim=(0, FAR), ylim=(-1.2, 1.8), xlabel="$t$", ylabel=r"$\theta_1$")
+    axes.set(xlim=(0, FAR), ylim=(-1.2, 1.8), xticks=range(0, 13, 4))
+    axes.set(xlabel="$t$", ylabel=r"$\theta_1$")
     axes.set_title(r"(a) mini-batches, $\gamma_k = 0.1\,(k + 1)^{-1/2}$")
     axes.legend(loc="upper left")
 
 
-def _draw_distances(axes: Axes, found: list[Shadowing]) -> None:
+def _draw_distances(axes: Axes, found: list[Shadowing], end: float) -> None:
+    """The distances of each schedule along time."""
     for one, schedule in zip(found, SCHEDULES, strict=True):
         axes.semilogy(
             one.t,
             one.distance,
             color=schedule.color,
             linestyle=schedule.linestyle,
+            linewidth=schedule.width,
             label=schedule.label,
         )
-    axes.set(xlabel="$t$", ylabel="distance in $[t, t + 1]$", ylim=(4e-6, 2))
+    axes.set(xlim=(0, end), ylim=(4e-6, 2))
+    axes.set(xlabel="$t$", ylabel="distance in $[t, t + 1]$")
 
 
 def _draw_orders(axes: Axes, gammas: np.ndarray, means: dict[bool, np.ndarray]) -> None:
@@ -239,18 +267,20 @@ def _draw_orders(axes: Axes, gammas: np.ndarray, means: dict[bool, np.ndarray]) 
 
 def _draw_energies(axes: Axes, paths: Sequence[INNAPath]) -> None:
     """The Lyapunov function along iterates and along the flow."""
-    for path, color, linestyle, label in (
-        (paths[0], BATCH, (0, (1, 1)), r"mini-batches, constant $\gamma$"),
-        (paths[1], BATCH, "-", r"mini-batches, $k^{-1/2}$"),
-        (paths[2], FULL, "-", "full gradient, $k^{-1/2}$"),
+    for path, color, width, linestyle, label in (
+        (paths[0], BATCH, 1.2, (0, (1, 1)), r"mini-batches, constant $\gamma$"),
+        (paths[1], BATCH, 1.2, "-", r"mini-batches, $k^{-1/2}$"),
+        (paths[2], SKY, 4.0, "-", "full gradient, $k^{-1/2}$"),
     ):
         found = energy_along(path)
-        axes.plot(found.t, found.value, color=color, linestyle=linestyle, label=label)
+        look = {"color": color, "linewidth": width, "linestyle": linestyle}
+        axes.plot(found.t, found.value, label=label, **look)
     found = flow(paths[2], 0, FAR)
     common = (ALPHA - 1 / BETA) * found.state.theta + found.state.psi / BETA
     value = (1 + ALPHA * BETA) * found.objective + 0.5 * jnp.sum(common**2, axis=1)
     axes.plot(found.t, value, color=FLOW, linestyle=(0, (4, 3)), label="g-DIN")
-    axes.set(xlim=(0, FAR), ylim=(0.3, 1.9), xlabel="$t$", title="(e) Lyapunov function")
+    axes.set(xlim=(0, FAR), ylim=(0.3, 1.9), xticks=range(0, 13, 4))
+    axes.set(xlabel="$t$", title="(e) Lyapunov function")
     axes.legend(loc="upper right")
 
 
@@ -260,7 +290,8 @@ def _draw_spurious(axes: Axes, t: np.ndarray, theta: np.ndarray) -> None:
     for path, start, look in zip(theta, ("-0.1", "0", "0.1"), looks, strict=True):
         label = rf"$\theta_0 = {start}$"
         axes.plot(t, path, color=look[0], linestyle=look[1], label=label)
-    axes.set(xlabel="$t$", ylabel=r"$\theta$", title=r"(f) $J = \theta/2$ from two halves")
+    axes.set(xlim=(0, t[-1]), xticks=range(0, 11, 5), xlabel="$t$", ylabel=r"$\theta$")
+    axes.set_title(r"(f) $J = \theta/2$ from two halves")
     axes.legend(loc="lower left")
 
 

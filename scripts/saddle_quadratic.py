@@ -5,15 +5,19 @@ $(1, 1)$, with $\dot\theta_0 = -\nabla J(\theta_0)$ and $\gamma = 0.01$: the pai
 $(\alpha, \beta) = (2, 0.1)$ and $(2, 1)$, and their vanishing versions with $\alpha_k =
 2/((k + 1)\sqrt\gamma)$. In the time $t = \gamma(k + 1)$ that is $0.2/t$.
 
-Left, the first 1500 iterates, joined, on axes of cube roots, which show what is small. A
-coordinate spirals, that is, changes its sign again and again, if its eigenvalue $\lambda$
-of the Hessian, 2 or 4, satisfies $(\alpha + \beta\lambda)^2 < 4\lambda$; where $\alpha$
-vanishes, in the end. For $\beta = 1$ and $\lambda = 4$ both sides are equal at
-$\alpha = 0$, so this coordinate never spirals.
+There is no saddle here: the paper, which proves that INNA avoids saddles, goes on to how it
+arrives at a minimum, and this is its example.
 
-Right, $J$ along the iterations. Dashed, where the damping is constant, the slowest mode
-$J = \frac\lambda2 c^2|\mu|^{2k}$ with the largest eigenvalue $\mu$ of the map of INNA and
-the part $c$ that the start has in it; where $\mu$ is not real, its envelope.
+Left, the first 1500 iterates, joined, on axes of cube roots, which show what is small;
+circle: start, star: minimiser. A coordinate spirals, that is, changes its sign again and
+again, if its eigenvalue $\lambda$ of the Hessian, 2 or 4, satisfies $(\alpha +
+\beta\lambda)^2 < 4\lambda$; where $\alpha$ vanishes, in the end. For $\beta = 1$ and
+$\lambda = 4$ both sides are equal at $\alpha = 0$, so this coordinate never spirals.
+
+Right, $J$ along the iterations. Grey and wide, the slowest mode $J = \frac\lambda2
+c^2|\mu|^{2k}$ with the largest eigenvalue $\mu$ of the map of INNA and the part $c$ that
+the start has in it; where $\mu$ is not real, its envelope. Only the two runs with constant
+damping have one: with a vanishing damping the map changes from step to step.
 
 Source: C. Castera, J. Optim. Theory Appl. 199 (2023), arXiv 2111.04596, and the code of its
 experiments (camcastera/INNAavoidsSaddles, `illu_on_quadratic.py`): function, start, pairs,
@@ -23,7 +27,7 @@ $2/t$, and takes $\psi_0$ with $\alpha = 2$ there, too. The rates are derived he
 
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,12 +57,13 @@ class Case(NamedTuple):
     beta: float
     vanishes: bool
     color: str
+    linestyle: Any
 
     @property
     def name(self) -> str:
         """For titles and legends."""
         alpha = f"{self.alpha * STEP**0.5:g}/t" if self.vanishes else f"{self.alpha:g}"
-        return f"$({alpha}, {self.beta:g})$"
+        return rf"$\alpha={alpha}$, $\beta={self.beta:g}$"
 
     @property
     def last_alpha(self) -> float:
@@ -71,10 +76,10 @@ class Case(NamedTuple):
 
 
 CASES = (
-    Case(2.0, 0.1, vanishes=False, color="#0072B2"),
-    Case(2.0, 1.0, vanishes=False, color="#D55E00"),
-    Case(2.0, 0.1, vanishes=True, color="#009E73"),
-    Case(2.0, 1.0, vanishes=True, color="#000000"),
+    Case(2.0, 0.1, vanishes=False, color="#0072B2", linestyle="-"),
+    Case(2.0, 1.0, vanishes=False, color="#D55E00", linestyle=(0, (5, 1.5))),
+    Case(2.0, 0.1, vanishes=True, color="#009E73", linestyle=(0, (6, 1.5, 1, 1.5))),
+    Case(2.0, 1.0, vanishes=True, color="#000000", linestyle=(0, (1, 1))),
 )
 
 
@@ -130,9 +135,9 @@ def main(output: pathlib.Path, *, quick: bool = False) -> None:
         for letter, case, path in zip("ABCD", CASES, paths, strict=True):
             _draw_path(axes[letter], case, path)
         for letter in "AC":
-            axes[letter].set_ylabel(r"$\theta_2$")
+            axes[letter].set_ylabel(r"$\theta_2$ (cube-root axis)")
         for letter in "CD":
-            axes[letter].set_xlabel(r"$\theta_1$")
+            axes[letter].set_xlabel(r"$\theta_1$ (cube-root axis)")
         _draw_values(axes["E"], paths, 20 if quick else 1)
     ds.plots.save(figure, output / NAME)
     write_measured(output, NAME, numbers(paths))
@@ -170,7 +175,8 @@ def _draw_path(axes: Axes, case: Case, path: np.ndarray) -> None:
     functions = np.cbrt, lambda root: root**3
     axes.set_xscale("function", functions=functions)
     axes.set_yscale("function", functions=functions)
-    axes.set(xticks=TICKS, yticks=TICKS, xticklabels=TICKS, yticklabels=TICKS)
+    labels = [f"${tick}$" for tick in TICKS]
+    axes.set(xticks=TICKS, yticks=TICKS, xticklabels=labels, yticklabels=labels)
     words = {0: "no spiral", 1: r"$\theta_1$ spirals", 2: "both spiral"}
     axes.set(title=f"{case.name}: {words[spirals(case).sum()]}")
     axes.set(xlim=LIMITS, ylim=LIMITS, aspect="equal")
@@ -180,13 +186,17 @@ def _draw_values(axes: Axes, paths: Sequence[np.ndarray], every: int) -> None:
     """The objective along the iterations, and the slowest modes."""
     k = np.arange(0, STEPS + 1, every)
     for case, path in zip(CASES, paths, strict=True):
-        axes.plot(k, value(path[k]), color=case.color, label=case.name)
-    for case, label in zip(CASES[:2], ("slowest mode", None), strict=True):
+        look = {"color": case.color, "linestyle": case.linestyle}
+        axes.plot(k, value(path[k]), label=case.name, **look)
+    for case, label in zip(
+        CASES[:2], ("slowest mode (constant dampings)", None), strict=True
+    ):
         mode = slowest_mode(case, k)
-        axes.plot(k, mode, color="0.35", linestyle=(0, (4, 2)), linewidth=0.9, label=label)
-    axes.set(yscale="log", xlim=(0, 4000), ylim=(1e-22, 10), xlabel="$k$")
+        axes.plot(k, mode, color="0.8", linewidth=4, zorder=1, label=label)
+    axes.set(yscale="log", xlim=(0, STEPS), ylim=(1e-70, 1e2), xlabel="$k$")
+    axes.set_yticks(10.0 ** np.arange(-70, 1, 10))
     axes.set_title(r"$J(\theta_k)=\theta_1^2+2\theta_2^2$")
-    axes.legend(loc="upper right", bbox_to_anchor=(1, 0.715))
+    axes.legend(loc="lower left")
 
 
 if __name__ == "__main__":

@@ -60,8 +60,19 @@ def test_the_crossings_are_those_of_the_exact_solution(pairs):
     np.testing.assert_allclose(pairs[2].crossings(), CROSSINGS, atol=1e-6)
 
 
+def test_only_the_last_run_slides(pairs):
+    assert [len(pair.when(1)) for pair in pairs] == [0, 0, 2]
+    # It leaves the first slide, and stays on theta_1 = 1 in the last.
+    begin, last = pairs[2].when(1)
+    (stop,) = pairs[2].when(2)
+    assert begin < stop < last
+    after = np.asarray(pairs[2].flow.t) > last
+    np.testing.assert_allclose(pairs[2].flow.x[after, 0], 1, rtol=0, atol=1e-12)
+
+
 def test_the_caption_says_what_was_measured(pairs):
     text = numbers(pairs)
     assert "3.912 and 7.165" in text
+    assert "from 8.0857 to 8.0932, and for good from 8.3626 on" in text
     # The third run has arrived: the poster's last iterate is (0.9999944, 0.9999994).
     assert r"$5.6\cdot10^{-6}$ from $(1, 1)$" in text

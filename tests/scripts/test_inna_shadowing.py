@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynsys.algorithms import energy_along
+from dynsys.algorithms import energy_along, shadowing
 from scripts.inna_shadowing import (
     SCHEDULES,
     START,
@@ -10,7 +10,9 @@ from scripts.inna_shadowing import (
     along,
     batches,
     by_step,
+    flow,
     follow,
+    grazing,
     main,
     spurious,
 )
@@ -58,6 +60,48 @@ def test_smaller_steps_are_closer_and_mini_batches_farther():
     means = by_step(np.array([1e-1, 1e-2]), 4.0, 3)
     assert 4 < means[False][0] / means[False][1] < 25
     assert 1.5 < means[True][0] / means[True][1] < 8
+
+
+def test_the_inverse_logarithm_is_near_the_fourth_root_so_early_and_the_others_are_not():
+    runs = [shadowing(follow(one, 30.0, None), 1.0, 4) for one in SCHEDULES]
+    constant, fourth, logarithm, root = (run.distance[-1] for run in runs)
+    assert 0.8 < logarithm / fourth < 1.25
+    assert constant > 4 * max(fourth, logarithm)
+    assert min(fourth, logarithm) > 4 * root
+
+
+def test_the_grey_time_lies_between_two_kinks_that_the_flow_meets_on_a_third():
+    features, targets = map(np.asarray, batches().data)
+    begin, end = grazing(20.0)
+    found = flow(follow(SCHEDULES[0], 1.0, None), 0, 20.0)
+    t = np.asarray(found.t)
+    at = {when: np.asarray(found.x)[np.abs(t - when).argmin()] for when in (14, 15, 18)}
+    residuals = [np.abs(features @ theta - targets) for theta in at.values()]
+    kink = int(np.argmin(residuals[0]))
+    assert all(one[kink] < 1e-9 for one in residuals)
+    for when, other in ((begin, 19), (end, 4)):
+        nearest = np.interp(when, t, np.asarray(found.x) @ features[other])
+        assert abs(nearest) < 2e-4
+
+    def slope(theta):
+        """Away from the kink, on its lower side."""
+        normal = features[kink] / np.linalg.norm(features[kink])
+        active = features @ (theta - 1e-7 * normal)
+        signs = np.sign(np.maximum(active, 0) - targets) * (active > 0)
+        return abs(signs @ features / len(targets) @ normal)
+
+    assert slope(at[15]) == pytest.approx(slope(at[18]), rel=1e-12)
+    assert slope(at[14]) > 90 * slope(at[15])
+
+
+def test_distances_plunge_in_windows_without_a_kink():
+    path = follow(SCHEDULES[2], 20.0, None)
+    found = shadowing(path, 1.0, 20)
+    starts = np.searchsorted(path.t, found.t)
+    kinks = np.array([int(flow(path, i, 1.0).events.count) for i in starts[12:18]])
+    distance = found.distance[12:18]
+    assert (kinks == 0).sum() == 2
+    assert distance[kinks == 0].max() < distance[kinks > 0].min() / 20
 
 
 def test_mini_batches_make_the_energy_rise():
