@@ -10,7 +10,7 @@ import optax
 from dynsys.algorithms.hyperparameters import at, checked
 from dynsys.algorithms.inna_start import initial_momentum, speed_or_psi
 from dynsys.algorithms.inna_step import INNAState, Options, inna_step, step_size
-from dynsys.algorithms.parameters import cast, require_floats, required_params
+from dynsys.algorithms.parameters import cast, require_floats, required_params, scalar_type
 from dynsys.analysis.inna_map import inna_stable_curvatures
 from dynsys.checks import known, warn
 from dynsys.trees import Position, combine
@@ -182,7 +182,8 @@ def _parts(options: Options, start: Any) -> tuple[Callable[..., Any], Callable[.
     def init(params: Position) -> INNAState:
         require_floats("INNA", params)
         count = jnp.zeros((), jnp.int32)
-        alpha, beta = at(options.alpha, count), at(options.beta, count)
+        dampings = options.alpha, options.beta
+        alpha, beta = (at(one, count).astype(scalar_type(params)) for one in dampings)
         return INNAState(count, initial_momentum(params, alpha, beta, psi), alpha, beta)
 
     def velocity(

@@ -7,7 +7,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from dynsys.algorithms.hyperparameters import Hyperparameter, at, checked, decayed
-from dynsys.algorithms.parameters import cast, widened
+from dynsys.algorithms.parameters import cast, scalar_type, widened
 from dynsys.trees import Position, combine
 
 
@@ -74,7 +74,8 @@ def inna_step(
         state: The state.
         params: The parameters $\theta$.
     """
-    gamma, alpha, beta, decay = (at(one, state.count) for one in options)
+    number = scalar_type(params)
+    gamma, alpha, beta, decay = (at(one, state.count).astype(number) for one in options)
     theta = widened(params)
     v, p = cast(updates, theta), cast(state.momentum, theta)
     if not (isinstance(options.alpha, float) and isinstance(options.beta, float)):
@@ -82,7 +83,7 @@ def inna_step(
         turned = (state.alpha * state.beta - alpha * beta) / beta
         p = combine((state.beta / beta, p), (turned, theta))
     if speed is not None:
-        first = jnp.where(state.count == 0, beta - at(speed, state.count), 0)
+        first = jnp.where(state.count == 0, beta - at(speed, state.count).astype(number), 0)
         p = combine((1.0, p), (first, v))
     velocity = combine((1.0, p), (-beta, v))
     after = combine((1 - gamma * alpha, p), (gamma * (alpha * beta - 1), v))

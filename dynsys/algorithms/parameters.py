@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dynsys.checks import default_float
 from dynsys.trees import Position
 
 
@@ -80,6 +81,13 @@ def cast(tree: Position, like: Position) -> Position:
     return jax.tree.map(
         lambda leaf, other: jnp.asarray(leaf).astype(jnp.result_type(other)), tree, like
     )
+
+
+def scalar_type(params: Position) -> Any:
+    """The float type of the numbers in a step: that of the widest leaf, at least 32 bit."""
+    types = [jnp.finfo(jnp.result_type(leaf)).dtype for leaf in jax.tree.leaves(params)]
+    widest = max(types, key=lambda dtype: dtype.itemsize, default=default_float())
+    return widest if widest.itemsize >= 4 else jnp.dtype(jnp.float32)
 
 
 def widened(tree: Position) -> Position:

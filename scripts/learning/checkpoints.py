@@ -64,22 +64,54 @@ def save(path: pathlib.Path, configuration: dict[str, Any], progress: Progress) 
 def restore(path: pathlib.Path, configuration: dict[str, Any], like: Progress) -> Progress:
     """Read a checkpoint.
 
+    One of fewer epochs goes on to more: nothing in a run depends on how many there will be.
+
     Args:
         path: The file.
         configuration: That of the run which goes on.
-        like: A progress whose arrays have the right shapes and types.
+        like: A progress whose arrays have the right shapes and types; only the number of
+            epochs in its history may be another.
 
     Raises:
         ValueError: The checkpoint is damaged, or of another configuration.
     """
+    epochs = configuration["epochs"]
     with path.open("rb") as file:
         header = _header(file.readline(), path)
-        refuse_other(path, header["configuration"], configuration)
+        saved = header["configuration"]
+        refuse_other(path, lengthened(saved, epochs), configuration)
+        blank = History.empty(saved["epochs"], like.history.training_loss.shape[1])
         try:
-            arrays = eqx.tree_deserialise_leaves(file, (like.weights, like.history))
+            arrays = eqx.tree_deserialise_leaves(file, (like.weights, blank))
         except (RuntimeError, ValueError, EOFError, OSError) as error:
             raise _damaged(path) from error
-    return Progress(header["epoch"], header["step"], *arrays)
+    weights, history = arrays
+    return Progress(header["epoch"], header["step"], weights, history.lengthened(epochs))
+
+
+def position(path: pathlib.Path) -> tuple[int, int]:
+    """The epoch and the step of a checkpoint, or the start where there is none."""
+    if not path.is_file():
+        return 0, 0
+    with path.open("rb") as file:
+        header = _header(file.readline(), path)
+    return header["epoch"], header["step"]
+
+
+def configuration_of(path: pathlib.Path) -> dict[str, Any]:
+    """The configuration of the run that a checkpoint is of.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The checkpoint is damaged.
+    """
+    with path.open("rb") as file:
+        return _header(file.readline(), path)["configuration"]
+
+
+def lengthened(saved: dict[str, Any], epochs: int) -> dict[str, Any]:
+    """The configuration of a run that goes on to so many epochs, if it has fewer."""
+    return {**saved, "epochs": max(saved["epochs"], epochs)}
 
 
 def refuse_other(path: pathlib.Path, saved: Any, wanted: dict[str, Any]) -> None:
@@ -94,7 +126,7 @@ def refuse_other(path: pathlib.Path, saved: Any, wanted: dict[str, Any]) -> None
     other = [name for name in names if saved.get(name) != wanted.get(name)]
     if other:
         what = "; ".join(
-            f"{name} is {saved.get(name)} there and {wanted.get(name)} here"
+            f"{name} is {_shown(saved, name)} there and {_shown(wanted, name)} here"
             for name in other
         )
         raise ValueError(
@@ -103,10 +135,24 @@ def refuse_other(path: pathlib.Path, saved: Any, wanted: dict[str, Any]) -> None
         )
 
 
+def _shown(configuration: dict[str, Any], name: str) -> str:
+    """An entry, without the digits that single precision adds."""
+    if name not in configuration:
+        return "missing"
+    value = configuration[name]
+    if isinstance(value, list):
+        return f"[{', '.join(map(_number, value))}]"
+    return _number(value)
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _header(line: bytes, path: pathlib.Path) -> dict[str, Any]:
     try:
         header = json.loads(line)
-        known = header["version"] == VERSION and "configuration" in header
+        known = header["version"] == VERSION and "epochs" in header["configuration"]
     except (ValueError, TypeError, KeyError) as error:
         raise _damaged(path) from error
     if not known:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from scripts.learning import cifar_files, idx_files
+from scripts.learning.extra import required
 from scripts.learning.images import Dataset, Images, checked
 
 MNIST = {
@@ -31,6 +32,7 @@ def load(name: str, folder: pathlib.Path) -> Dataset:
 
     Raises:
         FileNotFoundError: A file is missing.
+        ModuleNotFoundError: scikit-learn, which has the digits, is missing.
         ValueError: There is no data set of that name, or a file is damaged.
     """
     if name not in DATASETS:
@@ -48,8 +50,7 @@ def digits(folder: pathlib.Path) -> Dataset:
         split is drawn here, always the same.
     """
     del folder
-    from sklearn.datasets import load_digits
-
+    load_digits = required("sklearn.datasets", "scikit-learn").load_digits
     inputs, labels = (np.asarray(one) for one in load_digits(return_X_y=True))
     order = np.random.default_rng(0).permutation(len(labels))
     inputs = inputs[order].astype(np.uint8).reshape(-1, 1, 8, 8)

@@ -32,6 +32,12 @@ class History(NamedTuple):
         """The history of the first runs."""
         return History(*(one[:, :runs] for one in self))
 
+    def lengthened(self, epochs: int) -> "History":
+        """The history with room for so many epochs, if it has less."""
+        more = max(epochs + 1 - len(self.training_loss), 0)
+        pad = lambda one: np.pad(one, ((0, more), (0, 0)), constant_values=np.nan)
+        return History(*map(pad, self))
+
     @property
     def final_loss(self) -> np.ndarray:
         """Training loss of each run at its end; infinite where it is not a number."""

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +11,7 @@ import numpy as np
 
 from scripts.learning import checkpoints
 from scripts.learning.checkpoints import Progress
+from scripts.learning.extra import required
 from scripts.learning.history import History, as_lists, from_lists, side_by_side
 from scripts.learning.loop import Program
 from scripts.learning.optimisers import Hyperparameters
@@ -30,6 +31,10 @@ class Keeping(NamedTuple):
     every: int = 0
     progress: bool = False
     keep_weights: bool = False
+
+
+class Stopped(KeyboardInterrupt):
+    """A run that was interrupted; it says where it goes on."""
 
 
 class Group(NamedTuple):
@@ -85,6 +90,7 @@ def train(
             with copies, so that the programs are compiled for one number of lanes only.
 
     Raises:
+        Stopped: It was interrupted while it had a folder.
         ValueError: The folder has files of that name from another configuration.
     """
     lanes = lanes or len(seeds)
@@ -105,9 +111,11 @@ def _train_group(group: Group) -> History:
     if folder is None:
         return _go_on(group, None)
     path, checkpoint = folder / f"{name}.json", folder / f"{name}.checkpoint"
-    if path.is_file():
-        return _finished(path, group.configuration())
-    history = _go_on(group, checkpoint)
+    history = _finished(group, path, checkpoint) if path.is_file() else None
+    if history is not None:
+        return history
+    with _told(group, checkpoint):
+        history = _go_on(group, checkpoint)
     content = {"configuration": group.configuration(), **as_lists(history)}
     text = json.dumps(content, indent=1).encode() + b"\n"
     checkpoints.write_whole(path, lambda file: file.write(text))
@@ -116,17 +124,20 @@ def _train_group(group: Group) -> History:
     return history
 
 
-def _finished(path: pathlib.Path, configuration: dict[str, Any]) -> History:
+def _finished(group: Group, path: pathlib.Path, checkpoint: pathlib.Path) -> History | None:
+    """The history that is there, or none if its last checkpoint goes on to more epochs."""
     try:
         content = json.loads(path.read_bytes())
         history, saved = from_lists(content), content["configuration"]
+        longer = checkpoints.lengthened(saved, group.epochs)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{path} is not a history of this script, or is damaged. Delete it to train "
             f"anew."
         ) from error
-    checkpoints.refuse_other(path, saved, configuration)
-    return history
+    goes_on = checkpoint.is_file() and longer != saved
+    checkpoints.refuse_other(path, longer if goes_on else saved, group.configuration())
+    return None if goes_on else history
 
 
 def _go_on(group: Group, checkpoint: pathlib.Path | None) -> History:
@@ -135,15 +146,28 @@ def _go_on(group: Group, checkpoint: pathlib.Path | None) -> History:
     state = _begin(group)
     if checkpoint is not None and checkpoint.is_file():
         state = checkpoints.restore(checkpoint, configuration, state)
-    done = state.epoch * program.steps + state.step
-    with _bar(group, done, group.epochs * program.steps) as bar:
+    with _bar(group, state.epoch * program.steps + state.step) as count:
         while state.epoch < group.epochs:
             before = state.step
             state = _advance(group, state)
             if checkpoint is not None:
                 checkpoints.save(checkpoint, configuration, state)
-            bar.update((state.step or program.steps) - before)
+            count((state.step or program.steps) - before)
     return state.history
+
+
+@contextlib.contextmanager
+def _told(group: Group, checkpoint: pathlib.Path) -> Iterator[None]:
+    """Make an interruption say what is kept, which is what the checkpoint has."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        epoch, step = checkpoints.position(checkpoint)
+        steps = group.program.steps
+        raise Stopped(
+            f"{group.name} stopped at step {epoch * steps + step} of "
+            f"{group.epochs * steps}; the same command goes on"
+        ) from error
 
 
 def _begin(group: Group) -> Progress:
@@ -168,11 +192,12 @@ def _advance(group: Group, state: Progress) -> Progress:
 
 
 @contextlib.contextmanager
-def _bar(group: Group, done: int, total: int) -> Iterator[Any]:
-    from tqdm import tqdm
-
-    disable = not group.keeping.progress
-    with tqdm(
-        desc=group.name, initial=done, total=total, unit="step", disable=disable
-    ) as bar:
-        yield bar
+def _bar(group: Group, done: int) -> Iterator[Callable[[int], Any]]:
+    """A function that is told of steps; it shows them if it should."""
+    if not group.keeping.progress:
+        yield lambda _: None
+        return
+    total = group.epochs * group.program.steps
+    tqdm = required("tqdm", "tqdm").tqdm
+    with tqdm(desc=group.name, initial=done, total=total, unit="step") as bar:
+        yield bar.update

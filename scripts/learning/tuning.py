@@ -49,18 +49,19 @@ class Tuned(NamedTuple):
     history: History
 
 
-def rates_between(low: float, high: float, count: int) -> tuple[float, ...]:
+def rates_between(low: float, high: float, count: float) -> tuple[float, ...]:
     """Step sizes at equal ratios, to three digits.
 
     Raises:
-        ValueError: They are not positive and increasing, or fewer than two.
+        ValueError: They are not positive and increasing, or their number is not a whole
+            one of at least 2.
     """
-    if not (0 < low < high < float("inf")) or count < 2:
+    if not (0 < low < high < float("inf")) or not (count >= 2 and count % 1 == 0):
         raise ValueError(
-            f"`--rates` must be two positive, increasing step sizes and a number of at "
-            f"least 2, but is {low:g} {high:g} {count}."
+            f"`--rates` must be two positive, increasing step sizes and a whole number of "
+            f"at least 2, but is {low:g} {high:g} {count:g}."
         )
-    return tuple(float(f"{rate:.3g}") for rate in np.geomspace(low, high, count))
+    return tuple(float(f"{rate:.3g}") for rate in np.geomspace(low, high, int(count)))
 
 
 def lanes_of(model: str, budget: Budget) -> int:

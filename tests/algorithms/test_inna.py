@@ -338,6 +338,19 @@ def test_types_are_those_of_the_parameters_whatever_the_gradient_has():
     assert updates.dtype == jnp.float32
 
 
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.float64])
+def test_numbers_in_the_state_are_as_wide_as_the_parameters(dtype):
+    x = {"a": jnp.ones(2, dtype), "b": jnp.ones((), dtype)}
+    method = ds.inna(lambda k: 0.01, lambda k: 0.3, weight_decay=0.1, start=1.0)
+    state = method.init(x)
+    _, after = method.update(x, state, x)
+    wide = jnp.float32 if dtype == jnp.bfloat16 else dtype
+    for one in (state, after):
+        assert {one.alpha.dtype, one.beta.dtype} == {jnp.dtype(wide)}
+    # Where nothing changes the dampings, rounding does not either.
+    np.testing.assert_array_equal(after.alpha, state.alpha)
+
+
 def test_complex_parameters_move_as_two_real_ones():
     method = ds.inna(0.05)
     x, v = jnp.array([1 + 2j]), jnp.array([3 - 1j])

@@ -1,16 +1,19 @@
 import argparse
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from scripts.learning import checkpoints
 from scripts.learning.history import History
 from scripts.learning.optimisers import Hyperparameters
+from scripts.learning.options import number, parser
 from scripts.learning.tuning import Tuned
-from scripts.train import main, number, parser, plan, table
+from scripts.train import main, plan, table
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SMALL = ("--width", "8", "--epochs", "2", "--no-progress", "--checkpoint-every", "7")
@@ -91,7 +94,70 @@ def test_a_run_says_how_well_it_ends(reference, capsys):
 def test_another_configuration_in_the_same_folder_is_refused(reference, capsys):
     with pytest.raises(SystemExit, match="2"):
         run(reference, "--beta", "0.2")
-    assert "inna.json is of another configuration: beta is" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    message = "inna.json is of another configuration: beta is [0.1] there and [0.2] here."
+    assert message in shown
+
+
+def test_a_finished_run_goes_on_to_more_epochs_with_the_same_bits(reference, tmp_path):
+    run(tmp_path, "--epochs", "1")
+    run(tmp_path)
+    assert contents(tmp_path) == contents(reference)
+
+
+def test_fewer_epochs_than_a_finished_run_has_are_refused(reference, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(reference, "--epochs", "1")
+    assert "epochs is 2 there and 1 here" in capsys.readouterr().err
+
+
+def test_a_run_that_diverges_says_so_and_fails(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="^1$"):
+        run(tmp_path, "--learning-rate", "1e30")
+    shown = capsys.readouterr()
+    assert "INNA diverged: take a smaller --learning-rate than 1e+30" in shown.err
+    assert shown.out == ""
+
+
+def test_an_interruption_says_where_the_run_goes_on(tmp_path, capsys, monkeypatch):
+    """Before the fifth checkpoint, so that the fourth one, of step 28, is the last."""
+    written, save = [], checkpoints.save
+
+    def interrupted(*arguments):
+        if len(written) == 4:
+            raise KeyboardInterrupt
+        written.append(save(*arguments))
+
+    monkeypatch.setattr(checkpoints, "save", interrupted)
+    with pytest.raises(SystemExit, match="^130$"):
+        run(tmp_path)
+    line = "inna stopped at step 28 of 88; the same command goes on\n"
+    assert capsys.readouterr().err == f"python -m scripts.train: {line}"
+
+
+def test_an_interruption_before_the_first_step_says_so(tmp_path, capsys, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scripts.train.load", interrupted)
+    with pytest.raises(SystemExit, match="^130$"):
+        run(tmp_path)
+    assert "stopped before the first step; the same" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "options"),
+    [("sklearn.datasets", "scikit-learn", ()), ("tqdm", "tqdm", ("--epochs", "1"))],
+)
+def test_a_missing_package_is_named_with_the_extra_that_has_it(
+    module, package, options, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(SystemExit, match="^2$"):
+        main(["--width", "8", "--output", str(tmp_path), *options])
+    shown = capsys.readouterr().err
+    assert f"Training needs {package}, which cannot be imported" in shown
+    assert "`pip install '.[training]'`" in shown
 
 
 def test_a_comparison_prints_a_table_and_is_not_done_again(tmp_path, capsys):
@@ -132,6 +198,7 @@ def test_missing_files_end_the_script_with_a_message(tmp_path, capsys):
         (("--batch-size", "2000"), "must be from 1 to 1437"),
         (("--model", "lenet"), "must be left out for lenet"),
         (("--rates", "1", "1", "3"), "two positive, increasing step sizes"),
+        (("--rates", "1", "2", "2.5"), "a whole number of at least 2, but is 1 2 2.5"),
         (("--compare", "newton"), "invalid choice"),
     ],
 )
@@ -142,10 +209,28 @@ def test_wrong_options_are_refused(options, message, tmp_path, capsys):
 
 
 def test_every_option_has_a_help_with_its_default():
-    text = " ".join(parser().format_help().split())
     for option in options_of(parser()):
-        assert option.help
-        assert f"(default: {option.default})" in text
+        assert re.search(r"[a-z]+.* \(default: .+\)$", option.help), option.dest
+        if option.default is None or option.dest in ("rates", "no_progress"):
+            assert "%" not in option.help
+        else:
+            assert option.help.endswith("(default: %(default)s)")
+
+
+def test_the_help_is_free_of_words_of_python():
+    assert "None" not in parser().format_help()
+    assert "False" not in parser().format_help()
+
+
+def test_the_defaults_that_depend_on_a_choice_are_told():
+    text = " ".join(parser().format_help().split())
+    assert "(default: mlp 64, nin 192)" in text
+    assert "(default: inna 0.5, sgd 0.5, momentum 0.2, adam 0.01, adagrad 0.2)" in text
+    assert "(default: 0.0001 10 16)" in text
+
+
+def test_the_optimiser_may_be_spelt_with_a_z():
+    assert parser().parse_args(["--optimizer", "adam"]).optimiser == "adam"
 
 
 def test_options_reach_the_plan(tmp_path):

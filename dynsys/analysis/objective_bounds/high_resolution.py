@@ -66,10 +66,10 @@ def nag_c(case: Case) -> Bound:
         convex(points),
     )
     distance = float(points.offset[0] @ points.offset[0])
+    # A number and an array have powers that may differ in the last place.
+    cubes = points.t**3
     with np.errstate(divide="ignore"):
-        proved = (
-            (12 + 9 * s * L) * distance / (2 * s**0.5 * (points.t**3 - points.t[0] ** 3))
-        )
+        proved = (12 + 9 * s * L) * distance / (2 * s**0.5 * (cubes - cubes[0]))
     sizes = np.sum(points.gradient[:-1] ** 2, axis=1)
     measured = np.minimum.accumulate(sizes)
     error = 2 * float(sizes.max()) ** 0.5 * L * points.position_error

@@ -34,10 +34,35 @@ def test_a_checkpoint_is_read_back_with_the_same_bits(state, tmp_path):
 def test_another_configuration_is_refused_with_what_differs(state, tmp_path):
     path = tmp_path / "one.checkpoint"
     checkpoints.save(path, CONFIGURATION, state)
-    other = {**CONFIGURATION, "epochs": 3, "model": "mlp"}
-    message = "epochs is 2 there and 3 here; model is None there and mlp here.*--output"
+    other = {**CONFIGURATION, "epochs": 1, "model": "mlp"}
+    message = "epochs is 2 there and 1 here; model is missing there and mlp here.*--output"
     with pytest.raises(ValueError, match=message):
         checkpoints.restore(path, other, state)
+
+
+def test_a_difference_is_told_without_the_digits_of_single_precision(tmp_path):
+    saved = {"rate": np.float32([0.1, 2]).tolist(), "beta": 0.5}
+    wanted = {"rate": [0.25], "beta": 1 / 3}
+    message = r"beta is 0.5 there and 0.333333 here; rate is \[0.1, 2\] there and \[0.25\]"
+    with pytest.raises(ValueError, match=message):
+        checkpoints.refuse_other(tmp_path, saved, wanted)
+
+
+def test_a_checkpoint_of_fewer_epochs_gets_room_for_more(state, tmp_path):
+    path = tmp_path / "one.checkpoint"
+    checkpoints.save(path, CONFIGURATION, state)
+    found = checkpoints.restore(path, {**CONFIGURATION, "epochs": 5}, blank(state))
+    assert found.history.training_loss.shape == (6, 2)
+    assert found.history.training_loss[0].tolist() == [np.float32(1 / 3), 2]
+    assert np.isnan(found.history.training_loss[1:]).all()
+
+
+def test_the_position_of_a_checkpoint_is_read_without_its_arrays(state, tmp_path):
+    path = tmp_path / "one.checkpoint"
+    assert checkpoints.position(path) == (0, 0)
+    checkpoints.save(path, CONFIGURATION, state)
+    assert checkpoints.position(path) == (0, 3)
+    assert checkpoints.configuration_of(path) == CONFIGURATION
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,15 @@ def test_writing_leaves_the_earlier_history_as_it_was():
     assert np.isnan(empty.training_loss).all()
 
 
+def test_a_history_is_made_longer_and_never_shorter():
+    longer = example().lengthened(3)
+    assert longer.training_loss.shape == longer.test_accuracy.shape == (4, 2)
+    assert longer.test_accuracy.dtype == np.float32
+    assert longer.test_accuracy[1].tolist() == [0.125, 1]
+    assert np.isnan(longer.test_accuracy[2:]).all()
+    assert len(example().lengthened(0).training_loss) == 2
+
+
 def test_histories_stand_side_by_side():
     both = side_by_side([example(), example().first(1)])
     assert both.training_loss[0].tolist() == [2, np.float32(1 / 3), 2]

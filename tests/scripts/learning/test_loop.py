@@ -128,6 +128,7 @@ def test_other_hyperparameters_seeds_and_epochs_do_not_compile_again(tiny, monke
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_weights_stay_in_single_precision(name, tiny):
+    """And whatever else is kept of a run."""
     program = compile_program(Recipe("mlp", 4, name, 4), tiny)
     weights, *rest = started(program, [0])
     leaves = jax.tree.leaves(program.advance(weights, *rest, 0, 0, 1))

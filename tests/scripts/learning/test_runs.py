@@ -1,11 +1,12 @@
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from scripts.learning import checkpoints
 from scripts.learning.optimisers import Hyperparameters
-from scripts.learning.runs import Keeping, train
+from scripts.learning.runs import Keeping, Stopped, train
 
 HYPER, EPOCHS, SEEDS = Hyperparameters(0.3), 2, np.arange(2)
 
@@ -97,7 +98,7 @@ def test_what_is_finished_is_not_done_again(program, reference):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 3}, "epochs is 2 there and 3 here"),
+        ({"epochs": 1}, "epochs is 2 there and 1 here"),
         ({"hyper": HYPER._replace(beta=0.2)}, "beta is .* there and"),
         ({"seeds": SEEDS + 1}, r"seeds is \[0, 1\] there and \[1, 2\] here"),
     ],
@@ -111,7 +112,65 @@ def test_a_checkpoint_of_another_configuration_is_refused(program, reference, tm
     name = "one.checkpoint"
     (tmp_path / name).write_bytes((reference / name).read_bytes())
     with pytest.raises(ValueError, match=r"one\.checkpoint is of another .*epochs is 2"):
+        run(program, tmp_path, epochs=1)
+
+
+@pytest.mark.parametrize("count", [None, 3, 6])
+def test_a_run_goes_on_to_more_epochs_with_the_same_bits(
+    count, program, reference, tmp_path, monkeypatch
+):
+    """From its end after one epoch of 6 steps, or stopped on the way to two."""
+    run(program, tmp_path, epochs=1)
+    if count is not None:
+        with monkeypatch.context() as patch:
+            stopped_after(count, patch)
+            with pytest.raises(KeyboardInterrupt):
+                run(program, tmp_path)
+    run(program, tmp_path)
+    assert contents(tmp_path) == contents(reference)
+
+
+def test_a_shorter_run_is_still_there_while_a_longer_one_is_stopped(
+    program, tmp_path, monkeypatch
+):
+    first = run(program, tmp_path, epochs=1)
+    with monkeypatch.context() as patch:
+        stopped_after(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run(program, tmp_path)
+    again = run(program, tmp_path, epochs=1)
+    assert again.training_loss.tolist() == first.training_loss.tolist()
+
+
+def test_a_history_without_its_weights_does_not_go_on(program, reference, tmp_path):
+    (tmp_path / "one.json").write_bytes((reference / "one.json").read_bytes())
+    with pytest.raises(
+        ValueError, match=r"one\.json is of another .*epochs is 2 there and 3"
+    ):
         run(program, tmp_path, epochs=3)
+
+
+def test_an_interruption_tells_the_step_of_the_last_checkpoint(
+    program, tmp_path, monkeypatch
+):
+    stopped_after(8, monkeypatch)
+    message = "^one stopped at step 8 of 12; the same command goes on$"
+    with pytest.raises(Stopped, match=message):
+        run(program, tmp_path)
+
+
+def test_without_a_folder_an_interruption_promises_nothing(program):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as error:
+        run(program._replace(advance=interrupted), None)
+    assert not isinstance(error.value, Stopped)
+
+
+def test_without_a_progress_bar_its_package_is_not_needed(program, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert np.isfinite(run(program, None).final_loss).all()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"training_loss": [[1]]}'])

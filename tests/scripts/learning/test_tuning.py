@@ -96,10 +96,12 @@ def test_a_best_step_size_at_an_end_of_the_candidates_is_told(tiny):
 
 def test_candidates_have_equal_ratios():
     assert rates_between(1e-4, 10, 6) == (1e-4, 1e-3, 1e-2, 0.1, 1, 10)
-    assert rates_between(1, 10, 3) == (1, 3.16, 10)
+    assert rates_between(1, 10, 3.0) == (1, 3.16, 10)
 
 
-@pytest.mark.parametrize("wrong", [(0, 1, 3), (2, 1, 3), (1, 2, 1), (1, float("inf"), 3)])
+@pytest.mark.parametrize(
+    "wrong", [(0, 1, 3), (2, 1, 3), (1, 2, 1), (1, float("inf"), 3), (1, 2, 2.5)]
+)
 def test_candidates_that_do_not_increase_are_refused(wrong):
     with pytest.raises(ValueError, match="two positive, increasing step sizes"):
         rates_between(*wrong)
