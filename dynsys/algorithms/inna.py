@@ -1,13 +1,12 @@
 r"""INNA, the training algorithm that discretises g-DIN, as an optax transformation."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from dynsys.algorithms.hyperparameters import at, checked
+from dynsys.algorithms.hyperparameters import Hyperparameter, at, checked
 from dynsys.algorithms.inna_start import initial_momentum, speed_or_psi
 from dynsys.algorithms.inna_step import INNAState, Options, inna_step, step_size
 from dynsys.algorithms.parameters import cast, require_floats, required_params, scalar_type
@@ -99,16 +98,7 @@ def inna(
     """
     options = _checked(learning_rate, alpha, beta, weight_decay, decay_power)
     _warn_of_a_long_step(learning_rate, options)
-    init, velocity = _parts(options, start)
-
-    def update(
-        updates: Position, state: Any, params: Position | None = None, **extra: Any
-    ) -> tuple[Position, INNAState]:
-        del extra
-        rate, after = velocity(updates, state, params)
-        return cast(combine((at(options.gamma, state.count), rate)), params), after
-
-    return optax.GradientTransformationExtraArgs(init, update)
+    return _transformation(options, start, options.gamma)
 
 
 def scale_by_inna(
@@ -151,16 +141,7 @@ def scale_by_inna(
     """
     options = _checked(learning_rate, alpha, beta, 0.0, decay_power)
     _warn_of_a_long_step(learning_rate, options)
-    init, velocity = _parts(options, start)
-
-    def update(
-        updates: Position, state: Any, params: Position | None = None, **extra: Any
-    ) -> tuple[Position, INNAState]:
-        del extra
-        rate, after = velocity(updates, state, params)
-        return cast(combine((-1.0, rate)), params), after
-
-    return optax.GradientTransformationExtraArgs(init, update)
+    return _transformation(options, start, -1.0)
 
 
 def _checked(
@@ -175,8 +156,10 @@ def _checked(
     )
 
 
-def _parts(options: Options, start: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """How the state begins, and the velocity of a step."""
+def _transformation(
+    options: Options, start: Any, factor: Hyperparameter
+) -> optax.GradientTransformationExtraArgs:
+    """The transformation to the velocity of a step, times a factor."""
     speed, psi = speed_or_psi(start)
 
     def init(params: Position) -> INNAState:
@@ -186,13 +169,15 @@ def _parts(options: Options, start: Any) -> tuple[Callable[..., Any], Callable[.
         alpha, beta = (at(one, count).astype(scalar_type(params)) for one in dampings)
         return INNAState(count, initial_momentum(params, alpha, beta, psi), alpha, beta)
 
-    def velocity(
-        updates: Position, state: INNAState, params: Position | None
+    def update(
+        updates: Position, state: Any, params: Position | None = None, **extra: Any
     ) -> tuple[Position, INNAState]:
+        del extra
         params = required_params("INNA", params)
-        return inna_step(options, speed, updates, state, params)
+        velocity, after = inna_step(options, speed, updates, state, params)
+        return cast(combine((at(factor, state.count), velocity)), params), after
 
-    return init, velocity
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _warn_of_a_long_step(learning_rate: Any, options: Options) -> None:
