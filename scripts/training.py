@@ -11,8 +11,8 @@ ten other seeds; bands, for some curves only, go from the least to the largest o
 The dampings $\alpha = 0.5$, $\beta = 0.1$ are a pair of the authors' poster. The second
 pair was chosen after the map of `scripts/sensitivity.py`, on the same network and data but
 other seeds: the one with the smallest loss for its middle step size, 0.1, rounded. So more
-was spent on that pair than on the other curves. The other numbers are not tuned: momentum is
-0.9, and the rest is as in optax.
+was spent on that pair than on the other curves. The other numbers are not tuned: momentum
+is 0.9, and the rest is as in optax.
 
 Source: C. Castera, J. Bolte, C. Fevotte, E. Pauwels, JMLR 22(134), 2021, compares INNA with
 SGD, Adagrad and Adam on MNIST and CIFAR, with mini-batches of 32. Data, network, momentum

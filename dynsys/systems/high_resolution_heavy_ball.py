@@ -1,20 +1,15 @@
 """High-resolution equation of the heavy-ball method."""
 
-from collections.abc import Callable
-from typing import Any
-
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.objectives.objective import as_objective
-from dynsys.systems.inertial_newton import AbstractInertialNewton, Coefficients
-from dynsys.systems.parameters import check_number
-from dynsys.systems.system import Constraint
-from dynsys.trees import Position, as_position, combine
+from dynsys.systems.high_resolution_strongly_convex import (
+    AbstractHighResolutionStronglyConvex,
+)
+from dynsys.systems.inertial_newton import Coefficients
 
 
-class HighResolutionHeavyBall(AbstractInertialNewton):
+class HighResolutionHeavyBall(AbstractHighResolutionStronglyConvex):
     r"""High-resolution equation of the heavy-ball method.
 
     $$\ddot x + 2\sqrt\mu\,\dot x + (1 + \sqrt{\mu s})\nabla f(x) = 0$$
@@ -37,36 +32,7 @@ class HighResolutionHeavyBall(AbstractInertialNewton):
         Shi, Du, Jordan, Su, arXiv 1810.08907, equation (1.10).
     """
 
-    objective: Callable[[Any], Any]
-    mu: Float[Array, ""]
-    s: Float[Array, ""]
-    hessian_free: bool = eqx.field(static=True)
-
-    def __init__(self, objective: Callable[[Any], Any], mu: Any, s: Any):
-        self.objective = as_objective(objective)
-        self.mu = check_number("mu", mu, "positive")
-        self.s = check_number("s", s, "positive")
-        self.hessian_free = True
-
-    def initial_velocity(self, x0: Any) -> Position:
-        r"""The velocity with which the paper starts.
-
-        $$\dot x(0) = -\frac{2\sqrt s}{1 + \sqrt{\mu s}}\nabla f(x_0)$$
-
-        Args:
-            x0: Position at the start.
-        """
-        scale = -2 * jnp.sqrt(self.s) / (1 + jnp.sqrt(self.mu * self.s))
-        return combine((scale, self.gradient(as_position("x0", x0))))
-
     def coefficients(self, t: Float[Array, ""]) -> Coefficients:
         mu, s = self.mu.astype(t.dtype), self.s.astype(t.dtype)
         one, factor = jnp.ones_like(t), 1 + jnp.sqrt(mu * s)
         return Coefficients(one, 2 * jnp.sqrt(mu), jnp.zeros_like(t), factor)
-
-    @property
-    def constraints(self) -> tuple[Constraint, ...]:
-        return (
-            Constraint("mu", self.mu, "positive"),
-            Constraint("s", self.s, "positive"),
-        )

@@ -1,20 +1,15 @@
 """High-resolution equation of Nesterov's method for strongly convex functions."""
 
-from collections.abc import Callable
-from typing import Any
-
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.objectives.objective import as_objective
-from dynsys.systems.inertial_newton import AbstractInertialNewton, Coefficients
-from dynsys.systems.parameters import check_number
-from dynsys.systems.system import Constraint
-from dynsys.trees import Position, as_position, combine
+from dynsys.systems.high_resolution_strongly_convex import (
+    AbstractHighResolutionStronglyConvex,
+)
+from dynsys.systems.inertial_newton import Coefficients
 
 
-class HighResolutionNAGSC(AbstractInertialNewton):
+class HighResolutionNAGSC(AbstractHighResolutionStronglyConvex):
     r"""High-resolution equation of Nesterov's method for strongly convex functions.
 
     $$\ddot x + 2\sqrt\mu\,\dot x + \sqrt s\,\nabla^2 f(x)\dot x
@@ -38,36 +33,7 @@ class HighResolutionNAGSC(AbstractInertialNewton):
         Shi, Du, Jordan, Su, arXiv 1810.08907, equation (1.11).
     """
 
-    objective: Callable[[Any], Any]
-    mu: Float[Array, ""]
-    s: Float[Array, ""]
-    hessian_free: bool = eqx.field(static=True)
-
-    def __init__(self, objective: Callable[[Any], Any], mu: Any, s: Any):
-        self.objective = as_objective(objective)
-        self.mu = check_number("mu", mu, "positive")
-        self.s = check_number("s", s, "positive")
-        self.hessian_free = True
-
-    def initial_velocity(self, x0: Any) -> Position:
-        r"""The velocity with which the paper starts.
-
-        $$\dot x(0) = -\frac{2\sqrt s}{1 + \sqrt{\mu s}}\nabla f(x_0)$$
-
-        Args:
-            x0: Position at the start.
-        """
-        scale = -2 * jnp.sqrt(self.s) / (1 + jnp.sqrt(self.mu * self.s))
-        return combine((scale, self.gradient(as_position("x0", x0))))
-
     def coefficients(self, t: Float[Array, ""]) -> Coefficients:
         mu, s = self.mu.astype(t.dtype), self.s.astype(t.dtype)
         factor = 1 + jnp.sqrt(mu * s)
         return Coefficients(jnp.ones_like(t), 2 * jnp.sqrt(mu), jnp.sqrt(s), factor)
-
-    @property
-    def constraints(self) -> tuple[Constraint, ...]:
-        return (
-            Constraint("mu", self.mu, "positive"),
-            Constraint("s", self.s, "positive"),
-        )
