@@ -120,7 +120,7 @@ LIBRARIES = frozenset(
 )
 """Primitives that call a library of linear algebra for the last two axes of an array. Two
 such calls for batches at once on a processor can wait for each other for ever, inside of
-XLA (`dynsys.integrators.lapack`)."""
+XLA (`dynsys.lapack`)."""
 
 
 def batches_wait() -> bool:

@@ -25,6 +25,9 @@ class Status(enum.IntEnum):
     BAD_TOLERANCES = 8
     SOLVER_FAILED = 9
     MAX_EVENTS = 10
+    LOSS_JUMPS = 11
+    GRADIENT_JUMPS = 12
+    UNSETTLED = 13
 
 
 class Derivative(enum.IntEnum):
@@ -82,6 +85,22 @@ SENTENCES = {
         "The ledger of `max_events` kink events is full at t = {t:.6g}. Raise "
         "`max_events`; a system without Hessian-driven damping crosses a kink ever faster "
         "and never sticks to it."
+    ),
+    Status.LOSS_JUMPS: (
+        "The loss jumps at t = {t:.6g}, where one of its operations switches between "
+        "values that differ. A discontinuous loss has no subgradient there: make the "
+        "pieces meet, or pass `inclusion='autodiff'`."
+    ),
+    Status.GRADIENT_JUMPS: (
+        "The gradient of the loss jumps at t = {t:.6g}, where a kink is met, and the "
+        "equation has a Hessian in it, so it is no differential inclusion. Use a system "
+        "without one, such as dynsys.GDIN or `hessian_free=True`, or pass "
+        "`inclusion='autodiff'`."
+    ),
+    Status.UNSETTLED: (
+        "Kinks meet at t = {t:.6g}, and no signs of theirs were found that agree with the "
+        "velocity they lead to, so nothing says where the solution goes. Move the start a "
+        "little, write the loss with fewer nested kinks, or pass `inclusion='autodiff'`."
     ),
     Status.SOLVER_FAILED: (
         "The solver failed at t = {t:.6g}, where the step size was {step:.3g}: its "

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.integrators.lapack import by_cholesky
+from dynsys.lapack import by_cholesky
 from dynsys.systems.conjugate_gradients import conjugate_gradients
 from dynsys.systems.damped_newton import DENSE_LIMIT
 from dynsys.trees import Position, as_vector, combine, dimension, from_vector

@@ -47,6 +47,11 @@ class Pieces(eqx.Module):
     first: tuple[int, ...] = eqx.field(static=True)
     joint: tuple[bool, ...] = eqx.field(static=True)
     mixed: tuple[bool, ...] = eqx.field(static=True)
+    unproved: tuple[bool, ...] = eqx.field(static=True, default=())
+
+    def sizes(self, x):
+        z = self.switching(x, self.signature(x))
+        return 0 * z + (1 + jnp.max(jnp.abs(as_vector(x))))
 
     @property
     def number(self) -> int:

@@ -5,19 +5,19 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from dynsys.integrators.default_solver import IMPLICIT, choose_solver
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.request import Options
 from dynsys.integrators.rodas5p import Rodas5P
+from dynsys.nonsmooth.at_signature import AtSignature
 from dynsys.nonsmooth.box import smallest_signature
 from dynsys.nonsmooth.find import is_smooth, pieces_of
-from dynsys.nonsmooth.pieces import Pieces, Signature
+from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.program import program_of
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem
-from dynsys.trees import Position, dimension, norm, time_dtype
+from dynsys.trees import Position, dimension, time_dtype
 
 MANY_KINKS = 512
 """Kinks above which they are not looked for one by one."""
@@ -60,7 +60,7 @@ def settle(
             inclusion=inclusion,
         )
         return system, None, options
-    _check(system, options, x)
+    _check(options)
     count = pieces.number
     options = options._replace(
         method=options.method._replace(
@@ -69,16 +69,6 @@ def settle(
         reason=f"the loss has {count} kinks: smooth pieces, with events where they meet",
     )
     return eqx.tree_at(lambda tree: tree.objective, system, pieces), pieces, options
-
-
-class AtSignature(eqx.Module):
-    """The smooth piece of a signature, as an objective."""
-
-    pieces: Pieces
-    signature: Signature
-
-    def __call__(self, x: Position) -> Float[Array, ""]:
-        return self.pieces.piece(x, self.signature)
 
 
 def with_smallest_gradient(
@@ -92,8 +82,7 @@ def with_smallest_gradient(
         x: The point, which may lie on kinks.
     """
     z = pieces.switching(x, pieces.signature(x))
-    size = 1 + norm(x).astype(z.dtype)
-    meeting = jnp.abs(z) <= 16 * jnp.finfo(z.dtype).eps * size
+    meeting = jnp.abs(z) <= 16 * jnp.finfo(z.dtype).eps * pieces.sizes(x)
     objective = AtSignature(pieces, smallest_signature(pieces, x, meeting))
     return eqx.tree_at(lambda tree: tree.objective, system, objective)
 
@@ -127,15 +116,8 @@ def _find(
     return (pieces, None) if pieces.number else (None, None)
 
 
-def _check(system: AbstractSystem, options: Options, x: Position) -> None:
+def _check(options: Options) -> None:
     solver = options.method.solver
-    if not _has_feedback(system, x):
-        raise ValueError(
-            f"The loss has kinks, and the equation of {type(system).__name__} in this form "
-            f"has a Hessian, so it is no differential inclusion. Use a system without "
-            f"one, such as dynsys.GDIN or `hessian_free=True`, or pass "
-            f"`inclusion='autodiff'`."
-        )
     if not (solver is None or isinstance(solver, Rodas5P)):
         raise ValueError(
             f"The loss has kinks, which {type(solver).__name__} cannot stop at and go on "

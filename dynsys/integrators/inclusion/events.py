@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.inclusion.mode import PieceSystem
+from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.systems.system import State
 
 Time = Float[Array, ""]

@@ -27,19 +27,19 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from dynsys.integrators.inclusion.transition import solve_complementarity
 from dynsys.integrators.log import Carry, Log, Step, lands, write
 from dynsys.integrators.outputs import choose
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.start import is_finite
 from dynsys.integrators.stop import stop_holds_in
+from dynsys.nonsmooth.active_set import Aim, settle
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.result import Status
 from dynsys.systems.feedback import Feedback
 from dynsys.systems.system import State
 from dynsys.trajectory import FirstOrder
-from dynsys.trees import as_vector, combine, dimension
+from dynsys.trees import as_vector, combine
 
 Time = Float[Array, ""]
 Info = Callable[[State, State, Float[Array, " kinks"]], dict[str, PyTree]]
@@ -186,21 +186,19 @@ def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any
     if not isinstance(pieces, Pieces):
         gradient = system.gradient(x)
         return _implicit(feedback, h, state, gradient), jnp.zeros(0, t.dtype)
-    number = min(pieces.number, dimension(x) + 2)
     signature = pieces.signature(x)
-    nearest = jnp.argsort(jnp.abs(pieces.switching(x, signature)))
-    which = nearest[:number]
-    z, normals = pieces.normals(x, signature, which)
-    unit = jax.nn.one_hot(which, pieces.number, dtype=z.dtype)
-    move = lambda s: _implicit(feedback, h, state, pieces.gradient(x, s))
-    position = lambda s: as_vector(system.position(move(s)))
-    there, push = jax.linearize(position, signature)
-    heights = z[which] + normals @ (there - as_vector(x))
-    slopes = normals @ jax.vmap(push)(unit).T
-    all_move = jnp.ones(number, bool)
-    signs, _ = solve_complementarity(heights, slopes, signature[which], all_move)
-    signature = signature.at[which].set(signs)
-    return move(signature), signature
+    z = pieces.switching(x, signature)
+    zero = jax.tree.map(jnp.zeros_like, x)
+    move = lambda gradient: as_vector(
+        combine((1.0, system.position(_implicit(feedback, h, state, gradient))), (-1.0, x))
+    )
+    drift = move(zero)
+    # All coordinates move by one multiple of the gradient.
+    factor = (move(jax.tree.map(jnp.ones_like, x)) - drift)[0]
+    aim = Aim(drift.astype(z.dtype), factor.astype(z.dtype), z)
+    everyone, none = jnp.ones(len(z), bool), jnp.zeros(len(z), bool)
+    signature = settle(pieces, x, aim, signature, everyone, none, none).signature
+    return _implicit(feedback, h, state, pieces.gradient(x, signature)), signature
 
 
 def _implicit(feedback: Feedback, h: Time, state: State, gradient: Any) -> State:

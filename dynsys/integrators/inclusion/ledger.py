@@ -46,8 +46,11 @@ def note(
     before: Mode,
     after: Mode,
     meeting: Bool[Array, " kinks"],
+    bends: Bool[Array, " kinks"],
 ) -> Ledger:
     """The ledger with what happened to each kink that met here.
+
+    A kink without a jump of the gradient is no event.
 
     Args:
         ledger: The ledger before.
@@ -55,13 +58,14 @@ def note(
         before: The mode before.
         after: The mode after.
         meeting: The kinks that met.
+        bends: Those across which the gradient jumps.
     """
     slides = meeting & after.held & ~before.held
     leaves = meeting & before.held & ~after.held
     same = jnp.sign(before.signature) == jnp.sign(after.signature)
     crosses = meeting & ~before.held & ~after.held & ~same
     kind = jnp.where(slides, SLIDE, jnp.where(leaves, LEAVE, CROSS))
-    happened = slides | leaves | crosses
+    happened = (slides | leaves | crosses) & (bends | leaves)
     place = jnp.where(happened, ledger.lines + jnp.cumsum(happened) - 1, len(ledger.kink))
     put = lambda column, value: column.at[place].set(value, mode="drop")
     return ledger._replace(

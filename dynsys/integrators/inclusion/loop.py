@@ -26,6 +26,10 @@ from dynsys.trees import constant
 
 Time = Float[Array, ""]
 
+TURNS = 4
+"""Changes of mode for each line of the ledger that there is room for: kinks without a jump
+of the gradient, and other multipliers along the same kinks, are no events."""
+
 CORRECTIONS = 4
 """Newton steps in time that bring the end of a step onto a surface."""
 
@@ -74,12 +78,13 @@ def run_inclusion(
     problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
     ledger = empty_ledger(max_events, t0)
     times = jnp.full(len(first.held), t0)
-    ledger = note(ledger, times, start.free, first, start.touching)
+    ledger = note(ledger, times, start.free, first, start.touching, start.bends)
     start_problem = eqx.tree_at(lambda tree: tree.system, problem, in_mode(problem, first))
     base = begin(start_problem, method.solver)
     base = base._replace(next_step=jax.lax.stop_gradient(base.next_step))
     no_landing = Landing(jnp.asarray(False), jnp.zeros((), int), jnp.zeros((), int))
-    turns = None if piece is None else Turns.begin(max_events + 1, first)
+    turns = None if piece is None else Turns.begin(TURNS * max_events + 1, first)
+    base = base._replace(code=jnp.where(base.code == Status.SUCCESS, start.code, base.code))
     touches = jnp.any(start.touching)
     derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
     derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
@@ -113,7 +118,7 @@ def _info(problem: Problem, method: Method, carry: Carry, mode: Mode) -> PyTree:
     tried = step_of(
         method.solver, problem.system, problem.t0, problem.t1, carry.state, carry.hidden
     )
-    return {"polynomial": tried[2], "mode": mode.as_floats()}
+    return {"polynomial": tried[2], "mode": mode}
 
 
 def _step(
@@ -138,10 +143,13 @@ def _step(
         (stop - start,),
         (jnp.ones_like(stop),),
     )
-    tolerance = fixed.slack(local.evaluate(stop))[landing.which]
+    # No time is known better than to its rounding.
+    unit = float(jnp.finfo(stop.dtype).eps)
+    tolerance = 0.3 * fixed.slack(local.evaluate(stop))[landing.which]
+    tolerance = jnp.maximum(tolerance, 2 * unit * jnp.abs(stop * slope))
     shift = -value / jnp.where(slope == 0, 1, slope)
     sane = jnp.abs(shift) < 0.5 * (stop - start)
-    misses = (jnp.abs(value) > 0.3 * tolerance) & (landing.tries < CORRECTIONS) & sane
+    misses = (jnp.abs(value) > tolerance) & (landing.tries < CORRECTIONS) & sane
     lands = keep & landing.active & ~misses
     corrects = keep & landing.active & misses
     meets = keep & ~landing.active & crossing.found
@@ -176,7 +184,8 @@ def _step(
         accepted=base.accepted + accept.astype(int),
         rejected=base.rejected + (~accept).astype(int),
     )
-    full = (ledger.lines > len(ledger.kink)) | (ledger.turns > len(ledger.kink))
+    room = len(ledger.kink)
+    full = (ledger.lines > room) | (ledger.turns > TURNS * room)
     in_piece = eqx.tree_at(lambda tree: tree.system, problem, system)
     evaluate = solver.interpolation_cls(t0=base.t, t1=end, **tried.info).evaluate
     stops = accept & stop_holds_in(in_piece, base.t, end, tried.new, evaluate)
@@ -184,13 +193,14 @@ def _step(
     code = jnp.where(stops, int(Status.STOPPED), base.code)
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
+    code = jnp.where(lands & (happened.code != Status.SUCCESS), happened.code, code)
     code = jnp.where(full & ~pace.runs_away, int(Status.MAX_EVENTS), code)
     after = after._replace(code=code)
     if method.progress:
         show_progress(problem, after)
     which = jnp.where(meets, crossing.which, landing.which)
     tries = jnp.where(meets, 0, landing.tries + corrects.astype(int))
-    kept = {"polynomial": tried.info, "mode": mode.as_floats()}
+    kept = {"polynomial": tried.info, "mode": mode}
     step = Step(base.t, end, kept, accept, ledger.turns)
     log = write(problem, method, log, base, after, step, piece)
     unique = before.unique & happened.unique
@@ -208,9 +218,10 @@ def _write_turn(problem: Problem, before: HybridCarry, happened: Turn, t: Time) 
     ledger = before.ledger._replace(turns=row)
     times = t + happened.saltation.shift
     meeting = before.mode.held | happened.at
-    ledger = note(ledger, times, before.mode, happened.mode, meeting)
+    ledger = note(ledger, times, before.mode, happened.mode, meeting, happened.bends)
     turns = None if before.turns is None else before.turns.write(row, happened)
-    is_full = jnp.maximum(ledger.lines, row) >= len(ledger.kink)
+    room = len(ledger.kink)
+    is_full = (ledger.lines >= room) | (row >= TURNS * room)
     pace = next_pace(problem, before.pace, before.mode, happened, is_full, constant(t))
     exists = exists & ~pace.runs_away
     derivative = jnp.where(exists, before.derivative, int(Derivative.NONE))

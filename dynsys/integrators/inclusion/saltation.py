@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.inclusion.mode import Mode, PieceSystem
+from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.inclusion.piece_system import PieceSystem, listed
 from dynsys.systems.system import State
-from dynsys.trees import as_vector, combine, constant, dimension, from_vector
+from dynsys.trees import as_vector, constant, dimension, from_vector
 
 Time = Float[Array, ""]
 
@@ -51,7 +52,7 @@ class Saltation(NamedTuple):
 def saltation(
     system: PieceSystem,
     after: Mode,
-    at: Bool[Array, " kinks"],
+    met: tuple[Bool[Array, " kinks"], Int[Array, " kinks"]],
     t: Time,
     state: State,
     moved: State,
@@ -61,57 +62,70 @@ def saltation(
     Args:
         system: The system in the mode before.
         after: The mode after.
-        at: The kinks whose guards are 0.
+        met: The kinks that took part, and of each the one that it was taken with.
         t: Time of the event.
         state: State there, as the step left it.
         moved: State there, on the surfaces.
     """
-    before, pieces = system.mode, system.objective
+    before, pieces, (at, group) = system.mode, system.objective, met
     turned = jnp.sign(before.signature) != jnp.sign(after.signature)
     changed = at & ((before.held != after.held) | (turned & ~after.held))
+    speaks = changed & _representatives(before, changed, group)
     number = min(len(at), dimension(system.position(state)) + 2)
-    which = jnp.nonzero(changed, size=number, fill_value=0)[0]
-    valid = jnp.arange(number) < jnp.sum(changed)
+    which, valid = listed(speaks, number)
     value = system.guards(t, state)[which]
     fixed, t, state, moved = constant((system, t, state, moved))
     field = fixed.vector_field(t, state)
     _, rates = jax.jvp(fixed.guards, (t, state), (jnp.ones_like(t), field))
     slopes = rates[which]
     shifts = -(value - jax.lax.stop_gradient(value)) / jnp.where(slopes == 0, 1, slopes)
-    is_one = jnp.sum(changed) == 1
+    is_one = jnp.sum(speaks) == 1
+
+    def in_mode(mode: Mode) -> Float[Array, " size"]:
+        there = PieceSystem(system=fixed.system, objective=pieces, mode=mode)
+        return as_vector(there.vector_field(t, moved))
+
+    field_before = in_mode(before)
 
     def jump(i: Any) -> Float[Array, " size"]:
-        one = jnp.arange(len(at)) == i
-        pick = lambda new, old: jnp.where(is_one | one, new, old)
-        mode = Mode(*map(pick, after, before))
-        return as_vector(combine((1.0, before_field), (-1.0, in_mode(fixed, mode))))
+        pick = lambda new, old: jnp.where(is_one | (group == group[i]), new, old)
+        return field_before - in_mode(Mode(*map(pick, after, before)))
 
-    def in_mode(system: PieceSystem, mode: Mode) -> State:
-        there = PieceSystem(system=system.system, objective=system.objective, mode=mode)
-        return there.vector_field(t, moved)
-
-    before_field = fixed.vector_field(t, moved)
     jumps = jnp.where(valid[:, None], jax.vmap(jump)(which), 0)
     # Along one of two kinks that need each other there is no field.
     is_known = jnp.all(jnp.isfinite(jumps))
     jumps = jnp.where(is_known, jumps, 0)
-    total = as_vector(combine((1.0, before_field), (-1.0, in_mode(fixed, after))))
+    total = field_before - in_mode(after)
     length = lambda rows: jnp.linalg.norm(rows, axis=-1)
-    size = length(as_vector(before_field)) + length(total)
+    size = length(field_before) + length(total)
     adds_up = length(total - jnp.sum(jumps, 0)) <= ADDS_UP * size
     # Speed against a surface, beside that along it.
     _, normals = pieces.normals(fixed.position(moved), before.signature, which)
     speed = length(as_vector(fixed.position(field)))
     is_tangent = jnp.abs(slopes) <= TANGENT * length(normals) * speed
     has_jump = length(jumps) > ADDS_UP * size
-    touches = at & ~changed & ~before.held & ~jnp.asarray(pieces.joint, bool)
     exists = is_known & adds_up & ~jnp.any(valid & is_tangent & has_jump)
-    exists = exists & ~(jnp.any(touches) & ~jnp.any(changed))
+    exists = exists & (jnp.sum(speaks) <= number)
+    # What was tied to another kink and left it alone has no time of its own.
+    exists = exists & ~jnp.any(
+        changed & before.held & ~before.leads & (group != before.leader)
+    )
     shifts = jnp.where(valid, shifts, 0)
     change = from_vector(shifts.astype(jumps.dtype) @ jumps, moved)
     # What follows from the event at another kink happens at the same time.
     shift = jnp.full(len(at), shifts[0]).at[jnp.where(valid, which, len(at))].set(shifts)
     return Saltation(change, shift.astype(t.dtype), exists)
+
+
+def _representatives(
+    before: Mode, changed: Bool[Array, " kinks"], group: Int[Array, " kinks"]
+) -> Bool[Array, " kinks"]:
+    """One kink of each group, whose guard tells the time: that with a multiplier, if any."""
+    number = len(changed)
+    own = jnp.arange(number)
+    rank = jnp.where(changed & before.leads, 0, jnp.where(changed, number, 2 * number))
+    best = jax.ops.segment_min(rank + own, group, num_segments=number)
+    return rank + own == best[group]
 
 
 @jax.custom_jvp

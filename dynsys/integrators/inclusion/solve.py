@@ -12,7 +12,8 @@ from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.inclusion.first_order import march
 from dynsys.integrators.inclusion.ledger import Ledger
 from dynsys.integrators.inclusion.loop import run_inclusion
-from dynsys.integrators.inclusion.mode import PieceSystem, as_mode
+from dynsys.integrators.inclusion.mode import Mode, free_mode
+from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.integrators.inclusion.saltation import once
 from dynsys.integrators.inclusion.turn import Polynomial, Turns, in_mode
 from dynsys.integrators.log import Carry, Log, empty_log
@@ -58,14 +59,13 @@ class InclusionOutput(AbstractDenseOutput):
     def slope(self, t: Time) -> State:
         return self.dense.slope(t)
 
-    def mode(self, t: Time) -> Any:
-        """The mode at a time, as numbers."""
+    def mode(self, t: Time) -> Mode:
+        """The mode at a time."""
         row = self.dense.row(t)
         return jax.tree.map(lambda leaf: leaf[row], self.dense.infos["mode"])
 
     def system_at(self, t: Time, system: AbstractSystem) -> PieceSystem:
-        mode = as_mode(self.mode(t))
-        return PieceSystem(system=system, objective=self.pieces, mode=mode)
+        return PieceSystem(system=system, objective=self.pieces, mode=self.mode(t))
 
 
 class HybridOutput(NamedTuple):
@@ -73,7 +73,7 @@ class HybridOutput(NamedTuple):
 
     Args:
         output: The outputs, without velocities.
-        modes: The modes at the output times, as numbers.
+        modes: The modes at the output times.
         ledger: What happened at the kinks.
         derivative: A `Derivative`.
     """
@@ -101,7 +101,7 @@ def solve_inclusion(
     times = jnp.clip(problem.times, problem.t0, output.last.t)
 
     def velocity(t: Time, mode: Any, state: State, slope: State) -> Position:
-        system = in_mode(problem, as_mode(mode))
+        system = in_mode(problem, mode)
         return reconcile(system, t, state, slope, problem.rtol, problem.atol)
 
     velocities = jax.vmap(velocity)(times, modes, output.states, output.slopes)
@@ -166,7 +166,7 @@ def _solve(
     if _may_run_away(problem.system):
         kept = lambda y0, y1, signs: {
             "polynomial": {"y0": y0, "y1": y1, "k": (zeros_like(y0),) * 3},
-            "mode": (signs, jnp.zeros_like(signs)),
+            "mode": free_mode(signs, jnp.zeros_like(signs)),
         }
         last, log, first_order = march(
             problem, method, carry.base, log, kept, carry.pace.swing

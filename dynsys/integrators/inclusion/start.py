@@ -5,15 +5,16 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Int
 
-from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.inclusion.mode import Mode, free_mode
+from dynsys.integrators.inclusion.piece_system import REACH
 from dynsys.integrators.inclusion.saltation import without_derivative
-from dynsys.integrators.inclusion.transition import transition
-from dynsys.integrators.inclusion.turn import in_mode
+from dynsys.integrators.inclusion.turn import code_of, in_mode, mode_after, settle_modes
 from dynsys.integrators.problem import Problem
+from dynsys.nonsmooth.ties import generic
 from dynsys.systems.system import State
-from dynsys.trees import as_vector, constant, dimension, from_vector
+from dynsys.trees import constant
 
 
 class Start(NamedTuple):
@@ -24,18 +25,22 @@ class Start(NamedTuple):
         free: The mode as if it lay on none.
         mode: The mode.
         touching: The kinks that it lies on.
+        bends: Those across which the gradient jumps.
         across: The coordinates of the position that move it off them.
         unique: Whether no other mode is consistent.
         rests: Whether it lies on a kink and has no velocity across it.
+        code: A `Status`, success if the run can go on.
     """
 
     state: State
     free: Mode
     mode: Mode
     touching: Bool[Array, " kinks"]
+    bends: Bool[Array, " kinks"]
     across: Any
     unique: Bool[Array, ""]
     rests: Bool[Array, ""]
+    code: Int[Array, ""]
 
 
 def start_of(problem: Problem) -> Start:
@@ -43,22 +48,24 @@ def start_of(problem: Problem) -> Start:
     system, t0, state = problem.system, problem.t0, problem.state
     pieces: Any = system.objective
     x0 = system.position(state)
-    free = Mode(pieces.signature(x0), jnp.zeros(pieces.number, bool))
+    signature = pieces.signature(x0)
+    free = free_mode(signature, constant(pieces.sizes(x0)))
     piece = in_mode(problem, free)
-    touching = jnp.abs(piece.guards(t0, state)) <= piece.slack(state)
-    first = transition(piece, t0, state, touching, jnp.zeros_like(touching))
-    mode = constant(first.mode)
-    number = min(pieces.number, dimension(x0) + 2)
-    which = jnp.nonzero(touching, size=number, fill_value=0)[0]
-    _, normals = pieces.normals(x0, free.signature, which)
-    leaves = jnp.any(touching[which][:, None] & (normals != 0), axis=0)
-    across = jax.tree.map(
-        lambda leaf: leaf != 0, from_vector(leaves.astype(normals.dtype), x0)
-    )
+    z = pieces.switching(x0, signature)
+    touching = jnp.abs(z) <= REACH * piece.slack(state)
+    none = jnp.zeros_like(touching)
+    settled = constant(settle_modes(piece, t0, state, signature, touching, none))
+    mode = constant(mode_after(piece, settled, state))
+    mixed, joint = jnp.asarray(pieces.mixed, bool), jnp.asarray(pieces.joint, bool)
+    bends = touching & (settled.bends & ~joint | mixed)
+    _, pull = jax.vjp(lambda x: pieces.switching(x, signature), x0)
+    # A combination of their normals in which no two of them cancel.
+    weights = jnp.where(bends, generic(pieces.number), 0).astype(z.dtype)
+    across = jax.tree.map(lambda leaf: leaf != 0, pull(weights)[0])
     state = eqx.tree_at(system.position, state, without_derivative(x0, across))
-    unique = first.unique & ~jnp.any(touching & jnp.asarray(pieces.mixed, bool))
-    velocity = in_mode(problem, mode).velocity(t0, state)
-    speeds = normals @ as_vector(velocity)
-    small = 1e3 * jnp.finfo(speeds.dtype).eps
-    rests = jnp.any(touching[which] & (jnp.abs(speeds) <= small))
-    return Start(state, free, mode, touching, across, unique, rests)
+    unique = settled.unique & ~jnp.any(touching & mixed)
+    unit = float(jnp.finfo(z.dtype).eps) ** 0.7
+    slow = jnp.abs(settled.heights) <= unit * settled.ties.length
+    rests = jnp.any(bends & slow)
+    code = code_of(piece, state, settled, touching)
+    return Start(state, free, mode, touching, bends, across, unique, rests, code)

@@ -8,15 +8,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.dense_solve import factorise
-from dynsys.integrators.inclusion.mode import Mode, PieceSystem, multipliers
+from dynsys.integrators.inclusion.jumps import loss_jumps
+from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.inclusion.piece_system import REACH, PieceSystem, multipliers
 from dynsys.integrators.inclusion.saltation import Saltation, saltation
-from dynsys.integrators.inclusion.transition import transition
 from dynsys.integrators.problem import Problem
+from dynsys.nonsmooth.active_set import Settled, settle
+from dynsys.result import Status, select
 from dynsys.systems.system import State
-from dynsys.trees import as_vector, constant, dimension, from_vector
+from dynsys.trees import as_vector, constant
 
 Time = Float[Array, ""]
+
+FORGET = 0.1
+"""What is left, from one event to the next, of the size of numbers that got smaller."""
 
 
 @dataclass(frozen=True)
@@ -35,86 +40,204 @@ class Turn(NamedTuple):
 
     Args:
         mode: The mode after it.
-        at: The kinks whose guards were 0.
+        at: The kinks that took part in it.
+        landed: That whose surface the step was to end on.
+        group: Of each kink the one that it was taken together with.
+        bends: The kinks across which the gradient jumps.
         state: State on the surfaces, with the derivative after the event.
         saltation: The derivative of the event.
         unique: Whether no other mode is consistent.
+        code: A `Status`, success if the run can go on.
     """
 
     mode: Mode
     at: Bool[Array, " kinks"]
+    landed: Bool[Array, " kinks"]
+    group: Int[Array, " kinks"]
+    bends: Bool[Array, " kinks"]
     state: State
     saltation: Saltation
     unique: Bool[Array, ""]
+    code: Int[Array, ""]
 
 
-def turn(system: PieceSystem, landed: Bool[Array, " kinks"], t: Time, state: State) -> Turn:
+def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: State) -> Turn:
     """The event at the end of a step.
 
     Args:
         system: The system in the mode before.
-        landed: The kink whose guard the step was to end at.
+        which: The kink whose guard the step was to end at.
         t: Time.
         state: State, as the step left it.
     """
-    mode = system.mode
-    at = landed | (jnp.abs(system.guards(t, state)) <= system.slack(state))
-    moved = onto_surfaces(system, state, at)
-    meeting, fixed = mode.held | at, mode.held & at
-    side = jnp.sign(multipliers(system, t, moved))
-    sided = mode._replace(signature=jnp.where(fixed, side, mode.signature))
-    with_sides = PieceSystem(system=system.system, objective=system.objective, mode=sided)
-    turned = transition(with_sides, t, moved, meeting, fixed)
-    after = constant(turned.mode)
-    jump = saltation(system, after, at, t, state, moved)
-    unique = turned.unique & ~jnp.any(at & jnp.asarray(system.objective.mixed, bool))
-    return Turn(after, at, _add(moved, jump.change), jump, unique)
+    mode, pieces = system.mode, system.objective
+    landed = which & ~mode.held
+    moved = _onto(system, state, landed | mode.leads)
+    slack, weights = system.slack(moved), multipliers(system, t, moved)
+    z = pieces.switching(system.position(moved), weights)
+    at_bound = which | (1 - jnp.abs(weights) <= slack)
+    ends = mode.leads & at_bound
+    # One of those that were tied, and turned out to lie elsewhere.
+    strays = which & mode.held & ~mode.leads
+    near = ~mode.held & (landed | (jnp.abs(z) <= REACH * slack))
+    fixed = mode.held & ends[mode.leader] & ~strays
+    signature = jnp.where(strays, jnp.where(z >= 0, 1, -1), weights)
+    signature = jnp.where(fixed, jnp.where(weights >= 0, 1, -1), signature)
+    meeting = (mode.held & ~strays) | near
+    settled = settle_modes(system, t, moved, signature, meeting, fixed)
+    after = constant(mode_after(system, settled, moved))
+    at = near | fixed | strays
+    placed = _onto(in_mode_of(system, after), moved, after.leads)
+    jump = saltation(system, after, (at, settled.ties.leader), t, state, moved)
+    mixed = jnp.asarray(pieces.mixed, bool)
+    bends = settled.bends & ~jnp.asarray(pieces.joint, bool) | mixed
+    # To touch a kink without crossing it leaves no derivative.
+    turned = (after.signature * mode.signature < 0) | (after.held != mode.held)
+    touches = at & bends & ~mode.held
+    exists = jump.exists & ~(jnp.any(touches) & ~jnp.any(at & turned))
+    unique = settled.unique & ~jnp.any(at & mixed)
+    return Turn(
+        after,
+        at,
+        landed,
+        settled.ties.leader,
+        bends,
+        _add(placed, jump.change),
+        jump._replace(exists=exists),
+        unique,
+        code_of(system, moved, settled, near),
+    )
+
+
+def settle_modes(
+    system: PieceSystem, t: Time, state: State, signature: Any, meeting: Any, fixed: Any
+) -> Settled:
+    """The signs of kinks that meet which agree with the velocity that they lead to.
+
+    Args:
+        system: The system in the mode before.
+        t: Time.
+        state: State, on the surfaces.
+        signature: The signs to start from.
+        meeting: The kinks that meet.
+        fixed: Those among them that keep their sign.
+    """
+    x, aim = system.position(state), system.aim(t, state)
+    held = system.mode.leads & meeting
+    return settle(system.objective, x, aim, signature, meeting, fixed, held)
+
+
+def mode_after(system: PieceSystem, settled: Settled, state: State) -> Mode:
+    """The mode that signs belong to, with the surfaces where they are.
+
+    Args:
+        system: The system in the mode before.
+        settled: The signs.
+        state: State, on the surfaces that were met or held before.
+    """
+    mode, pieces = system.mode, system.objective
+    signature, held, ties = settled.signature, settled.held, settled.ties
+    tie = jnp.where(held, ties.side * (ties.leader + 1), 0)
+    zero = jnp.zeros_like(signature)
+    sizes = pieces.sizes(system.position(state))
+    after = Mode(signature, tie, zero, jnp.maximum(sizes, FORGET * mode.size))
+    there = in_mode_of(system, after)
+    x = system.position(state)
+    z = pieces.switching(x, signature)
+    on = there.onto(state, after.leads, signature)
+    # Surfaces that are nearly parallel may meet far from here: then they stay as they are.
+    slack = jnp.where(held, REACH * there.slack(state), jnp.inf)
+    reached = pieces.switching(on, signature)
+    length = jnp.abs(as_vector(on) - as_vector(x))
+    allowed = 2 * REACH * jnp.max(jnp.where(after.leads, _distances(z, settled, slack), 0))
+    is_near = jnp.max(length) <= allowed
+    rest = jnp.where(is_near, reached, z)
+    kept = jnp.where(after.leads & is_near, 0, rest)
+    beyond = jnp.where(signature * rest < 0, rest, 0)
+    return after._replace(offset=jnp.where(held, kept, beyond))
+
+
+def _distances(z: Any, settled: Settled, slack: Any) -> Any:
+    """How far away surfaces may be that still count as met."""
+    length = jnp.where(settled.ties.length > 0, settled.ties.length, 1)
+    return (jnp.abs(z) + jnp.where(jnp.isfinite(slack), slack, 0)) / length
+
+
+def code_of(
+    system: PieceSystem, state: State, settled: Settled, near: Bool[Array, " kinks"]
+) -> Int[Array, ""]:
+    """Whether a run can go on from an event.
+
+    Args:
+        system: The system in the mode before.
+        state: State, on the surfaces.
+        settled: The signs after it.
+        near: The kinks that were met.
+    """
+    jumps = jnp.any(near & loss_jumps(system, state, settled))
+    has_hessian = system.system.feedback(jnp.zeros(())) is None
+    bends = settled.bends & ~jnp.asarray(system.objective.joint, bool)
+    stops = jnp.any(near & bends) & has_hessian
+    return select(
+        (jumps, Status.LOSS_JUMPS),
+        (stops, Status.GRADIENT_JUMPS),
+        (~settled.settled, Status.UNSETTLED),
+    )
 
 
 def no_turn(system: PieceSystem, t: Time, state: State) -> Turn:
     """The end of a step that is no event."""
-    moved = onto_surfaces(system, state, jnp.zeros_like(system.mode.held))
+    mode = system.mode
+    moved = _onto(system, state, mode.leads)
     zero = jax.tree.map(jnp.zeros_like, moved)
-    none = jnp.zeros_like(system.mode.held)
+    none = jnp.zeros_like(mode.held)
+    alone = jnp.arange(len(none))
     still = Saltation(zero, none.astype(t.dtype), jnp.asarray(True))
-    return Turn(system.mode, none, moved, still, jnp.asarray(True))
+    fine = select()
+    unique = jnp.asarray(True)
+    return Turn(mode, none, none, alone, none, moved, still, unique, fine)
 
 
 class Turns(NamedTuple):
     """All turns of a solve, to be taken again; row 0 is the mode at the start.
 
     Args:
-        signature: Signatures of the modes after them.
-        held: The kinks held after them.
-        at: The kinks whose guards were 0.
+        mode: The modes after them.
+        at: The kinks that took part.
+        landed: That whose surface a step ended on.
+        group: Of each kink the one that it was taken together with.
     """
 
-    signature: Float[Array, "rows kinks"]
-    held: Bool[Array, "rows kinks"]
+    mode: Mode
     at: Bool[Array, "rows kinks"]
+    landed: Bool[Array, "rows kinks"]
+    group: Int[Array, "rows kinks"]
 
     @classmethod
     def begin(cls, rows: int, mode: Mode) -> "Turns":
         """Room for a number of turns, and the mode at the start."""
         repeat = lambda leaf: jnp.broadcast_to(leaf, (rows, *leaf.shape))
-        held = repeat(mode.held)
-        return cls(repeat(mode.signature), held, jnp.zeros_like(held))
+        none = jnp.zeros((rows, len(mode.signature)), bool)
+        group = repeat(jnp.arange(len(mode.signature)))
+        return cls(jax.tree.map(repeat, mode), none, none, group)
 
     def write(self, row: Int[Array, ""], turn: Turn) -> "Turns":
         """With one more turn."""
-        new = (*turn.mode, turn.at)
+        new = Turns(turn.mode, turn.at, turn.landed, turn.group)
         put = lambda leaf, value: leaf.at[row].set(value, mode="drop")
-        return Turns(*map(put, self, new))
+        return jax.tree.map(put, self, new)
+
+    def row(self, row: Int[Array, ""]) -> "Turns":
+        """One turn."""
+        return jax.tree.map(lambda leaf: leaf[row], self)
 
     def system(self, problem: Problem, row: Int[Array, ""]) -> PieceSystem:
         """The system in the mode after a turn."""
-        mode = Mode(self.signature[row], self.held[row])
-        return in_mode(problem, mode)
+        return in_mode(problem, self.row(row).mode)
 
     def polynomials(self, local: Any, infos: Any, rows: Int[Array, " steps"]) -> Any:
         """Polynomials of steps and what they are built from, as the dense output has it."""
-        mode = Mode(self.signature[rows], self.held[rows])
-        return Polynomial(local), {"polynomial": infos, "mode": mode.as_floats()}
+        return Polynomial(local), {"polynomial": infos, "mode": self.row(rows).mode}
 
     def again(
         self, problem: Problem, rows: Any, t: Time, state: State
@@ -128,14 +251,14 @@ class Turns(NamedTuple):
             state: State, as the step left it.
         """
         before, after = rows
-        system = self.system(problem, before)
+        system, taken = self.system(problem, before), self.row(after)
 
         def event() -> tuple[State, Float[Array, " kinks"]]:
-            at = self.at[after]
-            moved = onto_surfaces(system, state, at)
-            mode = Mode(self.signature[after], self.held[after])
-            jump = saltation(system, mode, at, t, state, moved)
-            return _add(moved, jump.change), jump.shift
+            moved = _onto(system, state, taken.landed | system.mode.leads)
+            placed = _onto(in_mode(problem, taken.mode), moved, taken.mode.leads)
+            where = (taken.at, taken.group)
+            jump = saltation(system, taken.mode, where, t, state, moved)
+            return _add(placed, jump.change), jump.shift
 
         def plain() -> tuple[State, Float[Array, " kinks"]]:
             still = no_turn(system, t, state)
@@ -149,31 +272,18 @@ def in_mode(problem: Problem, mode: Mode) -> PieceSystem:
     return PieceSystem(system=problem.system, objective=problem.system.objective, mode=mode)
 
 
-def onto_surfaces(system: PieceSystem, state: State, at: Bool[Array, " kinks"]) -> State:
-    """The position moved onto the surfaces that are met or held; its derivative stays."""
-    on = system.mode.held | at
+def in_mode_of(system: PieceSystem, mode: Mode) -> PieceSystem:
+    """The same system in another mode."""
+    return PieceSystem(system=system.system, objective=system.objective, mode=mode)
+
+
+def _onto(system: PieceSystem, state: State, on: Bool[Array, " kinks"]) -> State:
+    """The position moved onto surfaces that are met or held; its derivative stays."""
     fixed, here = constant((system, state))
-    still = lambda: as_vector(jax.tree.map(jnp.zeros_like, system.position(here)))
-    shift = jax.lax.cond(jnp.any(on), lambda: _normal_step(fixed, here, on), still)
-    x = system.position(state)
-    return eqx.tree_at(system.position, state, _add(x, from_vector(shift, x)))
-
-
-def _normal_step(system: PieceSystem, state: State, on: Any) -> Float[Array, " size"]:
-    """A Newton step of the position onto surfaces."""
-    x = system.position(state)
-    number = min(len(on), dimension(x))
-    which = jnp.nonzero(on, size=number, fill_value=0)[0]
-    valid = jnp.arange(number) < jnp.sum(on)
-    z, normals = system.objective.normals(x, system.mode.signature, which)
-    gram = normals @ normals.T
-    gram = jnp.where(
-        valid[:, None] & valid[None, :], gram, jnp.eye(number, dtype=gram.dtype)
-    )
-    # Surfaces that touch have parallel normals.
-    gram = gram + 1e-13 * jnp.trace(gram) * jnp.eye(number, dtype=gram.dtype)
-    weights = factorise(gram)(jnp.where(valid, z[which], 0))
-    return -jnp.where(valid, weights, 0) @ normals
+    moved = fixed.onto(here, on, fixed.mode.signature)
+    x, before = system.position(state), system.position(here)
+    shifted = jax.tree.map(lambda a, b, c: a + (b - c), x, moved, before)
+    return eqx.tree_at(system.position, state, shifted)
 
 
 def _add(a: Any, b: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.integrators.lapack import by_lu
+from dynsys.lapack import by_lu
 
 Matrix = Float[Array, "dim dim"]
 Vector = Float[Array, " dim"]

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynsys.integrators.dense_solve import WRITTEN_OUT, factorise
+from dynsys.dense_solve import WRITTEN_OUT, factorise
 
 
 @pytest.mark.parametrize("size", range(1, WRITTEN_OUT + 2))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynsys.integrators.lapack import by_cholesky, by_lu
+from dynsys.lapack import by_cholesky, by_lu
 
 RNG = np.random.default_rng(0)
 ANY = RNG.normal(size=(5, 8, 8))
@@ -33,7 +33,7 @@ def test_batches_are_factorised_in_a_loop_on_a_processor(by, monkeypatch):
     lowered = lambda: jax.jit(jax.vmap(jax.grad(loss))).lower(MATRICES[by], RIGHT)
     batches = lambda: set(re.findall(r'num_batch_dims = "(\d)"', lowered().as_text()))
     assert batches() == {"0"}
-    monkeypatch.setattr("dynsys.integrators.lapack.batches_wait", lambda: False)
+    monkeypatch.setattr("dynsys.lapack.batches_wait", lambda: False)
     jax.clear_caches()
     assert batches() == {"1"}  # as on an accelerator
 
