@@ -42,16 +42,17 @@ def pieces_of(
         NotPiecewiseSmooth: The loss jumps, or has a cone.
     """
     if program.size == 0 and not program.roots:
-        return Pieces(consts, program, (), (), (), (), ())
+        return Pieces(consts, program, (), (), (), (), (), ())
     with jax.ensure_compile_time_eval():
         probe = Probe(program, consts, x)
         probe.refuse_cones()
         if program.size == 0:
-            return Pieces(consts, program, (), (), (), (), ())
+            return Pieces(consts, program, (), (), (), (), (), ())
         of_terms = [Probe(*program_of(term, x), x) for term in terms]
         member, side, first, mixed = probe.kinks(of_terms)
         joint = probe.joints(member, side, first)
-    return Pieces(consts, program, member, side, first, joint, mixed)
+    unproved = (False,) * len(first)
+    return Pieces(consts, program, member, side, first, joint, mixed, unproved)
 
 
 def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:

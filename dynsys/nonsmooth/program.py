@@ -9,20 +9,19 @@ import numpy as np
 from jax.extend.core import Literal
 from jaxtyping import Array, Float
 
-from dynsys.nonsmooth.flat import (
-    COMPARISONS,
-    REFUSED,
-    SWITCHES,
-    NotPiecewiseSmooth,
-    apply,
-    flatten,
-    is_in,
-    place,
-)
+from dynsys.nonsmooth.flat import NotPiecewiseSmooth, flatten, is_in
+from dynsys.nonsmooth.interpret import interpret
+from dynsys.nonsmooth.interpret import natural as natural
 from dynsys.nonsmooth.known_signs import (
     nonnegative_variables,
     passes,
     positive_variables,
+)
+from dynsys.nonsmooth.places import entry_of, place
+from dynsys.nonsmooth.primitives import COMPARISONS, SWITCHES
+
+REFUSED = frozenset(
+    {"ceil", "cummax", "cummin", "floor", "nextafter", "rem", "round", "sort", "top_k"}
 )
 
 
@@ -34,7 +33,7 @@ class Switch(NamedTuple):
         name: Its primitive.
         shape: Shape of the switching values.
         start: Index of its first entry among all entries.
-        where: The primitive and its place in the code.
+        where: The primitive and its line in the code.
     """
 
     equation: int
@@ -47,6 +46,11 @@ class Switch(NamedTuple):
     def stop(self) -> int:
         """Index after its last entry."""
         return self.start + int(np.prod(self.shape, dtype=int))
+
+    def place(self, entry: int) -> str:
+        """The switch of an entry among all, as in "`abs` at lasso.py:12, entry 3"."""
+        index = entry_of(self.shape, entry - self.start)
+        return self.where + (f", entry {index}" if index else "")
 
 
 class Program(NamedTuple):
@@ -74,6 +78,10 @@ class Program(NamedTuple):
         """Number of switching values."""
         return self.switches[-1].stop if self.switches else 0
 
+    def switch_of(self, entry: int) -> Switch:
+        """The switch that a switching value belongs to."""
+        return next(s for s in self.switches if s.start <= entry < s.stop)
+
     def run(
         self, consts: Sequence[Any], x: Any, signs: Any = None, root: int = -1
     ) -> tuple[Float[Array, ""], Float[Array, " entries"]]:
@@ -86,44 +94,12 @@ class Program(NamedTuple):
                 to signs.
             root: A square root that is taken with the other sign.
         """
-        choose = signs or (lambda z, _: natural(z))
-        known: dict[Any, Any] = dict(zip(self.jaxpr.constvars, consts, strict=True))
-        known |= dict(zip(self.jaxpr.invars, self.structure.flatten_up_to(x), strict=True))
-        read = lambda v: v.val if isinstance(v, Literal) else known[v]
-        sides: dict[Any, Any] = {}
-        found: list[Any] = []
-        at = {switch.equation: switch for switch in self.switches}
-        passed = dict(self.passed)
-        for i, equation in enumerate(self.jaxpr.eqns):
-            values = [read(v) for v in equation.invars]
-            out = equation.outvars[0]
-            if i in at:
-                switch = at[i]
-                z = _difference(switch.name, values)
-                found.append(z.reshape(-1))
-                span = slice(switch.start, switch.stop)
-                side = choose(found[-1], span).reshape(switch.shape)
-                known[out] = _switched(switch.name, values, side)
-                if switch.name in COMPARISONS:
-                    sides[out] = side if switch.name in ("gt", "ge") else -side
-            elif i in passed:
-                shape = equation.outvars[0].aval.shape
-                known[out] = jnp.broadcast_to(values[passed[i]], shape)
-            elif equation.primitive.name == "select_n" and is_in(equation.invars[0], sides):
-                known[out] = _blend(sides[equation.invars[0]], values[2], values[1])
-            else:
-                known |= dict(zip(equation.outvars, apply(equation, values), strict=True))
-                if i == root:
-                    known[out] = -known[out]
-        (value,) = [read(v) for v in self.jaxpr.outvars]
-        dtype = value.dtype
-        empty = jnp.zeros(0, dtype)
-        return value, jnp.concatenate([empty, *(z.astype(dtype) for z in found)])
-
-
-def natural(z: Any) -> Any:
-    """The sign of a switching value, 1 at 0, without a derivative."""
-    return jax.lax.stop_gradient(jnp.where(z >= 0, 1, -1).astype(z.dtype))
+        found = interpret(self, consts, x, signs or (lambda z, _: natural(z)), root)
+        value = found.read(self.jaxpr.outvars[0])
+        empty = jnp.zeros(0, value.dtype)
+        return value, jnp.concatenate(
+            [empty, *(z.astype(value.dtype) for z in found.switching)]
+        )
 
 
 def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
@@ -217,36 +193,3 @@ def _nested(jaxpr: Any, switches: Sequence[Switch]) -> bool:
         if depends or i in at:
             switched |= set(equation.outvars)
     return False
-
-
-def _difference(name: str, values: Sequence[Any]) -> Any:
-    """The switching value of a switch."""
-    if name in ("abs", "sign"):
-        return values[0]
-    return values[0] - values[1]
-
-
-def _switched(name: str, values: Sequence[Any], side: Any) -> Any:
-    """The result of a switch with given signs."""
-    if name == "abs":
-        return side * values[0]
-    if name == "sign":
-        return side
-    if name == "max":
-        return _blend(side, values[0], values[1])
-    if name == "min":
-        return _blend(side, values[1], values[0])
-    return side > 0 if name in ("gt", "ge") else side < 0
-
-
-def _blend(side: Any, upper: Any, lower: Any) -> Any:
-    """The upper value at sign 1, the lower at -1, untouched by the other one."""
-    shape = jnp.broadcast_shapes(jnp.shape(side), jnp.shape(upper), jnp.shape(lower))
-    side, upper, lower = (jnp.broadcast_to(a, shape) for a in (side, upper, lower))
-    side = side.astype(upper.dtype)
-    mixed = 0.5 * (1 + side) * upper + 0.5 * (1 - side) * lower
-    chosen = jnp.where(side >= 1, upper, jnp.where(side <= -1, lower, mixed))
-    # At both ends the derivative by the sign is that of the blend, where that is finite.
-    gap = upper - lower
-    gap = jnp.where(jnp.isfinite(gap) & (jnp.abs(side) >= 1), gap, 0)
-    return chosen + 0.5 * (side - jax.lax.stop_gradient(side)) * gap
