@@ -54,7 +54,7 @@ ARITHMETIC = ENTRYWISE | frozenset(
 """Primitives that compile into a kernel. Calls of libraries, for products of matrices,
 factorisations or sorting, do not."""
 
-LOOPS = frozenset({"cond", "while"})
+LOOPS = frozenset({"cond", "scan", "while"})
 """Loops and branches inside of the loop, of the same arithmetic."""
 
 AS_ONE = {"xla_cpu_small_call": "true", "inlineable": "false"}

@@ -72,13 +72,17 @@ def _linearise_feedback(
 def _linearise_dense(field: Field, t: Time, state: State, shift: Any) -> Linearisation:
     """The Jacobian of the whole state, factorised."""
     flat = as_vector(state)
-    on_vectors = lambda vector: as_vector(field(t, from_vector(vector, state)))
-    jacobian = jax.jacfwd(on_vectors)(flat)
+    # Time is one more direction.
+    both = jnp.append(flat, t.astype(flat.dtype))
+
+    def on_vectors(vector: Float[Array, " size"]) -> Float[Array, " dim"]:
+        return as_vector(field(vector[-1].astype(t.dtype), from_vector(vector[:-1], state)))
+
+    derivative = jax.jacfwd(on_vectors)(both)
     identity = jnp.eye(len(flat), dtype=flat.dtype)
-    on_vector = factorise(shift * identity - jacobian)
+    on_vector = factorise(shift * identity - derivative[:, :-1])
 
     def solve(right_side: State) -> State:
         return from_vector(on_vector(as_vector(right_side)), right_side)
 
-    _, rate = jax.jvp(lambda time: field(time, state), (t,), (jnp.ones_like(t),))
-    return Linearisation(solve, rate)
+    return Linearisation(solve, from_vector(derivative[:, -1], state))

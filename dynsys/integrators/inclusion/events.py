@@ -51,11 +51,15 @@ class Crossing(NamedTuple):
         found: Whether one does.
         t: When.
         which: Its index among all guards.
+        last: The guards at the end of the step.
+        slope: Their rates there.
     """
 
     found: Bool[Array, ""]
     t: Time
     which: Int[Array, ""]
+    last: Float[Array, " kinks"]
+    slope: Float[Array, " kinks"]
 
 
 class Bracket(NamedTuple):
@@ -136,7 +140,8 @@ def first_crossing(
         zero, smallest[0], zero, smallest[0], none, jnp.asarray(False), none, none
     )
     bracket = jax.lax.while_loop(goes_on, look, begin)
-    return Crossing(bracket.found, time(bracket.high), bracket.which)
+    last, slope = (values[-1] - 1) * margin, slopes[-1] * margin / span
+    return Crossing(bracket.found, time(bracket.high), bracket.which, last, slope)
 
 
 def _at_all(

@@ -138,11 +138,7 @@ def _step(
     local = solver.interpolation_cls(t0=start, t1=stop, **constant(tried.info))
     crossing = first_crossing(fixed, start, stop, local.evaluate)
     # A step that is to land is taken as it is, or corrected by a Newton step in time.
-    value, slope = jax.jvp(
-        lambda s: fixed.guards(start + s, local.evaluate(start + s))[landing.which],
-        (stop - start,),
-        (jnp.ones_like(stop),),
-    )
+    value, slope = crossing.last[landing.which], crossing.slope[landing.which]
     # No time is known better than to its rounding.
     unit = float(jnp.finfo(stop.dtype).eps)
     tolerance = 0.3 * fixed.slack(local.evaluate(stop))[landing.which]

@@ -1,6 +1,6 @@
 """A system on one piece of its loss, along the kinks that it slides on."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -69,7 +69,7 @@ class PieceSystem(AbstractSystem):
         return self.position(self.vector_field(t, state))
 
     def force(self, t: Time, state: State) -> Position:
-        signature = multipliers(self, t, state)
+        signature = along(self, t, state).signature
         return self.objective.gradient(self.position(state), signature)
 
     def vector_field(self, t: Time, state: State) -> State:
@@ -96,13 +96,11 @@ class PieceSystem(AbstractSystem):
         $s_iz_i$ of free kinks, $1 - |w_i|$ of those that are held. Of those tied to one
         that is held, how far they are from leaving it.
         """
-        mode = self.mode
-        signature = multipliers(self, t, state)
-        on = self.onto(state, mode.leads, signature)
-        beyond = self.objective.switching(on, signature) - mode.offset
+        mode, there = self.mode, along(self, t, state)
+        beyond = self.objective.switching(there.position, there.signature) - mode.offset
         free = mode.signature * beyond
         tied = REACH * self.slack(state) - jnp.abs(beyond)
-        kept = jnp.where(mode.leads, 1 - jnp.abs(signature), tied)
+        kept = jnp.where(mode.leads, 1 - jnp.abs(there.signature), tied)
         return jnp.where(mode.held, kept, free)
 
     def slack(self, state: State) -> Float[Array, " kinks"]:
@@ -137,19 +135,9 @@ class PieceSystem(AbstractSystem):
 
     def _normal_step(self, x: Position, on: Any, signature: Signature) -> Position:
         """The shortest step that brings switching values to their offsets."""
-        number = min(len(on), dimension(x))
-        which, valid = listed(on, number)
+        which, valid = listed(on, min(len(on), dimension(x)))
         z, normals = self.objective.normals(x, signature, which)
-        gram = normals @ normals.T
-        lengths = jnp.where(valid, jnp.diagonal(gram), 1)
-        scale = 1 / jnp.sqrt(jnp.where(lengths > 0, lengths, 1))
-        eye = jnp.eye(number, dtype=gram.dtype)
-        gram = jnp.where(valid[:, None] & valid, scale[:, None] * gram * scale, eye)
-        # Surfaces that touch have parallel normals.
-        weights = factorise(gram + 1e-13 * eye)(
-            jnp.where(valid, scale * (z - self.mode.offset)[which], 0)
-        )
-        return from_vector(-jnp.where(valid, scale * weights, 0) @ normals, x)
+        return _shortest(normals, (z - self.mode.offset)[which], valid, x)
 
     def _smooth(self) -> AbstractSystem:
         """The system with the piece for its objective."""
@@ -165,41 +153,65 @@ def listed(
     return which, jnp.arange(number) < jnp.sum(mask)
 
 
+class Along(NamedTuple):
+    """Where a trajectory is on the surfaces of the kinks that are held.
+
+    Args:
+        signature: The signature with the multipliers of these.
+        position: The position, moved onto the surfaces to first order.
+    """
+
+    signature: Signature
+    position: Position
+
+
 @cached_call
-def multipliers(system: PieceSystem, t: Time, state: State) -> Signature:
-    """The signature with the multipliers of the kinks that are held."""
-    mode = system.mode
+def along(system: PieceSystem, t: Time, state: State) -> Along:
+    """The multipliers of the kinks that are held, and the position on their surfaces."""
+    mode, x = system.mode, system.position(state)
     solved = lambda: _solve(system, t, state)
-    return jax.lax.cond(jnp.any(mode.held), solved, lambda: mode.signature)
+    return jax.lax.cond(jnp.any(mode.held), solved, lambda: Along(mode.signature, x))
 
 
-def _solve(system: PieceSystem, t: Time, state: State) -> Signature:
+def _solve(system: PieceSystem, t: Time, state: State) -> Along:
     """The linear system for the multipliers."""
     mode, pieces, x = system.mode, system.objective, system.position(state)
-    number = min(pieces.number, dimension(x))
-    which, valid = listed(mode.leads, number)
+    which, valid = listed(mode.leads, min(pieces.number, dimension(x)))
     aim = system.aim(t, state)
+    unit = jax.nn.one_hot(which, pieces.number, dtype=mode.signature.dtype)
 
-    def newton(_: Any, signature: Signature) -> Signature:
-        rates, slopes = _rates_of(pieces, x, aim, mode.spread(signature), which, mode)
+    def newton(_: Any, guess: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+        signature = mode.spread(guess[0])
+        z, normals = pieces.normals(x, signature, which)
+        gradient = lambda s: as_vector(pieces.gradient(x, s))
+        value, push = jax.linearize(gradient, signature)
+        jumps = jax.vmap(lambda direction: push(mode.spread(direction)))(unit)
+        rates = normals @ (aim.drift + aim.factor * value)
         both = valid[:, None] & valid
-        matrix = jnp.where(both, slopes, jnp.eye(number, dtype=slopes.dtype))
+        eye = jnp.eye(len(which), dtype=rates.dtype)
+        matrix = jnp.where(both, aim.factor * normals @ jumps.T, eye)
         step = factorise(matrix)(jnp.where(valid, -rates, 0))
-        return signature.at[which].add(jnp.where(valid, step, 0))
+        moved = guess[0].at[which].add(jnp.where(valid, step, 0))
+        return moved, z, normals
 
-    if not pieces.program.nested:
-        return mode.spread(newton(0, mode.signature))
-    return mode.spread(jax.lax.fori_loop(0, NESTED_STEPS, newton, mode.signature))
+    empty = jnp.zeros((len(which), dimension(x)), mode.signature.dtype)
+    begin = (mode.signature, jnp.zeros_like(mode.signature), empty)
+    steps = NESTED_STEPS if pieces.program.nested else 1
+    if steps == 1:
+        signature, z, normals = newton(0, begin)
+    else:
+        signature, z, normals = jax.lax.fori_loop(0, steps, newton, begin)
+    step = _shortest(normals, (z - mode.offset)[which], valid, x)
+    return Along(mode.spread(signature), combine((1.0, x), (1.0, step)))
 
 
-def _rates_of(
-    pieces: Pieces, x: Position, aim: Aim, signature: Signature, which: Any, mode: Mode
-) -> tuple[Float[Array, " some"], Float[Array, "some some"]]:
-    r"""Rates $\langle\nabla z_i, \dot x\rangle$ of kinks, and their slopes in the signs."""
-    _, normals = pieces.normals(x, signature, which)
-    unit = jax.nn.one_hot(which, len(signature), dtype=signature.dtype)
-    gradient = lambda s: as_vector(pieces.gradient(x, s))
-    value, push = jax.linearize(gradient, signature)
-    jumps = jax.vmap(lambda direction: push(mode.spread(direction)))(unit)
-    rates = normals @ (aim.drift + aim.factor * value)
-    return rates, aim.factor * normals @ jumps.T
+def _shortest(normals: Any, beyond: Any, valid: Any, x: Position) -> Position:
+    """The shortest step that lowers switching values by what they are, to first order."""
+    length = jnp.linalg.norm(normals, axis=1)
+    scale = jnp.where(valid & (length > 0), 1 / jnp.where(length > 0, length, 1), 0)
+    unit = scale[:, None] * normals
+    # Surfaces that touch have parallel normals.
+    gram = unit @ unit.T
+    filled = jnp.where(scale > 0, 1e-13, 1)
+    weights = factorise(gram + jnp.diag(filled).astype(gram.dtype))(scale * beyond)
+    return from_vector(-weights @ unit, x)

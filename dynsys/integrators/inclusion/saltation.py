@@ -81,21 +81,24 @@ def saltation(
     shifts = -(value - jax.lax.stop_gradient(value)) / jnp.where(slopes == 0, 1, slopes)
     is_one = jnp.sum(speaks) == 1
 
-    def in_mode(mode: Mode) -> Float[Array, " size"]:
+    def picked(i: Any) -> Mode:
+        """The mode as if one group of kinks had changed alone."""
+        pick = lambda new, old: jnp.where(is_one | (group == group[i]), new, old)
+        return Mode(*map(pick, after, before))
+
+    def field_in(mode: Mode) -> Float[Array, " size"]:
         there = PieceSystem(system=fixed.system, objective=pieces, mode=mode)
         return as_vector(there.vector_field(t, moved))
 
-    field_before = in_mode(before)
-
-    def jump(i: Any) -> Float[Array, " size"]:
-        pick = lambda new, old: jnp.where(is_one | (group == group[i]), new, old)
-        return field_before - in_mode(Mode(*map(pick, after, before)))
-
-    jumps = jnp.where(valid[:, None], jax.vmap(jump)(which), 0)
+    # One field in the program for all modes in question.
+    stack = lambda a, b, c: jnp.concatenate([a[None], b[None], c])
+    modes = jax.tree.map(stack, before, after, jax.vmap(picked)(which))
+    field_before, field_after, *_ = fields = jax.lax.map(field_in, constant(modes))
+    jumps = jnp.where(valid[:, None], field_before - fields[2:], 0)
     # Along one of two kinks that need each other there is no field.
     is_known = jnp.all(jnp.isfinite(jumps))
     jumps = jnp.where(is_known, jumps, 0)
-    total = field_before - in_mode(after)
+    total = field_before - field_after
     length = lambda rows: jnp.linalg.norm(rows, axis=-1)
     size = length(field_before) + length(total)
     adds_up = length(total - jnp.sum(jumps, 0)) <= ADDS_UP * size

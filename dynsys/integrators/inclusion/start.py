@@ -55,7 +55,7 @@ def start_of(problem: Problem) -> Start:
     touching = jnp.abs(z) <= REACH * piece.slack(state)
     none = jnp.zeros_like(touching)
     settled = constant(settle_modes(piece, t0, state, signature, touching, none))
-    mode = constant(mode_after(piece, settled, state))
+    mode, _ = constant(mode_after(piece, settled, state))
     mixed, joint = jnp.asarray(pieces.mixed, bool), jnp.asarray(pieces.joint, bool)
     bends = touching & (settled.bends & ~joint | mixed)
     _, pull = jax.vjp(lambda x: pieces.switching(x, signature), x0)

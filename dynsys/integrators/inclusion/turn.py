@@ -10,13 +10,13 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.inclusion.jumps import loss_jumps
 from dynsys.integrators.inclusion.mode import Mode
-from dynsys.integrators.inclusion.piece_system import REACH, PieceSystem, multipliers
+from dynsys.integrators.inclusion.piece_system import REACH, PieceSystem, along
 from dynsys.integrators.inclusion.saltation import Saltation, saltation
 from dynsys.integrators.problem import Problem
 from dynsys.nonsmooth.active_set import Settled, settle
 from dynsys.result import Status, select
 from dynsys.systems.system import State
-from dynsys.trees import as_vector, constant
+from dynsys.trees import Position, as_vector, constant
 
 Time = Float[Array, ""]
 
@@ -73,7 +73,7 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
     mode, pieces = system.mode, system.objective
     landed = which & ~mode.held
     moved = _onto(system, state, landed | mode.leads)
-    slack, weights = system.slack(moved), multipliers(system, t, moved)
+    slack, weights = system.slack(moved), along(system, t, moved).signature
     z = pieces.switching(system.position(moved), weights)
     at_bound = which | (1 - jnp.abs(weights) <= slack)
     ends = mode.leads & at_bound
@@ -85,9 +85,9 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
     signature = jnp.where(fixed, jnp.where(weights >= 0, 1, -1), signature)
     meeting = (mode.held & ~strays) | near
     settled = settle_modes(system, t, moved, signature, meeting, fixed)
-    after = constant(mode_after(system, settled, moved))
+    after, on = constant(mode_after(system, settled, moved))
     at = near | fixed | strays
-    placed = _onto(in_mode_of(system, after), moved, after.leads)
+    placed = _shifted(system, moved, on)
     jump = saltation(system, after, (at, settled.ties.leader), t, state, moved)
     mixed = jnp.asarray(pieces.mixed, bool)
     bends = settled.bends & ~jnp.asarray(pieces.joint, bool) | mixed
@@ -127,8 +127,10 @@ def settle_modes(
     return settle(system.objective, x, aim, signature, meeting, fixed, held)
 
 
-def mode_after(system: PieceSystem, settled: Settled, state: State) -> Mode:
-    """The mode that signs belong to, with the surfaces where they are.
+def mode_after(
+    system: PieceSystem, settled: Settled, state: State
+) -> tuple[Mode, Position]:
+    """The mode that signs belong to, and the position on the surfaces that it holds.
 
     Args:
         system: The system in the mode before.
@@ -154,7 +156,8 @@ def mode_after(system: PieceSystem, settled: Settled, state: State) -> Mode:
     rest = jnp.where(is_near, reached, z)
     kept = jnp.where(after.leads & is_near, 0, rest)
     beyond = jnp.where(signature * rest < 0, rest, 0)
-    return after._replace(offset=jnp.where(held, kept, beyond))
+    on = jax.tree.map(lambda a, b: jnp.where(is_near, a, b), on, x)
+    return after._replace(offset=jnp.where(held, kept, beyond)), on
 
 
 def _distances(z: Any, settled: Settled, slack: Any) -> Any:
@@ -280,9 +283,13 @@ def in_mode_of(system: PieceSystem, mode: Mode) -> PieceSystem:
 def _onto(system: PieceSystem, state: State, on: Bool[Array, " kinks"]) -> State:
     """The position moved onto surfaces that are met or held; its derivative stays."""
     fixed, here = constant((system, state))
-    moved = fixed.onto(here, on, fixed.mode.signature)
-    x, before = system.position(state), system.position(here)
-    shifted = jax.tree.map(lambda a, b, c: a + (b - c), x, moved, before)
+    return _shifted(system, state, fixed.onto(here, on, fixed.mode.signature))
+
+
+def _shifted(system: PieceSystem, state: State, to: Position) -> State:
+    """The state with another position, whose derivative stays."""
+    x = system.position(state)
+    shifted = jax.tree.map(lambda a, b: a + (b - jax.lax.stop_gradient(a)), x, to)
     return eqx.tree_at(system.position, state, shifted)
 
 
