@@ -229,7 +229,7 @@ class _Look(NamedTuple):
         sides = jnp.where(search.signature >= 0, 1, -1).astype(heights.dtype)
         turned = jnp.where(loose, jnp.where(new, -sides, sides), search.signature)
         matrix = jnp.where(
-            valid[:, None] & valid, factor * normals @ jumps.T, jnp.eye(number)
+            valid[:, None] & valid[None], factor * normals @ jumps.T, jnp.eye(number)
         ).astype(heights.dtype)
         step = factorise(matrix)(jnp.where(valid, -heights[which], 0))
         start = search.signature[which]

@@ -93,15 +93,15 @@ def ties_of(
         return normals, jumps
 
     normals, jumps = jax.vmap(along)(directions, blends)
-    normals = jnp.where(meeting, normals, 0)
-    jumps = jnp.where(meeting, jumps, 0)
+    normals = jnp.where(meeting[None], normals, 0)
+    jumps = jnp.where(meeting[None], jumps, 0)
     length = jnp.linalg.norm(normals, axis=0) / len(directions) ** 0.5
     leader, side = _sorted_by_direction(normals, length > 0)
     alone = Ties(leader, side, length, length, length > 0, jnp.asarray(True))
     group = jax.vmap(alone.gather)(jumps)
-    at_leader = normals[:, leader] * side
+    at_leader = normals[:, leader] * side[None]
     size = jnp.linalg.norm(group, axis=0)[leader] / len(directions) ** 0.5
-    bends = group[:, leader] * side
+    bends = group[:, leader] * side[None]
     is_concave = jnp.any(bends * at_leader < 0, axis=0) & meeting
     leads = meeting & (leader == jnp.arange(pieces.number))
     return Ties(leader, side, length, size, is_concave, _independent(normals, leads))
@@ -127,7 +127,7 @@ def _sorted_by_direction(
     first = normals[0]
     sign = jnp.where(first < 0, -1, 1).astype(normals.dtype)
     size = jnp.linalg.norm(normals, axis=0)
-    unit = sign * normals / jnp.where(size > 0, size, 1)
+    unit = sign[None] * normals / jnp.where(size > 0, size, 1)[None]
     place = jnp.where(known, unit[1] / jnp.where(unit[0] == 0, 1, unit[0]), jnp.inf)
     order = jnp.argsort(place, stable=True)
     there = unit[:, order]

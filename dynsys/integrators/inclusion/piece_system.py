@@ -187,7 +187,7 @@ def _solve(system: PieceSystem, t: Time, state: State) -> Along:
         value, push = jax.linearize(gradient, signature)
         jumps = jax.vmap(lambda direction: push(mode.spread(direction)))(unit)
         rates = normals @ (aim.drift + aim.factor * value)
-        both = valid[:, None] & valid
+        both = valid[:, None] & valid[None]
         eye = jnp.eye(len(which), dtype=rates.dtype)
         matrix = jnp.where(both, aim.factor * normals @ jumps.T, eye)
         step = factorise(matrix)(jnp.where(valid, -rates, 0))

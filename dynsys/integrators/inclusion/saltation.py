@@ -94,7 +94,7 @@ def saltation(
     stack = lambda a, b, c: jnp.concatenate([a[None], b[None], c])
     modes = jax.tree.map(stack, before, after, jax.vmap(picked)(which))
     field_before, field_after, *_ = fields = jax.lax.map(field_in, constant(modes))
-    jumps = jnp.where(valid[:, None], field_before - fields[2:], 0)
+    jumps = jnp.where(valid[:, None], field_before[None] - fields[2:], 0)
     # Along one of two kinks that need each other there is no field.
     is_known = jnp.all(jnp.isfinite(jumps))
     jumps = jnp.where(is_known, jumps, 0)

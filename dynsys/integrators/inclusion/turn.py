@@ -81,8 +81,9 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
     strays = which & mode.held & ~mode.leads
     near = ~mode.held & (landed | (jnp.abs(z) <= REACH * slack))
     fixed = mode.held & ends[mode.leader] & ~strays
-    signature = jnp.where(strays, jnp.where(z >= 0, 1, -1), weights)
-    signature = jnp.where(fixed, jnp.where(weights >= 0, 1, -1), signature)
+    side = lambda values: jnp.where(values >= 0, 1, -1).astype(weights.dtype)
+    signature = jnp.where(strays, side(z), weights)
+    signature = jnp.where(fixed, side(weights), signature)
     meeting = (mode.held & ~strays) | near
     settled = settle_modes(system, t, moved, signature, meeting, fixed)
     after, on = constant(mode_after(system, settled, moved))
@@ -139,7 +140,8 @@ def mode_after(
     """
     mode, pieces = system.mode, system.objective
     signature, held, ties = settled.signature, settled.held, settled.ties
-    tie = jnp.where(held, ties.side * (ties.leader + 1), 0)
+    number = (ties.leader + 1).astype(signature.dtype)
+    tie = jnp.where(held, ties.side * number, 0)
     zero = jnp.zeros_like(signature)
     sizes = pieces.sizes(system.position(state))
     after = Mode(signature, tie, zero, jnp.maximum(sizes, FORGET * mode.size))
