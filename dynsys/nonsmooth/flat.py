@@ -13,20 +13,21 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from dynsys.equations import CALLS, as_closed, bind, programs_inside
+from dynsys.nonsmooth.flow import is_in as is_in
 from dynsys.nonsmooth.pairs import can_pair, pairwise
 from dynsys.nonsmooth.places import at_place
 from dynsys.nonsmooth.places import place as place
 from dynsys.nonsmooth.primitives import PLAIN, SOLVERS
+from dynsys.nonsmooth.refusals import NotPiecewiseSmooth as NotPiecewiseSmooth
 
 LONGEST_SCAN = 1024
 """Passes of a loop that are written out one by one."""
 
+LOOPS = frozenset({"while"})
+"""May go on for as long as the position decides."""
+
 KEPT = frozenset({"_det", "_slogdet_lu", "_slogdet_qr"})
 """Functions of JAX with derivatives of their own whose programs choose pivots."""
-
-
-class NotPiecewiseSmooth(ValueError):
-    """A loss is discontinuous, or has kinks that cannot be looked into."""
 
 
 class Operand(NamedTuple):
@@ -127,22 +128,27 @@ def _is_opened(equation: Any, inputs: Sequence[Operand]) -> bool:
         o.moves and v.aval.dtype == bool
         for v, o in zip(equation.invars, inputs, strict=True)
     )
-    is_plain = all(map(_is_plain, programs_inside(equation)))
-    return name in CALLS | {"cond": "", "scan": ""} and (predicates or not is_plain)
+    is_smooth = all(map(is_plain, programs_inside(equation)))
+    return name in CALLS | {"cond": "", "scan": ""} and (predicates or not is_smooth)
 
 
-def _is_plain(jaxpr: Jaxpr) -> bool:
-    """Whether a program does nothing with floats that would have to be looked into."""
-    return all(
-        is_kept(equation)
-        or not any(_is_inexact(v) for v in (*equation.invars, *equation.outvars))
-        or (
-            all(map(_is_plain, programs_inside(equation)))
-            if any(True for _ in programs_inside(equation))
-            else equation.primitive.name in PLAIN
-        )
-        for equation in jaxpr.eqns
-    )
+def is_plain(jaxpr: Jaxpr) -> bool:
+    """Whether a program is smooth without being looked into."""
+    return all(map(_is_plain_equation, jaxpr.eqns))
+
+
+def _is_plain_equation(equation: Any) -> bool:
+    inner = tuple(programs_inside(equation))
+    if is_kept(equation) or not any(
+        map(_is_inexact, (*equation.invars, *equation.outvars))
+    ):
+        return True
+    if inner:
+        return equation.primitive.name not in LOOPS and all(map(is_plain, inner))
+    # What is no float can be made of floats by rounding or comparing them only.
+    from_floats = any(map(_is_inexact, equation.invars))
+    rounds = from_floats and not all(map(_is_inexact, equation.outvars))
+    return equation.primitive.name in PLAIN and not rounds
 
 
 def _is_inexact(v: Any) -> bool:
@@ -195,8 +201,3 @@ def _unrolled(params: Any, inputs: list[Operand]) -> list[Operand]:
 
 def _entry(x: Any, i: int) -> Any:
     return jax.lax.index_in_dim(x, i, keepdims=False)
-
-
-def is_in(v: Any, variables: Any) -> bool:
-    """Whether an operand is one of some variables, and no constant."""
-    return not isinstance(v, Literal) and v in variables

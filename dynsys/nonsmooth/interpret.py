@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jax.extend.core import Literal
 
 from dynsys.nonsmooth.flat import apply
+from dynsys.nonsmooth.flow import is_in
+from dynsys.nonsmooth.guards import safely
 from dynsys.nonsmooth.places import at_place
 from dynsys.nonsmooth.primitives import COMPARISONS
 from dynsys.nonsmooth.weights import (
@@ -82,9 +84,11 @@ def interpret(
     run = Run(known, [])
     weighted: set[Any] = set()
     at = {switch.equation: switch for switch in program.switches}
-    passed = dict(program.passed)
+    passed, guards = dict(program.passed), dict(program.guards)
     for i, equation in enumerate(jaxpr.eqns):
         values = [run.read(v) for v in equation.invars]
+        if i in guards:
+            values = safely(equation, values, guards[i], run.read)
         out = equation.outvars[0]
         if i in at:
             z = difference(at[i].name, values)
@@ -94,7 +98,7 @@ def interpret(
             weighted |= {out} if at[i].name in COMPARISONS else set()
         elif i in passed:
             known[out] = jnp.broadcast_to(values[passed[i]], out.aval.shape)
-        elif any(_is_in(v, weighted) for v in equation.invars):
+        elif any(is_in(v, weighted) for v in equation.invars):
             with at_place(equation):
                 results = combined(equation, values, *algebra)
             known |= dict(zip(equation.outvars, results, strict=True))
@@ -106,10 +110,6 @@ def interpret(
         if i == root:
             known[out] = -known[out]
     return run
-
-
-def _is_in(v: Any, variables: set[Any]) -> bool:
-    return not isinstance(v, Literal) and v in variables
 
 
 def difference(name: str, values: Sequence[Any]) -> Any:

@@ -6,23 +6,25 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 from jaxtyping import Array, Float
 
-from dynsys.nonsmooth.flat import NotPiecewiseSmooth, flatten, is_in
+from dynsys.nonsmooth.allowed import Context, check
+from dynsys.nonsmooth.ends import Ends
+from dynsys.nonsmooth.flat import flatten
+from dynsys.nonsmooth.flow import (
+    active_variables,
+    dependent_variables,
+    is_in,
+    live_variables,
+)
+from dynsys.nonsmooth.guards import Guards, guarded
 from dynsys.nonsmooth.interpret import interpret
 from dynsys.nonsmooth.interpret import natural as natural
-from dynsys.nonsmooth.known_signs import (
-    nonnegative_variables,
-    passes,
-    positive_variables,
-)
+from dynsys.nonsmooth.interval_rules import RULES
+from dynsys.nonsmooth.intervals import Bounds, passes
 from dynsys.nonsmooth.places import entry_of, place
 from dynsys.nonsmooth.primitives import COMPARISONS, SWITCHES
-
-REFUSED = frozenset(
-    {"ceil", "cummax", "cummin", "floor", "nextafter", "rem", "round", "sort", "top_k"}
-)
+from dynsys.nonsmooth.tidy import tidy
 
 
 class Switch(NamedTuple):
@@ -64,6 +66,8 @@ class Program(NamedTuple):
             that they pass on: an absolute value of what is not negative.
         nested: Whether a switching value depends on another switch.
         roots: Square roots of what is not negative, but may be 0, by their equation.
+        guards: Equations that are needed in one case of a selection only, by their index,
+            and the conditions for it.
     """
 
     jaxpr: Any
@@ -72,6 +76,7 @@ class Program(NamedTuple):
     passed: tuple[tuple[int, int], ...]
     nested: bool
     roots: tuple[int, ...]
+    guards: Guards
 
     @property
     def size(self) -> int:
@@ -115,81 +120,53 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
     Raises:
         NotPiecewiseSmooth: The loss jumps, or switches where it cannot be looked into.
     """
-    closed = flatten(loss, x)
-    jaxpr = closed.jaxpr
-    active = _active(jaxpr)
-    live = _live(jaxpr)
-    nonnegative = nonnegative_variables(jaxpr)
-    positive = positive_variables(jaxpr, nonnegative)
-    roots: list[int] = []
-    switches: list[Switch] = []
-    passed: list[tuple[int, int]] = []
-    start = 0
-    for i, equation in enumerate(jaxpr.eqns):
-        depends = any(is_in(v, active) for v in equation.invars)
-        if not (depends and any(v in live for v in equation.outvars)):
-            continue
-        name = equation.primitive.name
-        if name in REFUSED:
-            raise NotPiecewiseSmooth(
-                f"The loss jumps, or has kinks that are not looked into: "
-                f"{place(equation)}. Write it without, or pass `inclusion='autodiff'`."
-            )
-        if name == "sqrt" and is_in(equation.invars[0], nonnegative - positive):
+    closed = tidy(flatten(loss, x))
+    active, live = active_variables(closed.jaxpr), live_variables(closed.jaxpr)
+    bounds = Bounds(closed.jaxpr, closed.consts, RULES)
+    jaxpr, guards = guarded(closed.jaxpr, active, bounds)
+    seen = [
+        i
+        for i, equation in enumerate(jaxpr.eqns)
+        if any(is_in(v, active) for v in equation.invars)
+        and any(v in live for v in equation.outvars)
+    ]
+    switching = {i for i in seen if _is_switch(jaxpr.eqns[i])}
+    switched = dependent_variables(jaxpr, switching)
+    ends = Ends(jaxpr, closed.consts, jax.tree.leaves(x), bounds, active, switched)
+    context = Context(active, live, switched, bounds)
+    roots = []
+    for i in seen:
+        check(jaxpr.eqns[i], context)
+        if ends.is_root(jaxpr.eqns[i]):
             roots.append(i)
-        operand = passes(equation, nonnegative)
-        if operand is not None:
-            passed.append((i, operand))
-        elif _is_switch(equation):
-            shape = equation.outvars[0].aval.shape
-            switches.append(Switch(i, name, shape, start, place(equation)))
-            start = switches[-1].stop
+    operands = ((i, passes(jaxpr.eqns[i], bounds)) for i in sorted(switching))
+    passed = tuple((i, operand) for i, operand in operands if operand is not None)
+    switches = _switches(jaxpr, sorted(switching - dict(passed).keys()))
     structure = jax.tree.structure(x)
     nested = _nested(jaxpr, switches)
-    program = Program(
-        jaxpr, structure, tuple(switches), tuple(passed), nested, tuple(roots)
-    )
+    program = Program(jaxpr, structure, switches, passed, nested, tuple(roots), guards)
     return program, list(closed.consts)
 
 
 def _is_switch(equation: Any) -> bool:
     name, operands = equation.primitive.name, equation.invars
     is_float = operands and jnp.issubdtype(operands[0].aval.dtype, jnp.floating)
-    if not is_float:
+    if name in COMPARISONS and operands[0] is operands[1]:
         return False
-    if name in COMPARISONS:
-        return operands[0] is not operands[1]
-    return name in SWITCHES
+    return name in SWITCHES and bool(is_float)
 
 
-def _active(jaxpr: Any) -> set[Any]:
-    """Variables that depend on the argument, other than through `stop_gradient`."""
-    active = set(jaxpr.invars)
-    for equation in jaxpr.eqns:
-        through = equation.primitive.name != "stop_gradient"
-        if through and any(is_in(v, active) for v in equation.invars):
-            active |= set(equation.outvars)
-    return active
-
-
-def _live(jaxpr: Any) -> set[Any]:
-    """Variables that the value depends on, other than through `stop_gradient`."""
-    live = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
-    for equation in reversed(jaxpr.eqns):
-        through = equation.primitive.name != "stop_gradient"
-        if through and any(v in live for v in equation.outvars):
-            live |= {v for v in equation.invars if not isinstance(v, Literal)}
-    return live
+def _switches(jaxpr: Any, indices: Sequence[int]) -> tuple[Switch, ...]:
+    found: list[Switch] = []
+    for i in indices:
+        equation, start = jaxpr.eqns[i], found[-1].stop if found else 0
+        shape, name = equation.outvars[0].aval.shape, equation.primitive.name
+        found.append(Switch(i, name, shape, start, place(equation)))
+    return tuple(found)
 
 
 def _nested(jaxpr: Any, switches: Sequence[Switch]) -> bool:
     """Whether the operands of a switch depend on the result of another one."""
-    at = {switch.equation for switch in switches}
-    switched: set[Any] = set()
-    for i, equation in enumerate(jaxpr.eqns):
-        depends = any(is_in(v, switched) for v in equation.invars)
-        if depends and i in at:
-            return True
-        if depends or i in at:
-            switched |= set(equation.outvars)
-    return False
+    at = [switch.equation for switch in switches]
+    switched = dependent_variables(jaxpr, set(at))
+    return any(is_in(v, switched) for i in at for v in jaxpr.eqns[i].invars)
