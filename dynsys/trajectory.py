@@ -46,6 +46,10 @@ class AbstractDenseOutput(eqx.Module):
         return system
 
 
+KINDS = ("cross", "slide", "leave")
+"""What can happen at a kink, by its number in the ledger."""
+
+
 class KinkEvents(eqx.Module):
     """What happened at each kink of the objective that the trajectory met.
 
@@ -54,18 +58,46 @@ class KinkEvents(eqx.Module):
         t: Time of each event, `inf` in the padding.
         kink: Which kink, -1 in the padding.
         kind: 0 for `cross`, 1 for `slide`, 2 for `leave`, -1 in the padding.
+        places: Of each kink of the objective the operation that makes it, with its line
+            and its entry.
     """
 
     count: Int[Array, "..."]
     t: Float[Array, "... events"]
     kink: Int[Array, "... events"]
     kind: Int[Array, "... events"]
+    places: tuple[str, ...] = eqx.field(static=True, default=())
 
     @classmethod
     def none(cls, length: int, dtype: Any) -> "KinkEvents":
         """The ledger of a trajectory that met no kink."""
         padding = jnp.full(length, -1)
         return cls(jnp.asarray(0), jnp.full(length, jnp.inf, dtype), padding, padding)
+
+    def place(self, kink: int) -> str:
+        """A kink by its number and its place: "kink 7: `abs` at lasso.py:12, entry 3"."""
+        known = 0 <= kink < len(self.places)
+        return f"kink {kink}" + (f": {self.places[kink]}" if known else "")
+
+    def table(self) -> str:
+        """One line for each event: its time, what happened, and at which kink.
+
+        Raises:
+            ValueError: These are the events of a batch.
+        """
+        if np.ndim(self.count) > 0:
+            raise ValueError(
+                "These are the events of a batch of trajectories. Pick a member: "
+                "`batch[0].events.table()`."
+            )
+        if not self.count:
+            return "no events"
+        rows = range(min(int(self.count), len(self.kink)))
+        kinds = [KINDS[int(self.kind[i])] for i in rows]
+        return "\n".join(
+            f"{float(self.t[i]):14.9g}  {kind}  {self.place(int(self.kink[i]))}"
+            for i, kind in zip(rows, kinds, strict=True)
+        )
 
 
 class FirstOrder(eqx.Module):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from dynsys.result import Result, Status
 from dynsys.systems.damped_newton import DENSE_LIMIT, AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, State
+from dynsys.trajectory import KinkEvents
 from dynsys.trees import Position, as_vector, combine, dimension, from_vector, norm
 
 POWER_ITERATIONS = 30
@@ -27,9 +28,19 @@ JUMP = 0.1
 jumps there."""
 
 
-def advise(system: AbstractSystem, state: State, result: Result) -> str:
-    """What can be said of a failed run, from the state where it failed."""
+def advise(system: AbstractSystem, state: State, result: Result, events: KinkEvents) -> str:
+    """What can be said of a failed run, from the state where it failed.
+
+    Args:
+        system: The system that moved.
+        state: Its last state.
+        result: How the run ended.
+        events: What happened at kinks.
+    """
     status = Status(int(result.code))
+    if status in (Status.LOSS_JUMPS, Status.GRADIENT_JUMPS, Status.UNSETTLED):
+        last = min(int(events.count), len(events.kink)) - 1
+        return f"It is {events.place(int(events.kink[last]))}." if last >= 0 else ""
     if status in (Status.NOT_POSITIVE_DEFINITE, Status.STEP_UNDERFLOW) and isinstance(
         system, AbstractDampedNewton
     ):

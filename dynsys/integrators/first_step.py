@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from dynsys.integrators.problem import Problem, error_norm, measured, vector_field
 from dynsys.systems.system import State
-from dynsys.trees import combine
+from dynsys.trees import combine, zeros_like
 
 Time = Float[Array, ""]
 
@@ -36,16 +36,26 @@ def first_step(problem: Problem, error_order: Any) -> Time:
     """
     system, state, t0 = problem.system, problem.state, problem.t0
     interval = problem.t1 - t0
-    field = vector_field(t0, state, system)
     measure = lambda tree: _scaled_size(problem, measured(problem, tree))
-    size, speed = measure(state), measure(field)
-    is_tiny = (size < 1e-5) | (speed < 1e-5)
-    euler = jnp.where(is_tiny, 1e-6, 0.01 * size / jnp.where(is_tiny, 1, speed))
+    size = measure(state)
     smallest = 16 * jnp.maximum(
         jnp.finfo(t0.dtype).eps * jnp.abs(t0), jnp.finfo(t0.dtype).tiny
     )
-    euler = jnp.minimum(jnp.maximum(euler, smallest), interval)
-    moved = vector_field(t0 + euler, combine((1.0, state), (euler, field)), system)
+
+    def look(loop: tuple[Time, State], _: None) -> tuple[tuple[Time, State], Any]:
+        """The field at the end of the last Euler step, and the length of the next."""
+        euler, field = loop
+        field = vector_field(t0 + euler, combine((1.0, state), (euler, field)), system)
+        speed = measure(field)
+        is_tiny = (size < 1e-5) | (speed < 1e-5)
+        euler = jnp.where(is_tiny, 1e-6, 0.01 * size / jnp.where(is_tiny, 1, speed))
+        euler = jnp.minimum(jnp.maximum(euler, smallest), interval)
+        return (euler, field), (euler, field, speed)
+
+    still = (jnp.zeros_like(t0), zeros_like(state))
+    _, looks = jax.lax.scan(look, still, None, length=EVALUATIONS)
+    of_look = lambda i: jax.tree.map(lambda leaf: leaf[i], looks)
+    (euler, field, speed), (_, moved, _) = of_look(0), of_look(1)
     change = measure(combine((1.0, moved), (-1.0, field))) / euler
     fastest = jnp.maximum(speed, change)
     is_slow = fastest <= 1e-15

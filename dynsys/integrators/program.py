@@ -53,7 +53,8 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
         times = inputs.t0 + (inputs.t1 - inputs.t0) * fraction
         times = times.at[-1].set(inputs.t1)
     released = inputs
-    if pieces is not None:
+    # The momentum at the start is that of the smallest gradient.
+    if pieces is not None and inputs.state is None and system.order > 1:
         released = inputs._replace(system=with_smallest_gradient(system, pieces, x))
     start = _start(released, options, tolerances)
     code, where = check_start(inputs.system, start, inputs.t0, inputs.t1, times, tolerances)

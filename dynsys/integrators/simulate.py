@@ -171,12 +171,12 @@ def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
         return trajectory
     # Under `jax.grad` the values are traced, but what they were is known.
     seen = jax.lax.stop_gradient(
-        (trajectory.result, trajectory.final_state, trajectory.system)
+        (trajectory.result, trajectory.final_state, trajectory.system, trajectory.events)
     )
     if not is_concrete(seen) or (np.asarray(seen[0].code) <= Status.STOPPED).all():
         return trajectory
-    result, state, system = seen
-    advice = advise(system, state, result)
+    result, state, system, events = seen
+    advice = advise(system, state, result, events)
     result = Result(result.code, result.t, result.step, advice)
     if throw:
         result.raise_if_failed()

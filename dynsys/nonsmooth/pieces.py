@@ -94,14 +94,14 @@ class Pieces(eqx.Module):
     def signature(self, x: Any) -> Signature:
         """Signs of the switching functions at a point; 1 where one is 0."""
         _, z = self.program.run(self.consts, x)
-        return natural(z[jnp.asarray(self.first, int)])
+        return natural(_take(z, np.asarray(self.first, int)))
 
     def evaluate(
         self, x: Any, signature: Signature
     ) -> tuple[Float[Array, ""], Float[Array, " kinks"]]:
         """The smooth piece and the switching functions along it."""
         value, z = self.program.run(self.consts, x, self._signs(signature))
-        return value, z[np.asarray(self.first, int)]
+        return value, _take(z, np.asarray(self.first, int))
 
     def sizes(self, x: Any, signature: Signature | None = None) -> Float[Array, " kinks"]:
         """The sizes of the terms that the switching values are made of.
@@ -162,17 +162,31 @@ class Pieces(eqx.Module):
         member, side = np.asarray(self.member, int), np.asarray(self.side, float)
 
         def signs(z: Any, span: slice) -> Any:
-            which = member[span]
-            # Switches that are no kinks must agree on a side where they are 0.
-            free = jnp.where(z == 0, side[span].astype(z.dtype), natural(z))
-            if (which < 0).all():
-                return free
-            signed = jnp.asarray(side[span], signature.dtype)
-            given = signed * signature[np.maximum(which, 0)]
+            which, turned = member[span], side[span]
+            is_kink = which >= 0
+            if not is_kink.any():
+                return _natural(z, turned)
+            given = _take(signature, np.maximum(which, 0))
+            if (turned != 1).any():
+                given = given * jnp.asarray(turned, given.dtype)
             given = given.astype(z.dtype)
-            return given if (which >= 0).all() else jnp.where(which >= 0, given, free)
+            if is_kink.all():
+                return given
+            return jnp.where(is_kink, given, _natural(z, turned))
 
         return signs
+
+
+def _natural(z: Any, side: np.ndarray) -> Any:
+    """The signs of switches that are no kinks; these must agree on a side where z is 0."""
+    return jnp.where(z == 0, jnp.asarray(side, z.dtype), natural(z))
+
+
+def _take(vector: Array, indices: np.ndarray) -> Array:
+    """Entries of a vector; a slice, which is less than a gather, where they follow."""
+    if len(indices) and (np.diff(indices) == 1).all():
+        return vector[int(indices[0]) : int(indices[-1]) + 1]
+    return vector[indices]
 
 
 @cached_call

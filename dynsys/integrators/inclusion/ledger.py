@@ -47,6 +47,7 @@ def note(
     after: Mode,
     meeting: Bool[Array, " kinks"],
     bends: Bool[Array, " kinks"],
+    fatal: Bool[Array, " kinks"],
 ) -> Ledger:
     """The ledger with what happened to each kink that met here.
 
@@ -59,13 +60,14 @@ def note(
         after: The mode after.
         meeting: The kinks that met.
         bends: Those across which the gradient jumps.
+        fatal: Those at which the run ends.
     """
     slides = meeting & after.held & ~before.held
     leaves = meeting & before.held & ~after.held
     same = jnp.sign(before.signature) == jnp.sign(after.signature)
     crosses = meeting & ~before.held & ~after.held & ~same
     kind = jnp.where(slides, SLIDE, jnp.where(leaves, LEAVE, CROSS))
-    happened = (slides | leaves | crosses) & (bends | leaves)
+    happened = (slides | leaves | crosses) & (bends | leaves) | fatal
     place = jnp.where(happened, ledger.lines + jnp.cumsum(happened) - 1, len(ledger.kink))
     put = lambda column, value: column.at[place].set(value, mode="drop")
     return ledger._replace(

@@ -78,7 +78,8 @@ def run_inclusion(
     problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
     ledger = empty_ledger(max_events, t0)
     times = jnp.full(len(first.held), t0)
-    ledger = note(ledger, times, start.free, first, start.touching, start.bends)
+    met = (start.touching, start.bends, start.fatal)
+    ledger = note(ledger, times, start.free, first, *met)
     start_problem = eqx.tree_at(lambda tree: tree.system, problem, in_mode(problem, first))
     base = begin(start_problem, method.solver)
     base = base._replace(next_step=jax.lax.stop_gradient(base.next_step))
@@ -213,8 +214,8 @@ def _write_turn(problem: Problem, before: HybridCarry, happened: Turn, t: Time) 
     row = before.ledger.turns + 1
     ledger = before.ledger._replace(turns=row)
     times = t + happened.saltation.shift
-    meeting = before.mode.held | happened.at
-    ledger = note(ledger, times, before.mode, happened.mode, meeting, happened.bends)
+    met = (before.mode.held | happened.at, happened.bends, happened.fatal)
+    ledger = note(ledger, times, before.mode, happened.mode, *met)
     turns = None if before.turns is None else before.turns.write(row, happened)
     room = len(ledger.kink)
     is_full = (ledger.lines >= room) | (row >= TURNS * room)

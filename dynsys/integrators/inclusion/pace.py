@@ -9,6 +9,9 @@ from jaxtyping import Array, Bool, Float, Int
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.turn import Turn, in_mode
 from dynsys.integrators.problem import Problem
+from dynsys.systems.gdin import GDIN
+from dynsys.systems.gradient_flow import GradientFlow
+from dynsys.systems.system import AbstractSystem
 from dynsys.trees import as_vector, constant
 
 Time = Float[Array, ""]
@@ -72,6 +75,8 @@ def next_pace(
         is_full: Whether there is no room for another event.
         t: Its time.
     """
+    if not may_run_away(problem.system):
+        return before
     times, faster, runs_away, swing = before
     new = happened.mode
     crosses = happened.at & (jnp.sign(old.signature) != jnp.sign(new.signature))
@@ -91,9 +96,17 @@ def next_pace(
     return Pace(times, faster, runs_away | now, swing)
 
 
+def may_run_away(system: AbstractSystem) -> bool:
+    """Whether kinks may be crossed ever faster: the velocity may lack the gradient."""
+    has_feedback = system.feedback(jnp.zeros(())) is not None
+    return has_feedback and not isinstance(system, GDIN | GradientFlow)
+
+
 def _is_undamped(problem: Problem, t: Time) -> Bool[Array, ""]:
     """Whether the velocity lacks the gradient."""
-    feedback: Any = problem.system.feedback(t)
+    feedback = problem.system.feedback(t)
+    if feedback is None:
+        return jnp.asarray(False)
     return jnp.asarray(feedback.gradient[0] == 0)
 
 

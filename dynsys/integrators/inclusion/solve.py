@@ -13,6 +13,7 @@ from dynsys.integrators.inclusion.first_order import march
 from dynsys.integrators.inclusion.ledger import Ledger
 from dynsys.integrators.inclusion.loop import run_inclusion
 from dynsys.integrators.inclusion.mode import Mode, free_mode
+from dynsys.integrators.inclusion.pace import may_run_away
 from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.integrators.inclusion.saltation import once
 from dynsys.integrators.inclusion.turn import Polynomial, Turns, in_mode
@@ -24,8 +25,6 @@ from dynsys.integrators.solve import PIECE, Output, move_to_stop
 from dynsys.integrators.stop import has_stop
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.result import Derivative, Status
-from dynsys.systems.gdin import GDIN
-from dynsys.systems.gradient_flow import GradientFlow
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.velocity import reconcile
 from dynsys.trajectory import AbstractDenseOutput, KinkEvents
@@ -105,7 +104,9 @@ def solve_inclusion(
         return reconcile(system, t, state, slope, problem.rtol, problem.atol)
 
     velocities = jax.vmap(velocity)(times, modes, output.states, output.slopes)
-    events = KinkEvents(ledger.lines, ledger.t, ledger.kink, ledger.kind)
+    pieces: Any = problem.system.objective
+    lines = (ledger.lines, ledger.t, ledger.kink, ledger.kind)
+    events = KinkEvents(*lines, pieces.places)
     return output._replace(velocities=velocities, events=events, derivative=derivative)
 
 
@@ -163,7 +164,7 @@ def _solve(
 ) -> tuple[HybridOutput, Log, Turns | None, Any]:
     carry, log, info, start = run_inclusion(problem, method, max_events, piece=piece)
     first_order = None
-    if _may_run_away(problem.system):
+    if may_run_away(problem.system):
         kept = lambda y0, y1, signs: {
             "polynomial": {"y0": y0, "y1": y1, "k": (zeros_like(y0),) * 3},
             "mode": free_mode(signs, jnp.zeros_like(signs)),
@@ -241,7 +242,3 @@ def _(perturbed: Any, *args: Any) -> Any:
 def _(*args: Any) -> Any:
     raise AssertionError(args)
 
-
-def _may_run_away(system: AbstractSystem) -> bool:
-    """Whether kinks may be crossed ever faster: the velocity may lack the gradient."""
-    return not isinstance(system, GDIN | GradientFlow)

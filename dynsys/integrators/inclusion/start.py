@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Int
 from dynsys.integrators.inclusion.mode import Mode, free_mode
 from dynsys.integrators.inclusion.piece_system import REACH
 from dynsys.integrators.inclusion.saltation import without_derivative
-from dynsys.integrators.inclusion.turn import code_of, in_mode, mode_after, settle_modes
+from dynsys.integrators.inclusion.turn import in_mode, mode_after, settle_modes, verdict_on
 from dynsys.integrators.problem import Problem
 from dynsys.nonsmooth.ties import generic
 from dynsys.systems.system import State
@@ -30,6 +30,7 @@ class Start(NamedTuple):
         unique: Whether no other mode is consistent.
         rests: Whether it lies on a kink and has no velocity across it.
         code: A `Status`, success if the run can go on.
+        fatal: The kinks at which it cannot.
     """
 
     state: State
@@ -41,6 +42,7 @@ class Start(NamedTuple):
     unique: Bool[Array, ""]
     rests: Bool[Array, ""]
     code: Int[Array, ""]
+    fatal: Bool[Array, " kinks"]
 
 
 def start_of(problem: Problem) -> Start:
@@ -67,5 +69,5 @@ def start_of(problem: Problem) -> Start:
     unit = float(jnp.finfo(z.dtype).eps) ** 0.7
     slow = jnp.abs(settled.heights) <= unit * settled.ties.length
     rests = jnp.any(bends & slow)
-    code = code_of(piece, state, settled, touching)
-    return Start(state, free, mode, touching, bends, across, unique, rests, code)
+    verdict = verdict_on(piece, state, settled, touching)
+    return Start(state, free, mode, touching, bends, across, unique, rests, *verdict)

@@ -48,6 +48,7 @@ class Turn(NamedTuple):
         saltation: The derivative of the event.
         unique: Whether no other mode is consistent.
         code: A `Status`, success if the run can go on.
+        fatal: The kinks at which it cannot.
     """
 
     mode: Mode
@@ -59,6 +60,7 @@ class Turn(NamedTuple):
     saltation: Saltation
     unique: Bool[Array, ""]
     code: Int[Array, ""]
+    fatal: Bool[Array, " kinks"]
 
 
 def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: State) -> Turn:
@@ -106,7 +108,7 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
         _add(placed, jump.change),
         jump._replace(exists=exists),
         unique,
-        code_of(system, moved, settled, near),
+        *verdict_on(system, moved, settled, near),
     )
 
 
@@ -168,10 +170,10 @@ def _distances(z: Any, settled: Settled, slack: Any) -> Any:
     return (jnp.abs(z) + jnp.where(jnp.isfinite(slack), slack, 0)) / length
 
 
-def code_of(
+def verdict_on(
     system: PieceSystem, state: State, settled: Settled, near: Bool[Array, " kinks"]
-) -> Int[Array, ""]:
-    """Whether a run can go on from an event.
+) -> tuple[Int[Array, ""], Bool[Array, " kinks"]]:
+    """Whether a run can go on from an event, as a `Status`, and where it cannot.
 
     Args:
         system: The system in the mode before.
@@ -179,15 +181,17 @@ def code_of(
         settled: The signs after it.
         near: The kinks that were met.
     """
-    jumps = jnp.any(near & loss_jumps(system, state, settled))
-    has_hessian = system.system.feedback(jnp.zeros(())) is None
-    bends = settled.bends & ~jnp.asarray(system.objective.joint, bool)
-    stops = jnp.any(near & bends) & has_hessian
-    return select(
-        (jumps, Status.LOSS_JUMPS),
-        (stops, Status.GRADIENT_JUMPS),
+    jumps = near & loss_jumps(system, state, settled)
+    bends = near & settled.bends & ~jnp.asarray(system.objective.joint, bool)
+    if system.system.feedback(jnp.zeros(())) is not None:
+        bends = jnp.zeros_like(bends)
+    unsettled = near & ~settled.settled
+    code = select(
+        (jnp.any(jumps), Status.LOSS_JUMPS),
+        (jnp.any(bends), Status.GRADIENT_JUMPS),
         (~settled.settled, Status.UNSETTLED),
     )
+    return code, jumps | bends | unsettled
 
 
 def no_turn(system: PieceSystem, t: Time, state: State) -> Turn:
@@ -200,7 +204,7 @@ def no_turn(system: PieceSystem, t: Time, state: State) -> Turn:
     still = Saltation(zero, none.astype(t.dtype), jnp.asarray(True))
     fine = select()
     unique = jnp.asarray(True)
-    return Turn(mode, none, none, alone, none, moved, still, unique, fine)
+    return Turn(mode, none, none, alone, none, moved, still, unique, fine, none)
 
 
 class Turns(NamedTuple):
