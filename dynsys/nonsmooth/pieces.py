@@ -47,6 +47,7 @@ class Pieces(eqx.Module):
     first: tuple[int, ...] = eqx.field(static=True)
     joint: tuple[bool, ...] = eqx.field(static=True)
     mixed: tuple[bool, ...] = eqx.field(static=True)
+    unproved: tuple[bool, ...] = eqx.field(static=True)
 
     @property
     def number(self) -> int:
