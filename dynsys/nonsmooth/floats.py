@@ -54,6 +54,9 @@ class Floats:
     def draw(self, shape: tuple[int, ...]) -> Rows:
         return self.random.normal(size=(1, len(self.rows), *shape))
 
+    def one(self, like: Rows) -> Rows:
+        return np.ones_like(like)
+
     def add(self, a: Rows, b: Rows) -> Rows:
         return a + b
 

@@ -17,10 +17,6 @@ EXPONENTIAL = frozenset({"cosh", "exp", "exp2", "expm1", "logistic", "sinh", "ta
 LOGARITHMIC = frozenset({"atanh", "log", "log1p"})
 
 
-def _one(a: Rows) -> Rows:
-    return np.ones_like(a)
-
-
 def _odd(name: str) -> Callable[[Residues, Rows], Rows]:
     """f(-u) = -f(u), as f(u) = u h(u^2)."""
     return lambda field, u: field.mul(u, field.hash(name, field.mul(u, u)))
@@ -31,7 +27,7 @@ def _even(name: str) -> Callable[[Residues, Rows], Rows]:
 
     def rule(field: Residues, u: Rows) -> Rows:
         square = field.mul(u, u)
-        return field.add(_one(u), field.mul(square, field.hash(name, square)))
+        return field.add(field.one(u), field.mul(square, field.hash(name, square)))
 
     return rule
 
@@ -46,19 +42,19 @@ def exp2(field: Residues, u: Rows) -> Rows:
 
 def expm1(field: Residues, u: Rows) -> Rows:
     e = exp(field, u)
-    return field.sub(e, _one(e))
+    return field.sub(e, field.one(e))
 
 
 def logistic(field: Residues, u: Rows) -> Rows:
     e = exp(field, field.neg(u))
-    return field.inv(field.add(_one(e), e))
+    return field.inv(field.add(field.one(e), e))
 
 
 def tanh(field: Residues, u: Rows) -> Rows:
     """1 - 2 / (exp(2 u) + 1)."""
     e = exp(field, u)
-    bottom = field.inv(field.add(field.mul(e, e), _one(e)))
-    return field.sub(_one(e), field.add(bottom, bottom))
+    bottom = field.inv(field.add(field.mul(e, e), field.one(e)))
+    return field.sub(field.one(e), field.add(bottom, bottom))
 
 
 def cosh(field: Residues, u: Rows) -> Rows:
@@ -72,17 +68,17 @@ def sinh(field: Residues, u: Rows) -> Rows:
 
 
 def log1p(field: Residues, u: Rows) -> Rows:
-    return logarithm(field, field.add(_one(u), u))
+    return logarithm(field, field.add(field.one(u), u))
 
 
 def atanh(field: Residues, u: Rows) -> Rows:
     """Half of the logarithm of (1 + u) / (1 - u)."""
-    one = _one(u)
+    one = field.one(u)
     return field.half(logarithm(field, field.div(field.add(one, u), field.sub(one, u))))
 
 
 def erfc(field: Residues, u: Rows) -> Rows:
-    return field.sub(_one(u), RULES["erf"](field, u))
+    return field.sub(field.one(u), RULES["erf"](field, u))
 
 
 def sqrt(field: Residues, u: Rows) -> Rows:
@@ -138,8 +134,12 @@ class Field(Residues):
         """A primitive that acts on each entry alone."""
         name = equation.primitive.name
         if name in RULES:
-            return RULES[name](self, operands[0])
+            return self.rule(name, operands[0])
         return self.hash(f"{name} {equation.params}", *operands)
+
+    def rule(self, name: str, u: Rows) -> Rows:
+        """A function that has a rule."""
+        return RULES[name](self, u)
 
     def opaque(self, equation: Any, operands: list[Rows]) -> list[Rows]:
         """Each entry of each result is an unknown function of all operands."""

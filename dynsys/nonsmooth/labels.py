@@ -1,6 +1,7 @@
 """Many signs turned round at once, each entry of the program by at most one of them."""
 
 from collections import ChainMap
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,35 +21,49 @@ MANY = 64
 
 
 class Labelled:
-    """The program with all of some groups at 1, and at -1, as far as they do not meet.
+    """The program with many changes at once, as far as they do not meet.
 
-    Each entry has the label of the only group that it changes with. Where several would
+    Each entry has the label of the only change that it depends on. Where several would
     meet in one entry, the equation and what follows are left out.
 
     Args:
         base: The program.
-        some: The groups.
+        signs: Signs of all groups, in several turns.
+        own: Of each group the label of what switches with it.
+        moved: Variables that have other values, with labels.
+        start: Equations that are evaluated anew, with what depends on them.
+        drop: Whether what comes out the same in all turns has no label any more.
     """
 
-    def __init__(self, base: Base, some: np.ndarray) -> None:
-        self.base, self.some = base, some
+    def __init__(
+        self,
+        base: Base,
+        signs: Rows,
+        own: np.ndarray,
+        moved: Mapping[Any, tuple[Rows, np.ndarray]],
+        start: frozenset[int],
+        drop: bool = True,
+    ) -> None:
+        self.base, self.signs, self.own, self.drop = base, signs, own, drop
         self.scope = base.scope._replace(rows=ChainMap({}, base.scope.rows))
-        self.labels: dict[Any, np.ndarray] = {}
+        self.labels = {v: label for v, (_, label) in moved.items()}
+        self.scope.rows.update({v: rows for v, (rows, _) in moved.items()})
         self.beyond: set[Any] = set()
         self.meet: set[tuple[int, int]] = set()
-        self.unsettled: set[int] = set()
-        self.of_group = np.full(base.number + 1, NONE)
-        self.of_group[some] = some
-        self.signs = np.repeat(base.signs, 2, axis=0)
-        self.signs[0][:, some] = 1
-        self.signs[1][:, some] = base.field.rows[:, None] - np.uint64(1)
-        for i in base.downstream(some):
+        self.reached: list[Any] = []
+        for i in base.form.downstream(start, frozenset(moved)):
             self._step(i)
         self._reach(base.form.jaxpr.outvars)
 
-    def settled(self) -> np.ndarray:
-        """Of the groups, those that change nothing any more."""
-        return np.array([g not in self.unsettled for g in self.some], bool)
+    def differing(self, parts: Callable[[Rows], Rows] = lambda a: a) -> set[int]:
+        """The labels of what differs between the first two turns and is used further on."""
+        found: set[int] = set()
+        for v in self.reached:
+            rows = parts(self.scope.rows[v])
+            if rows.shape[0] > 1:
+                same = equal_at_a_level(self.base.field, rows[:1], rows[1:2])[0]
+                found |= set(np.unique(self.labels[v][~same]).tolist())
+        return found - {NONE}
 
     def _step(self, i: int) -> None:
         form = self.base.form
@@ -63,9 +78,10 @@ class Labelled:
         form.step(self.base.field, self.scope, self._choose, i)
         for v, named in zip(equation.outvars, label, strict=True):
             rows = self.scope.rows[v]
-            if rows.shape[0] == 2:
-                same = equal_at_a_level(self.base.field, rows[:1], rows[1:])[0]
-                self.labels[v] = np.where(same, NONE, named)
+            if self.drop and rows.shape[0] > 1:
+                same = equal_at_a_level(self.base.field, rows[:1], rows[1:2])[0]
+                named = np.where(same, NONE, named)
+            self.labels[v] = named
 
     def _choose(self, switch: Any, _: Rows) -> Rows:
         return self.base.sign(switch, self.signs)
@@ -76,10 +92,7 @@ class Labelled:
         self._reach(equation.invars)
 
     def _reach(self, variables: Any) -> None:
-        for v in variables:
-            if is_in(v, self.labels):
-                found = np.unique(self.labels[v])
-                self.unsettled |= set(found[found >= 0].tolist())
+        self.reached += [v for v in variables if is_in(v, self.labels)]
 
     def _label(self, i: int, equation: Any) -> list[np.ndarray] | None:
         """The labels of the results, if no groups meet."""
@@ -91,7 +104,7 @@ class Labelled:
         shapes = [v.aval.shape for v in equation.outvars]
         if i in form.switches:
             switch = form.switches[i]
-            own = self.of_group[self.base.groups[switch.start : switch.stop]]
+            own = self.own[self.base.groups[switch.start : switch.stop]]
             labels.append(own.reshape(switch.shape))
         if i in form.switches or i in form.passed or name in ENTRYWISE_ALL:
             return self._joined([a for a in labels if a is not None], shapes[0])
@@ -152,3 +165,13 @@ class Labelled:
             found = np.unique(row[row >= 0]).tolist()
             if len(found) <= MANY:
                 self.meet |= {(a, b) for a in found for b in found if a < b}
+
+
+def turn_all(base: Base, some: np.ndarray) -> Labelled:
+    """The program with all of some groups at 1, and then at -1."""
+    signs = np.repeat(base.signs, 2, axis=0)
+    for turn, end in enumerate((1.0, -1.0)):
+        signs[turn][:, some] = base.field.exact(end)[0][:, None]
+    own = np.full(base.number + 1, NONE)
+    own[some] = some
+    return Labelled(base, signs, own, {}, base.switches_of(some))

@@ -75,7 +75,7 @@ class NormalForm:
         self.sources: dict[int, Any] = {}
         counts = [switch.stop - switch.start for switch in program.switches]
         self.of_entry = np.repeat([s.equation for s in program.switches], counts)
-        self._downstream: dict[frozenset[int], list[int]] = {}
+        self._downstream: dict[Any, list[int]] = {}
         self.active = _active(jaxpr)
         self.open = [i for i, e in enumerate(jaxpr.eqns) if not self._settle(e)]
         names = set(_names(jaxpr.eqns[i] for i in self.open))
@@ -118,18 +118,22 @@ class NormalForm:
             results = self.equation(field, scope, equation)
         _store(scope, equation, results)
 
-    def downstream(self, start: frozenset[int]) -> list[int]:
-        """Equations whose results depend on those of some, which are among them."""
-        if start not in self._downstream:
-            reached: set[Any] = set()
+    def downstream(
+        self, start: frozenset[int], variables: frozenset[Any] = frozenset()
+    ) -> list[int]:
+        """Some equations and those whose results depend on theirs, or on variables."""
+        if (start, variables) not in self._downstream:
+            reached: set[Any] = set(variables)
             which = []
             for i in self.open:
                 equation = self.jaxpr.eqns[i]
+                if variables.intersection(equation.outvars):
+                    continue
                 if i in start or any(is_in(v, reached) for v in equation.invars):
                     reached |= set(equation.outvars)
                     which.append(i)
-            self._downstream[start] = which
-        return self._downstream[start]
+            self._downstream[start, variables] = which
+        return self._downstream[start, variables]
 
     def read(self, field: Any, scope: Scope, v: Any) -> Rows:
         """The value of a variable in an arithmetic."""
@@ -193,15 +197,11 @@ def switched(field: Any, switch: Any, values: list[Rows], choose: Choose) -> Row
         return sign
     if name == "abs":
         return field.mul(sign, z)
-    up = field.half(field.add(_ones(field, sign), sign))
-    down = field.half(field.sub(_ones(field, sign), sign))
+    up = field.half(field.add(field.one(sign), sign))
+    down = field.half(field.sub(field.one(sign), sign))
     if name in ("max", "min"):
         return field.blend(up if name == "max" else down, values[1], values[0])
     return down if name in FLIPPED else up
-
-
-def _ones(field: Any, a: Rows) -> Rows:
-    return np.ones_like(a)
 
 
 def _ranked(a: Rows, rank: int) -> Rows:
@@ -366,15 +366,15 @@ def _equal(call: Call) -> Any:
         product = call.field.mul(a, b)
         both = call.field.add(a, b)
         weight = call.field.sub(
-            _ones(call.field, a), call.field.sub(both, call.field.add(product, product))
+            call.field.one(a), call.field.sub(both, call.field.add(product, product))
         )
     elif is_active and jnp.issubdtype(v[0].aval.dtype, jnp.inexact):
         weight = np.zeros_like(a)
     else:
         weight = call.field.relation("eq", a, b)
-    weight = np.where(same, np.ones_like(weight), weight)
+    weight = np.where(same, call.field.one(weight), weight)
     differs = call.equation.primitive.name == "ne"
-    return call.field.sub(_ones(call.field, weight), weight) if differs else weight
+    return call.field.sub(call.field.one(weight), weight) if differs else weight
 
 
 def _order(call: Call) -> Any:
@@ -383,7 +383,7 @@ def _order(call: Call) -> Any:
     a, b = call.rows(0), call.rows(1)
     left, right = (a, b) if name in ("gt", "le") else (b, a)
     weight = field.relation("gt", left, right)
-    return weight if name in ("gt", "lt") else field.sub(_ones(field, weight), weight)
+    return weight if name in ("gt", "lt") else field.sub(field.one(weight), weight)
 
 
 def _both(call: Call) -> Any:
@@ -407,7 +407,7 @@ def _one_of(call: Call) -> Any:
 
 def _not(call: Call) -> Any:
     a = call.rows(0)
-    return call.field.sub(_ones(call.field, a), a) if call.is_bool() else None
+    return call.field.sub(call.field.one(a), a) if call.is_bool() else None
 
 
 def _converted(call: Call) -> Any:
@@ -434,7 +434,7 @@ def _multiplied(call: Call) -> Any:
         half = a.shape[-1] // 2
         pairs = call.field.mul(a[..., :half], a[..., half : 2 * half])
         a = np.concatenate([pairs, a[..., 2 * half :]], axis=-1)
-    return a[..., 0] if a.shape[-1] else np.ones(a.shape[:-1], a.dtype)
+    return a[..., 0] if a.shape[-1] else call.field.one(a[..., 0:0].sum(axis=-1))
 
 
 def _dot(call: Call) -> Any:
@@ -495,7 +495,7 @@ RULES: dict[str, Callable[[Call], Any]] = {
     "div": _ring("div"),
     "dot_general": _dot,
     "integer_pow": _integer_power,
-    "is_finite": lambda call: np.ones_like(call.rows(0)),
+    "is_finite": lambda call: call.field.one(call.rows(0)),
     "mul": _product,
     "neg": lambda call: call.field.neg(call.rows(0)),
     "not": _not,

@@ -104,6 +104,9 @@ class Residues:
         size = (1, len(self.rows), *shape)
         return self.reduce(self.random.integers(low, high, size, np.uint64))
 
+    def one(self, like: Rows) -> Rows:
+        return np.ones_like(like)
+
     def add(self, a: Rows, b: Rows) -> Rows:
         c = a + b
         p = self.p(c)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dynsys.nonsmooth.labels import Labelled
+from dynsys.nonsmooth.labels import turn_all
 from dynsys.nonsmooth.turns import Base
 
 FEW = 4
@@ -51,8 +51,9 @@ def together(base: Base) -> np.ndarray:
         for _ in range(ROUNDS):
             meet: set[tuple[int, int]] = set()
             for part in parts:
-                turned = Labelled(base, part)
-                settled[part] = turned.settled()
+                turned = turn_all(base, part)
+                differing = turned.differing()
+                settled[part] = [g not in differing for g in part.tolist()]
                 meet |= turned.meet
             left = some[~settled[some]]
             parts = _parted(left, meet)

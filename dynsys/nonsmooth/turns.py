@@ -39,7 +39,7 @@ class Base:
         self.unknowns = scope or form.scope(field)
         self.signs = field.draw((self.number + 1,))
         # What has no group does not switch.
-        self.signs[:, :, -1] = 1
+        self.signs[..., -1] = field.exact(1.0)
         self.entries = entries_of(groups, self.number)
         self.refresh()
 
@@ -51,7 +51,7 @@ class Base:
     def give(self, groups: np.ndarray) -> None:
         """Fix the signs of groups across which nothing changes, for sharper tests."""
         if len(groups):
-            self.signs[:, :, groups] = 1
+            self.signs[..., groups] = self.field.exact(1.0)[..., None]
             self.refresh()
 
     def sign(self, switch: Any, signs: Rows) -> Rows:
@@ -89,9 +89,9 @@ class Base:
         scope = self.scope._replace(rows=ChainMap({}, self.scope.rows))
         signs = np.repeat(self.signs, 2 * number, axis=0)
         at = np.arange(number)
-        signs[at, :, some] = 1
-        signs[number + at, :, some] = self.field.rows - np.uint64(1)
-        touched = {int(self.form.of_entry[e]) for g in some for e in self.entries[g]}
+        signs[at, :, some] = self.field.exact(1.0)
+        signs[number + at, :, some] = self.field.exact(-1.0)
+        touched = self.switches_of(some)
 
         def choose(switch: Any, _: Rows) -> Rows:
             return self.sign(switch, signs if switch.equation in touched else self.signs)
@@ -100,8 +100,12 @@ class Base:
 
     def downstream(self, groups: Sequence[int]) -> list[int]:
         """Equations whose results depend on the signs of some groups."""
-        touched = {int(self.form.of_entry[e]) for g in groups for e in self.entries[g]}
-        return self.form.downstream(frozenset(touched))
+        return self.form.downstream(self.switches_of(groups))
+
+    def switches_of(self, groups: Iterable[int]) -> frozenset[int]:
+        """The equations where some groups switch."""
+        entries = [self.entries[g] for g in groups]
+        return frozenset(self.form.of_entry[np.concatenate([[], *entries]).astype(int)].tolist())
 
     def _size(self, which: Iterable[int]) -> int:
         """The entries of the largest result."""
