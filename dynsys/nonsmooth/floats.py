@@ -43,7 +43,19 @@ class Floats:
 
     def __init__(self, rows: int, seed: int = 0) -> None:
         self.rows = np.zeros(rows)
+        self.zeros: list[np.ndarray] = []
         self.random = np.random.default_rng(seed)
+
+    @property
+    def values(self) -> "Floats":
+        """As of duals, of which these are the values alone."""
+        return self
+
+    def split(self, a: Rows) -> tuple[Rows, Rows]:
+        return a, a
+
+    def join(self, value: Rows, _: Rows) -> Rows:
+        return value
 
     def exact(self, value: Any) -> Rows:
         value = np.asarray(value, float)

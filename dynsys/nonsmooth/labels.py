@@ -33,6 +33,7 @@ class Labelled:
         moved: Variables that have other values, with labels.
         start: Equations that are evaluated anew, with what depends on them.
         drop: Whether what comes out the same in all turns has no label any more.
+        last: The last equation.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Labelled:
         moved: Mapping[Any, tuple[Rows, np.ndarray]],
         start: frozenset[int],
         drop: bool = True,
+        last: float = np.inf,
     ) -> None:
         self.base, self.signs, self.own, self.drop = base, signs, own, drop
         self.scope = base.scope._replace(rows=ChainMap({}, base.scope.rows))
@@ -52,6 +54,9 @@ class Labelled:
         self.meet: set[tuple[int, int]] = set()
         self.reached: list[Any] = []
         for i in base.form.downstream(start, frozenset(moved)):
+            if i > last:
+                break
+            base.steps += 1
             self._step(i)
         self._reach(base.form.jaxpr.outvars)
 

@@ -35,6 +35,7 @@ class Base:
         scope: Scope | None = None,
     ) -> None:
         self.form, self.field, self.groups, self.side = form, field, groups, side
+        self.steps = 0
         self.number = int(groups.max(initial=-1)) + 1
         self.unknowns = scope or form.scope(field)
         self.signs = field.draw((self.number + 1,))
@@ -63,6 +64,13 @@ class Base:
 
     def choose(self, switch: Any, _: Rows) -> Rows:
         return self.sign(switch, self.signs)
+
+    def same_as(self, v: Any) -> list[Any]:
+        """Variables that are the same function as one is, which are not upstream of it."""
+        rows = self.form.read(self.field, self.scope, v)
+        alike = lambda u: u.aval.shape == v.aval.shape and u.aval.dtype == v.aval.dtype
+        others = (u for u in self.scope.rows if alike(u))
+        return [v, *(u for u in others if u is not v and (self.scope.rows[u] == rows).all())]
 
     def parts(self, groups: np.ndarray) -> list[np.ndarray]:
         """Groups in parts that can be turned round in one evaluation."""
