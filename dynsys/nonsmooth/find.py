@@ -8,6 +8,7 @@ import numpy as np
 
 from dynsys.nonsmooth.cones import refuse_cones
 from dynsys.nonsmooth.functions import Field
+from dynsys.nonsmooth.jumps import joints
 from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.program import Program, program_of
@@ -56,12 +57,13 @@ def pieces_of(
         bases = _bases(form, groups, side)
         refuse_cones(bases[0])
         kinked = np.flatnonzero(differing(bases))
+        joint, unproved = joints(form, groups, side, kinked, x)
     names = np.full(len(groups) + 1, -1)
     names[kinked] = np.arange(len(kinked))
     first = tuple(int(bases[0].entries[g][0]) for g in kinked)
-    none = (False,) * len(kinked)
     member, side = tuple(map(int, names[groups])), tuple(map(int, side))
-    return Pieces(consts, program, member, side, first, none, none, none)
+    mixed = (False,) * len(kinked)
+    return Pieces(consts, program, member, side, first, joint, mixed, unproved)
 
 
 def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:

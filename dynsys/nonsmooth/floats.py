@@ -39,9 +39,16 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 class Floats:
-    """Arithmetic of rows of floats, with the methods of `Residues`."""
+    """Arithmetic of rows of floats, with the methods of `Residues`.
 
-    def __init__(self, rows: int, seed: int = 0) -> None:
+    Args:
+        rows: How many points.
+        seed: What the unknowns are drawn from.
+        noise: Relative random error of each result, by which those of rounding are seen.
+    """
+
+    def __init__(self, rows: int, seed: int = 0, noise: float = 0.0) -> None:
+        self.noise = noise
         self.rows = np.zeros(rows)
         self.zeros: list[np.ndarray] = []
         self.random = np.random.default_rng(seed)
@@ -66,20 +73,25 @@ class Floats:
     def draw(self, shape: tuple[int, ...]) -> Rows:
         return self.random.normal(size=(1, len(self.rows), *shape))
 
+    def _rounded(self, a: Rows) -> Rows:
+        if not self.noise:
+            return a
+        return a * (1 + self.noise * self.random.normal(size=a.shape))
+
     def one(self, like: Rows) -> Rows:
         return np.ones_like(like)
 
     def add(self, a: Rows, b: Rows) -> Rows:
-        return a + b
+        return self._rounded(a + b)
 
     def neg(self, a: Rows) -> Rows:
         return -a
 
     def sub(self, a: Rows, b: Rows) -> Rows:
-        return a - b
+        return self._rounded(a - b)
 
     def mul(self, a: Rows, b: Rows) -> Rows:
-        return a * b
+        return self._rounded(a * b)
 
     def half(self, a: Rows) -> Rows:
         return 0.5 * a
@@ -88,19 +100,19 @@ class Floats:
         return a ** float(n)
 
     def inv(self, a: Rows) -> Rows:
-        return 1 / a
+        return self._rounded(1 / a)
 
     def div(self, a: Rows, b: Rows) -> Rows:
-        return a / b
+        return self._rounded(a / b)
 
     def total(self, a: Rows, axes: tuple[int, ...]) -> Rows:
-        return np.sum(a, axis=tuple(i + 2 for i in axes))
+        return self._rounded(np.sum(a, axis=tuple(i + 2 for i in axes)))
 
     def running_total(self, a: Rows, axis: int) -> Rows:
         return np.cumsum(a, axis=axis + 2)
 
     def bilinear(self, product: Any, a: Rows, b: Rows) -> Rows:
-        return np.asarray(product(a, b))
+        return self._rounded(np.asarray(product(a, b)))
 
     def blend(self, weight: Rows, a: Rows, b: Rows) -> Rows:
         """b at weight 1, a at 0, untouched by the other one."""
@@ -130,7 +142,7 @@ class Floats:
         """A primitive that acts on each entry alone."""
         name = equation.primitive.name
         if name in FUNCTIONS:
-            return FUNCTIONS[name](*operands)
+            return self._rounded(FUNCTIONS[name](*operands))
         if name in ("pow", "atan2"):
             return {"pow": np.power, "atan2": np.arctan2}[name](*operands)
         shape = np.broadcast_shapes(*map(np.shape, operands))
