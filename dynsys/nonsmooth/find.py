@@ -9,10 +9,11 @@ import numpy as np
 from dynsys.nonsmooth.cones import refuse_cones
 from dynsys.nonsmooth.functions import Field
 from dynsys.nonsmooth.jumps import joints
+from dynsys.nonsmooth.mixed import mixed_kinks
 from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.program import Program, program_of
-from dynsys.nonsmooth.same import groups_of
+from dynsys.nonsmooth.same import Kinds
 from dynsys.nonsmooth.smooth import differing
 from dynsys.nonsmooth.smooth import is_smooth as changes_nowhere
 from dynsys.nonsmooth.turns import Base
@@ -53,17 +54,20 @@ def pieces_of(
         return Pieces(consts, program, (), (), (), (), (), ())
     with jax.ensure_compile_time_eval():
         form = NormalForm(program, consts)
-        groups, side = groups_of(form, x)
+        kinds = Kinds(form.levels, x)
+        groups, side = kinds.of(form)
         bases = _bases(form, groups, side)
         refuse_cones(bases[0])
-        kinked = np.flatnonzero(differing(bases))
+        number = kinds.number
+        mixed = mixed_kinks(kinds, number, terms, x) if terms else np.zeros(number, bool)
+        kinked = np.flatnonzero(differing(bases) | mixed)
         joint, unproved = joints(form, groups, side, kinked, x)
     names = np.full(len(groups) + 1, -1)
     names[kinked] = np.arange(len(kinked))
     first = tuple(int(bases[0].entries[g][0]) for g in kinked)
     member, side = tuple(map(int, names[groups])), tuple(map(int, side))
-    mixed = (False,) * len(kinked)
-    return Pieces(consts, program, member, side, first, joint, mixed, unproved)
+    both = tuple(map(bool, mixed[kinked]))
+    return Pieces(consts, program, member, side, first, joint, both, unproved)
 
 
 def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:
@@ -78,7 +82,7 @@ def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:
         return False
     with jax.ensure_compile_time_eval():
         form = NormalForm(program, consts)
-        return changes_nowhere(_bases(form, *groups_of(form, x)))
+        return changes_nowhere(_bases(form, *Kinds(form.levels, x).of(form)))
 
 
 def _bases(form: NormalForm, groups: np.ndarray, side: np.ndarray) -> list[Base]:

@@ -70,7 +70,9 @@ class Gaps:
         x: The position, which may be traced.
     """
 
-    def __init__(self, form: NormalForm, groups: np.ndarray, side: np.ndarray, x: Any) -> None:
+    def __init__(
+        self, form: NormalForm, groups: np.ndarray, side: np.ndarray, x: Any
+    ) -> None:
         self.form, self.groups, self.side = form, groups, side
         self.entries = entries_of(groups, int(groups.max(initial=-1)) + 1)
         random = np.random.default_rng(0)
@@ -92,7 +94,9 @@ class Gaps:
         with np.errstate(all="ignore"):
             found = [self._see(int(g), *self._roots(int(g))) for g in some]
         columns = zip(*found, strict=True) if found else ((), (), ())
-        return Seen(*(np.array(c, t) for c, t in zip(columns, (bool, float, bool), strict=True)))
+        return Seen(
+            *(np.array(c, t) for c, t in zip(columns, (bool, float, bool), strict=True))
+        )
 
     def _see(self, g: int, line: np.ndarray, t: np.ndarray, width: np.ndarray) -> Any:
         if not len(line):
@@ -102,7 +106,9 @@ class Gaps:
         near = self._difference(g, line, t + step)
         closer = self._difference(g, line, t + 0.1 * step)
         noisy = [self._difference(g, line, t, 4 * EPS) for _ in range(NOISY)]
-        noise = lambda a, others: ABOVE_NOISE * np.max([np.abs(b - a) for b in others], axis=0)
+        noise = lambda a, others: (
+            ABOVE_NOISE * np.max([np.abs(b - a) for b in others], axis=0)
+        )
         local = here.local > np.maximum.reduce(
             [
                 ACCEPTED * here.size,
@@ -115,9 +121,7 @@ class Gaps:
         )
         jumps = (local & whole) | here.infinite
         # A guard selects a number that is used nowhere; then the loss itself is looked at.
-        bends = [
-            np.where(local, np.abs(d.whole), d.local) for d in (here, closer, near)
-        ]
+        bends = [np.where(local, np.abs(d.whole), d.local) for d in (here, closer, near)]
         usable = np.isfinite(bends).all(axis=0)
         gap = np.where(here.infinite, np.inf, here.local)[jumps]
         if len(gap):
@@ -141,7 +145,10 @@ class Gaps:
         for _ in range(HALVINGS if len(line) else 0):
             middle = 0.5 * (low + high)
             above = self._switching(g, line, middle) >= 0
-            low, high = np.where(above == up, low, middle), np.where(above == up, middle, high)
+            low, high = (
+                np.where(above == up, low, middle),
+                np.where(above == up, middle, high),
+            )
         # Where a side is not finite at 0 itself, it may be so beside it.
         above, below = np.where(up, high, low), np.where(up, low, high)
         fine = np.isfinite(self._difference(g, line, above).local) if len(line) else above

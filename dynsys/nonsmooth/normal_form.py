@@ -62,9 +62,9 @@ class NormalForm:
     def __init__(self, program: Any, consts: Sequence[Any]) -> None:
         self.program = program
         self.jaxpr = jaxpr = program.jaxpr
-        self.traced = [
-            v for v, c in zip(jaxpr.constvars, consts, strict=True) if not is_concrete(c)
-        ]
+        self.traced = {
+            v: c for v, c in zip(jaxpr.constvars, consts, strict=True) if not is_concrete(c)
+        }
         self.known = {
             v: np.asarray(c)
             for v, c in zip(jaxpr.constvars, consts, strict=True)

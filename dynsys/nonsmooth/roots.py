@@ -99,7 +99,9 @@ def _candidates(base: Base, some: np.ndarray) -> list[Any]:
     for i in reversed(range(switch)):
         equation = form.jaxpr.eqns[i]
         if wanted.intersection(equation.outvars):
-            found += [v for v in equation.outvars if v in wanted and v.aval.size >= len(some)]
+            found += [
+                v for v in equation.outvars if v in wanted and v.aval.size >= len(some)
+            ]
             wanted |= {v for v in equation.invars if is_in(v, form.active)}
     inputs = [v for v in form.jaxpr.invars if v in wanted]
     return list(dict.fromkeys([*inputs, *reversed(found[:CANDIDATES]), *nearest]))
@@ -215,7 +217,9 @@ class _Attempt:
         self.flat = rows.reshape(1, rows.shape[1], -1)
         self.same = base.same_as(v)
         shift = np.where(mask, field.draw((self.flat.shape[2],)), 0)
-        shifted = np.concatenate([self.flat, field.add(self.flat, shift.astype(rows.dtype))])
+        shifted = np.concatenate(
+            [self.flat, field.add(self.flat, shift.astype(rows.dtype))]
+        )
         names = np.where(mask, 0 if alike else np.arange(self.flat.shape[2]), NONE)
         run = self._run(shifted, names, base.signs, np.full(base.number + 1, NONE))
         self.at, self.z = run.entry, run.z
@@ -329,7 +333,9 @@ class _Moved(Labelled):
         self.bad: set[int] = set()
         self.others: dict[int, tuple[Rows, np.ndarray]] = {}
         base = attempt.base
-        switches = {i for i in base.form.switches if (own[self._groups(base, i)] >= 0).any()}
+        switches = {
+            i for i in base.form.switches if (own[self._groups(base, i)] >= 0).any()
+        }
         signs = signs.copy()
         for i, end in attempt.given.items():
             groups = self._groups(base, i)
@@ -419,7 +425,9 @@ def _is_regular(equation: Any) -> bool:
     name = equation.primitive.name
     if name in FUNCTIONS:
         return name in REGULAR
-    return name in KNOWN or name in ("abs", "max", "min", "sign") or name not in ENTRYWISE_ALL
+    return (
+        name in KNOWN or name in ("abs", "max", "min", "sign") or name not in ENTRYWISE_ALL
+    )
 
 
 def is_constant(field: Duals, z: Rows) -> bool:

@@ -6,6 +6,7 @@ $z_i = c z_j$, but for a probability of at most $(D / 2^{29})^4$, where $D$ is t
 $z_i z_j$ (`residues`). What is not seen to be the same stays apart.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -17,80 +18,134 @@ from dynsys.nonsmooth.functions import Field
 from dynsys.nonsmooth.normal_form import NormalForm, Scope
 from dynsys.nonsmooth.residues import Rows
 
-SCALES = 10.0 ** np.arange(-9, 10, 3)
+SCALES = np.repeat(10.0 ** np.arange(-9, 10, 3), 2)
 """Sizes of positions at which the sign of a ratio is read."""
 
 ALIKE = 1e-6
 """Relative difference up to which the ratios at two points are the same."""
 
 
-def groups_of(form: NormalForm, x: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Groups of switching values, -1 for those that are always 0, and their sides.
+class Kinds:
+    """The groups of switching values of one program, and of others with the same unknowns.
 
     Args:
-        form: A program.
-        x: A point like those that it takes.
+        levels: How many primes of a chain the functions of the programs need.
+        x: A point like those that they take.
     """
-    if not form.program.size:
-        return np.zeros(0, int), np.zeros(0)
-    field = Field(range(4), form.levels, points=2)
-    grouping = _Grouping(form, field, sizes(form, x))
-    form.run(field, form.scope(field), grouping.choose)
-    return grouping.groups, grouping.side
 
-
-class _Grouping:
-    """Groups, found switch by switch so that those of one have one sign further on."""
-
-    def __init__(self, form: NormalForm, field: Field, sizes: np.ndarray) -> None:
-        size = form.program.size
-        self.field, self.sizes = field, sizes
-        self.groups, self.side = np.full(size, -1), np.ones(size)
-        self.leaders: list[int] = []
+    def __init__(self, levels: int, x: Any) -> None:
+        self.field, self.x = Field(range(4), levels, points=2), x
+        self.floats = Floats(len(SCALES))
+        self.residues, self.numbers = Unknowns(self.field), Unknowns(self.floats)
+        self.sizes: list[np.ndarray] = []
         self.seen: dict[Any, int] = {}
-        self.signs = field.draw((size,))
+        self._signs: list[Rows] = []
 
-    def choose(self, switch: Any, z: Rows) -> Rows:
+    @property
+    def number(self) -> int:
+        """Number of groups."""
+        return len(self.sizes)
+
+    def of(self, form: NormalForm) -> tuple[np.ndarray, np.ndarray]:
+        """Groups of the switching values of a program, and their sides.
+
+        The group is -1 for those that are always 0.
+        """
+        size = form.program.size
+        groups, side = np.full(size, -1), np.ones(size)
+        if not size:
+            return groups, side
+        numbers = self._switching(form)
+
+        def choose(switch: Any, z: Rows) -> Rows:
+            span = slice(switch.start, switch.stop)
+            groups[span], side[span] = self._place(z, numbers[:, span])
+            signs = self._sign(groups[span], side[span])
+            return signs.reshape(1, -1, *switch.shape)
+
+        form.run(self.field, self.residues.scope(form), choose)
+        return groups, side
+
+    def _place(self, z: Rows, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The groups and sides of the switching values of one switch."""
         flat = z.reshape(*z.shape[:2], -1)
-        zero = (flat == 0).all(axis=(0, 1))
-        entries = np.arange(switch.start, switch.stop)
-        keys = self._keys(flat)
+        keys = keys_of(self.field, flat)
         found = np.array([self._known(k) for k in keys], int)
-        leaders = [self.leaders[g] if g >= 0 else -1 for g in found]
-        side = same_sign(self.sizes[:, entries], self.sizes[:, leaders])
-        for i, entry in enumerate(entries):
-            if zero[i]:
-                continue
-            group = self._known(keys[i])
-            if found[i] < 0 and group >= 0:
-                # Its leader is in this array.
-                leader = self.leaders[group]
-                side[i] = same_sign(self.sizes[:, [entry]], self.sizes[:, [leader]])[0]
-            if group < 0 or side[i] == 0:
-                group = len(self.leaders)
-                self.leaders.append(entry)
-                side[i] = 1.0
-                for key in keys[i]:
-                    self.seen.setdefault(key, group)
-            self.groups[entry], self.side[entry] = group, side[i]
-        return self._signs(entries).reshape(1, -1, *switch.shape)
+        old = np.flatnonzero(found >= 0)
+        groups, side = np.full(len(keys), -1), np.ones(len(keys))
+        leaders = (
+            np.stack([self.sizes[g] for g in found[old]], axis=1) if len(old) else None
+        )
+        if leaders is not None:
+            groups[old], side[old] = found[old], same_sign(numbers[:, old], leaders)
+        zero = (flat == 0).all(axis=(0, 1))
+        for i in np.flatnonzero(~zero & ((groups < 0) | (side == 0))).tolist():
+            groups[i], side[i] = self._join(keys[i], numbers[:, i])
+        groups[zero] = -1
+        return groups, side
 
-    def _known(self, keys: Any) -> int:
+    def _join(self, keys: Sequence[Any], numbers: np.ndarray) -> tuple[int, float]:
+        """The group of one value, a new one if it is in none."""
+        group = self._known(keys)
+        if group >= 0:
+            side = float(same_sign(numbers[:, None], self.sizes[group][:, None])[0])
+            if side:
+                return group, side
+        self.sizes.append(numbers)
+        self._signs.append(self.field.draw(()))
+        for key in keys:
+            self.seen.setdefault(key, self.number - 1)
+        return self.number - 1, 1.0
+
+    def _known(self, keys: Sequence[Any]) -> int:
         return next((self.seen[k] for k in keys if k in self.seen), -1)
 
-    def _signs(self, entries: np.ndarray) -> Rows:
-        group, side = self.groups[entries], self.side[entries]
-        sign = self.signs[:, :, group]
+    def _sign(self, groups: np.ndarray, side: np.ndarray) -> Rows:
+        one = self.field.exact(1.0)
+        signs = [self._signs[g] if g >= 0 else one for g in groups.tolist()]
+        sign = np.stack(signs, axis=2) if signs else np.zeros((*one.shape, 0), one.dtype)
         return np.where(side < 0, self.field.neg(sign), sign)
 
-    def _keys(self, z: Rows) -> list[tuple[Any, ...]]:
-        """Of each value its ratios at both points, for each level."""
-        field = self.field
-        parts = z[0].reshape(len(field.chains), field.levels, 2, -1)
-        turned = np.repeat(parts[:, :, :1], 2, axis=2).reshape(z.shape)
-        ratios = field.div(z, turned)[0].reshape(parts.shape)[:, :, 1]
-        columns = np.ascontiguousarray(ratios.transpose(2, 1, 0))
-        return [tuple((i, c.tobytes()) for i, c in enumerate(row)) for row in columns]
+    def _switching(self, form: NormalForm) -> np.ndarray:
+        """Switching values in floats at points of many sizes, of each in a column."""
+        found: list[np.ndarray] = []
+
+        def choose(_: Any, z: Rows) -> Rows:
+            found.append(z.reshape(len(SCALES), -1))
+            return np.where(z >= 0, 1.0, -1.0)
+
+        scope = around(form, self.numbers.scope(form), self.x)
+        with np.errstate(all="ignore"):
+            form.run(self.floats, scope, choose)
+        return np.concatenate(found, axis=1)
+
+
+class Unknowns:
+    """What stands for the position and for data that are traced, in several programs."""
+
+    def __init__(self, field: Any) -> None:
+        self.field = field
+        self.of_data: dict[int, Rows] = {}
+        self.of_position: list[Rows] = []
+
+    def scope(self, form: NormalForm) -> Scope:
+        rows: dict[Any, Rows] = {}
+        draw = lambda v: self.field.draw(v.aval.shape)
+        if not self.of_position:
+            self.of_position = [draw(v) for v in form.jaxpr.invars]
+        rows.update(zip(form.jaxpr.invars, self.of_position, strict=True))
+        for v, c in form.traced.items():
+            rows[v] = self.of_data.setdefault(id(c), draw(v))
+        return Scope(form.known, rows, {})
+
+
+def keys_of(field: Field, values: Rows) -> list[tuple[Any, ...]]:
+    """Of each value its ratios at two points, for each level of primes."""
+    parts = values[0].reshape(len(field.chains), field.levels, 2, -1)
+    below = np.repeat(parts[:, :, :1], 2, axis=2).reshape(values.shape)
+    ratios = field.div(values, below)[0].reshape(parts.shape)[:, :, 1]
+    columns = np.ascontiguousarray(ratios.transpose(2, 1, 0))
+    return [tuple((i, c.tobytes()) for i, c in enumerate(row)) for row in columns]
 
 
 def same_sign(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -109,30 +164,16 @@ def same_sign(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(votes[best, at] >= 2, sign, 0.0)
 
 
-def sizes(form: NormalForm, x: Any) -> np.ndarray:
-    """Switching values in floats at points of many sizes, of each in a column."""
-    field = Floats(2 * len(SCALES))
-    found: list[np.ndarray] = []
-
-    def choose(_: Any, z: Rows) -> Rows:
-        found.append(z.reshape(len(field.rows), -1))
-        return np.where(z >= 0, 1.0, -1.0)
-
-    with np.errstate(all="ignore"):
-        form.run(field, float_scope(form, field, x, np.repeat(SCALES, 2)), choose)
-    return np.concatenate(found, axis=1)
-
-
-def float_scope(form: NormalForm, field: Floats, x: Any, scales: np.ndarray) -> Scope:
-    """Positions of some sizes, around the given one if it is known."""
-    scope = form.scope(field)
+def around(form: NormalForm, scope: Scope, x: Any) -> Scope:
+    """Floats as positions of many sizes, the small ones around that which is given."""
+    rows = dict(scope.rows)
+    wide = lambda a, v: a.reshape(1, -1, *(1,) * len(v.aval.shape))
     for v in form.traced:
         # Data are positive more often than not.
-        scope.rows[v] = np.where(np.arange(len(scales)) % 4 < 3, 1, -1).reshape(
-            1, -1, *(1,) * len(v.aval.shape)
-        ) * np.abs(scope.rows[v])
+        positive = np.arange(len(SCALES)) % 4 < 3
+        rows[v] = np.where(wide(positive, v), np.abs(rows[v]), rows[v])
     for v, leaf in zip(form.jaxpr.invars, jax.tree.leaves(x), strict=True):
         middle = np.asarray(leaf, float) if is_concrete(leaf) else np.zeros(v.aval.shape)
-        scale = scales.reshape(1, -1, *(1,) * middle.ndim)
-        scope.rows[v] = np.where(scale < 1, middle, 0.0) + scale * scope.rows[v]
-    return scope
+        scale = wide(SCALES, v)
+        rows[v] = np.where(scale < 1, middle, 0.0) + scale * rows[v]
+    return scope._replace(rows=rows)

@@ -24,6 +24,7 @@ class Base:
         groups: Of each switching value its group, -1 for none.
         side: Its side in it.
         scope: Unknowns; drawn if not given.
+        signs: Signs of the groups, and of what has none; drawn if not given.
     """
 
     def __init__(
@@ -33,12 +34,15 @@ class Base:
         groups: np.ndarray,
         side: np.ndarray,
         scope: Scope | None = None,
+        signs: Rows | None = None,
     ) -> None:
         self.form, self.field, self.groups, self.side = form, field, groups, side
         self.steps = 0
-        self.number = int(groups.max(initial=-1)) + 1
+        self.number = (
+            int(groups.max(initial=-1)) + 1 if signs is None else signs.shape[2] - 1
+        )
         self.unknowns = scope or form.scope(field)
-        self.signs = field.draw((self.number + 1,))
+        self.signs = field.draw((self.number + 1,)) if signs is None else signs.copy()
         # What has no group does not switch.
         self.signs[..., -1] = field.exact(1.0)
         self.entries = entries_of(groups, self.number)
@@ -70,7 +74,10 @@ class Base:
         rows = self.form.read(self.field, self.scope, v)
         alike = lambda u: u.aval.shape == v.aval.shape and u.aval.dtype == v.aval.dtype
         others = (u for u in self.scope.rows if alike(u))
-        return [v, *(u for u in others if u is not v and (self.scope.rows[u] == rows).all())]
+        return [
+            v,
+            *(u for u in others if u is not v and (self.scope.rows[u] == rows).all()),
+        ]
 
     def parts(self, groups: np.ndarray) -> list[np.ndarray]:
         """Groups in parts that can be turned round in one evaluation."""
@@ -82,14 +89,14 @@ class Base:
         """Of some groups, each turned round alone, whether the value differs."""
         found = [np.zeros(0, bool)]
         for some in self.parts(groups):
-            value = self.turned(some, self.downstream(some))
-            found.append(self.unequal(value, len(some)))
+            found.append(~equal_at_a_level(self.field, *self.ends(some)))
         return np.concatenate(found)
 
-    def unequal(self, value: Rows, number: int) -> np.ndarray:
-        """Whether values at both ends of each turn differ modulo all levels of primes."""
-        value = np.broadcast_to(value, (2 * number, *value.shape[1:]))
-        return ~equal_at_a_level(self.field, value[:number], value[number:])
+    def ends(self, some: np.ndarray) -> tuple[Rows, Rows]:
+        """The values with each of some groups at 1, and at -1."""
+        value = self.turned(some, self.downstream(some))
+        value = np.broadcast_to(value, (2 * len(some), *value.shape[1:]))
+        return value[: len(some)], value[len(some) :]
 
     def turned(self, some: np.ndarray, which: Iterable[int]) -> Rows:
         """The value with each of some groups at 1 and then at -1, the others as they are."""
@@ -113,7 +120,9 @@ class Base:
     def switches_of(self, groups: Iterable[int]) -> frozenset[int]:
         """The equations where some groups switch."""
         entries = [self.entries[g] for g in groups]
-        return frozenset(self.form.of_entry[np.concatenate([[], *entries]).astype(int)].tolist())
+        return frozenset(
+            self.form.of_entry[np.concatenate([[], *entries]).astype(int)].tolist()
+        )
 
     def _size(self, which: Iterable[int]) -> int:
         """The entries of the largest result."""
