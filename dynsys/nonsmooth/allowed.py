@@ -16,22 +16,9 @@ from dynsys.nonsmooth.primitives import (
     MOVES,
     SMOOTH,
     SWITCHES,
+    indices_of,
 )
 from dynsys.nonsmooth.refusals import refuse
-
-INDICES = {
-    "dynamic_slice": 1,
-    "dynamic_update_slice": 2,
-    "gather": 1,
-    "scatter": 1,
-    "scatter-add": 1,
-    "scatter-mul": 1,
-    "scatter-sub": 1,
-    "scatter_add": 1,
-    "scatter_mul": 1,
-    "scatter_sub": 1,
-}
-"""Of moves the first operand that says where."""
 
 COMPLEX = "Of a complex number use the sum of the squares of both parts"
 INTEGER = (
@@ -110,10 +97,7 @@ def _check_numbers(equation: Any, context: Context) -> None:
 
 
 def _check_move(equation: Any, context: Context) -> None:
-    first = INDICES.get(equation.primitive.name, len(equation.invars))
-    indices = equation.invars[first:]
-    if equation.primitive.name.startswith("scatter"):
-        indices = equation.invars[1:2]
+    indices = equation.invars[indices_of(equation)]
     if any(is_in(v, context.active) for v in indices):
         raise refuse(equation, "is given an index that the position decides, and jumps")
 
