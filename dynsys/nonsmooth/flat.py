@@ -1,40 +1,40 @@
 """A function as one flat list of primitives, in which every switch is seen.
 
-Calls, custom derivatives and loops of known length that have a switch inside are opened,
-and maxima over axes and windows become maxima of pairs.
+Calls are opened, branches that are chosen by the position become selections, loops of known
+length that have a switch inside are written out, and maxima over axes and windows become
+maxima of pairs. What does not depend on the position stays as it is.
 """
 
-import contextlib
-import itertools
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from dynsys.equations import CALLS, as_closed, bind, programs_inside
-
-COMPARISONS = frozenset({"lt", "le", "gt", "ge"})
-SWITCHES = frozenset({"abs", "max", "min", "sign"}) | COMPARISONS
-"""Primitives that switch between smooth pieces; a comparison does so in a selection."""
-
-MANY = frozenset({"reduce_max", "reduce_min", "reduce_window_max", "reduce_window_min"})
-REFUSED = frozenset(
-    {"ceil", "cummax", "cummin", "floor", "nextafter", "rem", "round", "sort", "top_k"}
-)
-"""Primitives that jump, or have kinks that are not looked into."""
-
-OPAQUE = frozenset({"custom_linear_solve"})
-"""Primitives that are smooth although programs inside of them choose pivots."""
+from dynsys.nonsmooth.flow import is_in as is_in
+from dynsys.nonsmooth.pairs import can_pair, pairwise
+from dynsys.nonsmooth.places import at_place
+from dynsys.nonsmooth.places import place as place
+from dynsys.nonsmooth.primitives import PLAIN, SOLVERS
+from dynsys.nonsmooth.refusals import NotPiecewiseSmooth as NotPiecewiseSmooth
 
 LONGEST_SCAN = 1024
 """Passes of a loop that are written out one by one."""
 
+LOOPS = frozenset({"while"})
+"""May go on for as long as the position decides."""
 
-class NotPiecewiseSmooth(ValueError):
-    """A loss is discontinuous, or has kinks that cannot be looked into."""
+KEPT = frozenset({"_det", "_slogdet_lu", "_slogdet_qr"})
+"""Functions of JAX with derivatives of their own whose programs choose pivots."""
+
+
+class Operand(NamedTuple):
+    """A value in a program, and whether it depends on the position."""
+
+    value: Any
+    moves: bool
 
 
 def flatten(function: Callable[..., Any], x: Any) -> ClosedJaxpr:
@@ -43,136 +43,161 @@ def flatten(function: Callable[..., Any], x: Any) -> ClosedJaxpr:
     Args:
         function: The function.
         x: Its argument, or one like it.
-
-    Raises:
-        NotPiecewiseSmooth: It switches inside a loop of unknown length or a branch.
     """
     leaves, structure = jax.tree.flatten(x)
     on_leaves = lambda *leaves: function(jax.tree.unflatten(structure, leaves))
     closed = jax.make_jaxpr(on_leaves)(*leaves)
-    opened = lambda *leaves: _evaluate(closed, leaves)
+
+    def opened(*leaves: Any) -> list[Any]:
+        return [v.value for v in _evaluate(closed, [Operand(x, True) for x in leaves])]
+
     return jax.make_jaxpr(opened)(*leaves)
-
-
-def place(equation: Any) -> str:
-    """A primitive and where it is in the code of the user, if that is known."""
-    where = source_info_util.summarize(equation.source_info)
-    return f"`{equation.primitive.name}`" + (f" at {where}" if where else "")
-
-
-def _context(equation: Any) -> contextlib.AbstractContextManager[Any]:
-    """New equations get the place of this one, if it has one."""
-    if not source_info_util.summarize(equation.source_info):
-        return contextlib.nullcontext()
-    return source_info_util.user_context(equation.source_info.traceback)
 
 
 def apply(equation: Any, values: Sequence[Any]) -> Sequence[Any]:
     """The results of one equation, with `None` for those that nobody needs."""
-    with _context(equation):
+    with at_place(equation):
         return bind(equation, values)
 
 
-def _evaluate(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
+def is_kept(equation: Any) -> bool:
+    """Whether a function of JAX is smooth although it chooses pivots."""
+    name, params = equation.primitive.name, equation.params
+    if name != "custom_jvp_call":
+        return name in SOLVERS
+    source = as_closed(params[CALLS[name]]).jaxpr.debug_info.func_src_info or ""
+    called, _, file = source.partition(" at ")
+    return called in KEPT and "/jax/" in file.replace("\\", "/")
+
+
+def _evaluate(closed: ClosedJaxpr, operands: Sequence[Operand]) -> list[Operand]:
     """Run a program, opening what switches."""
     jaxpr = closed.jaxpr
-    known = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-    known |= dict(zip(jaxpr.invars, args, strict=True))
-    read = lambda v: v.val if isinstance(v, Literal) else known[v]
+    constants = [Operand(c, False) for c in closed.consts]
+    known = dict(zip(jaxpr.constvars, constants, strict=True))
+    known |= dict(zip(jaxpr.invars, operands, strict=True))
+    made: dict[Any, Any] = {}
+    read = lambda v: Operand(v.val, False) if isinstance(v, Literal) else known[v]
     for equation in jaxpr.eqns:
-        values = [read(v) for v in equation.invars]
-        known |= dict(zip(equation.outvars, _open(equation, values), strict=True))
+        inputs = [read(v) for v in equation.invars]
+        if equation.primitive.name == "cond" and equation.invars[0] in made:
+            inputs[0] = _predicate(made[equation.invars[0]], read, inputs[0])
+        outputs = _open(equation, inputs)
+        known |= dict(zip(equation.outvars, outputs, strict=True))
+        made |= dict.fromkeys(equation.outvars, equation)
     return [read(v) for v in jaxpr.outvars]
 
 
-def _open(equation: Any, values: list[Any]) -> Sequence[Any]:
-    name, params = equation.primitive.name, equation.params
-    if name in MANY:
-        with _context(equation):
-            return [_pairwise(name, params, values[0])]
-    if name == "clamp":
-        with _context(equation):
+def _predicate(equation: Any, read: Any, index: Operand) -> Operand:
+    """The predicate that an index of two branches has been converted from, if any."""
+    is_converted = equation.primitive.name == "convert_element_type"
+    if is_converted and equation.invars[0].aval.dtype == bool:
+        return read(equation.invars[0])
+    return index
+
+
+def _open(equation: Any, inputs: list[Operand]) -> Sequence[Operand]:
+    name = equation.primitive.name
+    values, moves = [v.value for v in inputs], any(v.moves for v in inputs)
+    if moves and can_pair(equation):
+        with at_place(equation):
+            return [Operand(pairwise(equation, values[0]), True)]
+    if moves and name == "clamp":
+        with at_place(equation):
             low, x, high = jnp.broadcast_arrays(*values)
-            return [jax.lax.min(jax.lax.max(x, low), high)]
-    to_see = _SWITCHING | ({"sqrt"} if name in CALLS else set())
-    if name in OPAQUE or not any(_has(p, to_see) for p in programs_inside(equation)):
-        return apply(equation, values)
-    if name in CALLS:
-        closed = as_closed(params[CALLS[name]])
-        with _context(equation):
-            return _evaluate(closed, values)
-    if name == "scan" and params["length"] <= LONGEST_SCAN:
-        return _unroll(params, values)
-    raise NotPiecewiseSmooth(
-        f"The loss switches inside of {place(equation)}. Its kinks are found in straight "
-        f"code and in `scan` of at most {LONGEST_SCAN} passes only: write the loop or the "
-        f"branch in another way, or pass `inclusion='autodiff'`."
+            return [Operand(jax.lax.min(jax.lax.max(x, low), high), True)]
+    if moves and not is_kept(equation) and _is_opened(equation, inputs):
+        with at_place(equation):
+            return _inside(equation, inputs)
+    if name == "cond" and values[0].dtype == bool:
+        values[0] = values[0].astype(equation.invars[0].aval.dtype)
+    moves = moves and name != "stop_gradient"
+    return [Operand(value, moves) for value in apply(equation, values)]
+
+
+def _is_opened(equation: Any, inputs: Sequence[Operand]) -> bool:
+    """Whether what is inside of an equation must be seen."""
+    name, params = equation.primitive.name, equation.params
+    if name == "cond" and inputs[0].moves:
+        return True
+    if name in CALLS and not name.startswith("custom"):
+        return True
+    if name == "scan" and params["length"] > LONGEST_SCAN:
+        return False
+    predicates = any(
+        o.moves and v.aval.dtype == bool
+        for v, o in zip(equation.invars, inputs, strict=True)
     )
+    is_smooth = all(map(is_plain, programs_inside(equation)))
+    return name in CALLS | {"cond": "", "scan": ""} and (predicates or not is_smooth)
 
 
-def _unroll(params: Any, values: list[Any]) -> list[Any]:
+def is_plain(jaxpr: Jaxpr) -> bool:
+    """Whether a program is smooth without being looked into."""
+    return all(map(_is_plain_equation, jaxpr.eqns))
+
+
+def _is_plain_equation(equation: Any) -> bool:
+    inner = tuple(programs_inside(equation))
+    if is_kept(equation) or not any(
+        map(_is_inexact, (*equation.invars, *equation.outvars))
+    ):
+        return True
+    if inner:
+        return equation.primitive.name not in LOOPS and all(map(is_plain, inner))
+    # What is no float can be made of floats by rounding or comparing them only.
+    from_floats = any(map(_is_inexact, equation.invars))
+    rounds = from_floats and not all(map(_is_inexact, equation.outvars))
+    return equation.primitive.name in PLAIN and not rounds
+
+
+def _is_inexact(v: Any) -> bool:
+    return jnp.issubdtype(v.aval.dtype, jnp.inexact)
+
+
+def _inside(equation: Any, inputs: list[Operand]) -> Sequence[Operand]:
+    """The results of a call, of a choice or of a loop, written out."""
+    name, params = equation.primitive.name, equation.params
+    if name == "cond":
+        return _selected(params["branches"], inputs)
+    if name == "scan":
+        return _unrolled(params, inputs)
+    return _evaluate(as_closed(params[CALLS[name]]), inputs)
+
+
+def _selected(branches: Sequence[ClosedJaxpr], inputs: list[Operand]) -> list[Operand]:
+    """The results of all branches, and a selection."""
+    index, *operands = inputs
+    results = [_evaluate(branch, operands) for branch in branches]
+
+    def select(*cases: Operand) -> Operand:
+        moves = index.moves or any(case.moves for case in cases)
+        which = index.value
+        if which.dtype != bool:
+            which = jax.lax.clamp(
+                jnp.zeros_like(which), which, jnp.full_like(which, len(cases) - 1)
+            )
+        return Operand(jax.lax.select_n(which, *(case.value for case in cases)), moves)
+
+    return [select(*cases) for cases in zip(*results, strict=True)]
+
+
+def _unrolled(params: Any, inputs: list[Operand]) -> list[Operand]:
     """The passes of a scan, one by one."""
     consts, carried = params["num_consts"], params["num_carry"]
-    fixed, carry = values[:consts], values[consts : consts + carried]
-    series = values[consts + carried :]
+    fixed, carry = inputs[:consts], inputs[consts : consts + carried]
+    series = inputs[consts + carried :]
     order = range(params["length"])
     collected: list[Any] = [None] * params["length"]
     for i in reversed(order) if params["reverse"] else order:
-        results = _evaluate(params["jaxpr"], [*fixed, *carry, *(s[i] for s in series)])
+        now = [Operand(_entry(s.value, i), s.moves) for s in series]
+        results = _evaluate(params["jaxpr"], [*fixed, *carry, *now])
         carry, collected[i] = results[:carried], results[carried:]
-    return [*carry, *(jnp.stack(column) for column in zip(*collected, strict=True))]
-
-
-def _pairwise(name: str, params: Any, x: Any) -> Any:
-    """A maximum or minimum over axes or windows, as a tree of pairs."""
-    pair = jax.lax.max if name.endswith("max") else jax.lax.min
-    if name.startswith("reduce_window"):
-        filling = -jnp.inf if pair is jax.lax.max else jnp.inf
-        return _tree(pair, jnp.stack(_windows(params, x, filling)))
-    axes = params["axes"]
-    rest = tuple(size for i, size in enumerate(x.shape) if i not in axes)
-    return _tree(pair, jnp.moveaxis(x, axes, range(len(axes))).reshape(-1, *rest))
-
-
-def _windows(params: Any, x: Any, filling: float) -> list[Any]:
-    """One array for each place in a window."""
-    padding = [(low, high, 0) for low, high in params["padding"]]
-    x = jax.lax.pad(x, jnp.asarray(filling, x.dtype), padding)
-    if set(params["base_dilation"]) != {1} or set(params["window_dilation"]) != {1}:
-        raise NotPiecewiseSmooth("Pooling with dilation is not looked into.")
-    sizes, strides = params["window_dimensions"], params["window_strides"]
-    counts = [
-        (length - size) // stride
-        for length, size, stride in zip(x.shape, sizes, strides, strict=True)
-    ]
-    arrays = []
-    for offset in itertools.product(*map(range, sizes)):
-        last = [o + n * s + 1 for o, n, s in zip(offset, counts, strides, strict=True)]
-        arrays.append(jax.lax.slice(x, offset, last, strides))
-    return arrays
-
-
-def _tree(pair: Callable[[Any, Any], Any], x: Any) -> Any:
-    """Join the entries along the first axis in pairs, pairs of pairs and so on."""
-    while len(x) > 1:
-        half = len(x) // 2
-        x = jnp.concatenate([pair(x[:half], x[half : 2 * half]), x[2 * half :]])
-    return x[0]
-
-
-_SWITCHING = SWITCHES | MANY | REFUSED | {"clamp", "select_n"}
-
-
-def _has(jaxpr: Jaxpr, names: Collection[str]) -> bool:
-    """Whether one of some primitives is in a program, at any depth."""
-    return any(
-        equation.primitive.name in names
-        or any(_has(p, names) for p in programs_inside(equation))
-        for equation in jaxpr.eqns
-        if equation.primitive.name not in OPAQUE
+    stack = lambda column: Operand(
+        jnp.stack([v.value for v in column]), any(v.moves for v in column)
     )
+    return [*carry, *(stack(column) for column in zip(*collected, strict=True))]
 
 
-def is_in(v: Any, variables: Any) -> bool:
-    """Whether an operand is one of some variables, and no constant."""
-    return not isinstance(v, Literal) and v in variables
+def _entry(x: Any, i: int) -> Any:
+    return jax.lax.index_in_dim(x, i, keepdims=False)

@@ -8,18 +8,20 @@ from jaxtyping import Array, Float
 
 from dynsys.nonsmooth.find import find_pieces
 from dynsys.nonsmooth.pieces import Pieces, Signature
+from dynsys.nonsmooth.table import table_of
 from dynsys.trees import Position, as_position
 
 
 class Kinks(eqx.Module):
-    r"""The kinks of a loss, and where a point lies between them.
+    r"""The kinks of a loss, and where a point lies between them. Prints a table.
 
     Args:
         values: Switching functions $z_i(x)$; $x$ lies on the kinks where they are 0.
         signature: Their signs $s_i$, 1 at 0.
         pieces: The loss in pieces: `pieces.piece(x, s)` is the smooth piece $f_s$ and
             `pieces.switching(x, s)` are the switching functions along it.
-        places: Of each kink the operation that makes it, with its place in the code.
+        places: Of each kink the operation that makes it, the line of your code and the
+            entry of its array, as in "`abs` at lasso.py:12, entry 3".
         joints: Of each kink whether the gradients of both sides meet there, so that only
             the Hessian jumps, as in Huber's function.
     """
@@ -34,6 +36,9 @@ class Kinks(eqx.Module):
     def smooth(self) -> bool:
         """Whether the loss is continuously differentiable, as far as can be seen."""
         return all(self.joints)
+
+    def __repr__(self) -> str:
+        return table_of(self)
 
 
 def kinks(f: Callable[[Any], Any], x: Any) -> Kinks:
@@ -75,6 +80,4 @@ def kinks(f: Callable[[Any], Any], x: Any) -> Kinks:
     pieces = find_pieces(f, position)
     signature = pieces.signature(position)
     values = pieces.switching(position, signature)
-    switches = pieces.program.switches
-    of = lambda entry: next(s.where for s in switches if s.start <= entry < s.stop)
-    return Kinks(values, signature, pieces, tuple(map(of, pieces.first)), pieces.joint)
+    return Kinks(values, signature, pieces, pieces.places, pieces.joint)

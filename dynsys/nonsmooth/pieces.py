@@ -10,6 +10,7 @@ Source:
     differentiation", Optim. Methods Softw. 28 (2013); selections are added here.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -19,7 +20,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from dynsys.cached_call import cached_call
-from dynsys.nonsmooth.program import Program, natural
+from dynsys.nonsmooth.interpret import EXACT, OF_SIZES, Algebra, interpret, natural
+from dynsys.nonsmooth.program import Program
+from dynsys.nonsmooth.sizes import sizes_of
 from dynsys.trees import as_vector
 
 Signature = Float[Array, " kinks"]
@@ -38,6 +41,7 @@ class Pieces(eqx.Module):
             function; then it is none of the gradient, but of the Hessian.
         mixed: Of each kink whether some terms of the loss are convex there and others
             concave, so that the talk's operator D is larger than the subdifferential.
+        unproved: Of each kink whether it is not proved that the loss is continuous there.
     """
 
     consts: list[Any]
@@ -53,6 +57,15 @@ class Pieces(eqx.Module):
     def number(self) -> int:
         """Number of kinks."""
         return len(self.first)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Of each kink the operation that makes it, its line and its entry."""
+        return tuple(self.place(i) for i in range(self.number))
+
+    def place(self, i: int) -> str:
+        """The place of a kink, as in "`abs` at lasso.py:12, entry 3"."""
+        return self.program.switch_of(self.first[i]).place(self.first[i])
 
     def __call__(self, x: Any) -> Float[Array, ""]:
         """The loss itself."""
@@ -79,14 +92,74 @@ class Pieces(eqx.Module):
         return z, jax.vmap(lambda row: as_vector(pull(row)[0]))(unit)
 
     def signature(self, x: Any) -> Signature:
-        """Signs of the switching functions at a point; 1 where one is 0."""
+        """Signs of the switching functions at a point, and at 0 that of the loss there."""
         _, z = self.program.run(self.consts, x)
-        return natural(z[jnp.asarray(self.first, int)])
+        first = np.asarray(self.first, int)
+        return natural(z[first], self.program.at_zero[first])
 
     def evaluate(
         self, x: Any, signature: Signature
     ) -> tuple[Float[Array, ""], Float[Array, " kinks"]]:
         """The smooth piece and the switching functions along it."""
+        value, z = self.program.run(self.consts, x, self._signs(signature))
+        return value, z[np.asarray(self.first, int)]
+
+    def sizes(self, x: Any, signature: Signature | None = None) -> Float[Array, " kinks"]:
+        """The sizes of the terms that the switching values are made of.
+
+        A switching value is known up to rounding errors relative to this, not to itself.
+
+        Args:
+            x: A point.
+            signature: That of the piece, for switches inside of others; of `x` if left out.
+        """
+        signs = self.program.natural if signature is None else self._signs(signature)
+        run = interpret(self.program, self.consts, x, signs)
+        dtype = run.read(self.program.jaxpr.outvars[0]).dtype
+        found = [z.astype(dtype) for z in sizes_of(self.program, run)]
+        sizes = jnp.concatenate([jnp.zeros(0, dtype), *found])
+        return jax.lax.stop_gradient(sizes[np.asarray(self.first, int)])
+
+    def gaps(
+        self, x: Any, signature: Signature
+    ) -> tuple[Float[Array, " kinks"], Float[Array, " kinks"]]:
+        r"""How far the loss jumps across each kink, and what that is to be compared with.
+
+        The jump is $2\,|\partial f / \partial s_i|$. Its size is that of what is selected
+        at the switch: $(|a| + |b|)\,|\partial f|$, if it chooses between $a$ and $b$ and
+        the loss changes with the slope $\partial f$ of the choice.
+
+        Args:
+            x: A point, on the kinks that are asked for.
+            signature: That of the piece.
+        """
+        x, signature, consts = jax.lax.stop_gradient((x, signature, self.consts))
+        signs = self._signs(signature)
+        total = self.program.size
+
+        def value(algebra: Algebra, shift: Array) -> Array:
+            moved = lambda z, span: signs(z, span) + shift[span].astype(z.dtype)
+            run = interpret(self.program, consts, x, moved, algebra=algebra)
+            return run.read(self.program.jaxpr.outvars[0])
+
+        still = jnp.zeros(total, signature.dtype)
+        slopes, sizes = (
+            jax.grad(lambda shift, a=algebra: value(a, shift))(still)
+            for algebra in (EXACT, OF_SIZES)
+        )
+        side = jnp.asarray(self.side, slopes.dtype)
+        return 2 * jnp.abs(self._of_kinks(side * slopes)), 2 * self._of_kinks(
+            jnp.abs(sizes)
+        )
+
+    def _of_kinks(self, entries: Float[Array, " entries"]) -> Float[Array, " kinks"]:
+        """Sums over the switching values of each kink."""
+        member = np.asarray(self.member, int)
+        mine = np.flatnonzero(member >= 0)
+        return jnp.zeros(self.number, entries.dtype).at[member[mine]].add(entries[mine])
+
+    def _signs(self, signature: Signature) -> Callable[[Any, slice], Any]:
+        """From switching values, and the slice they have among all, to their signs."""
         member, side = np.asarray(self.member, int), np.asarray(self.side, float)
 
         def signs(z: Any, span: slice) -> Any:
@@ -100,8 +173,7 @@ class Pieces(eqx.Module):
             given = given.astype(z.dtype)
             return given if (which >= 0).all() else jnp.where(which >= 0, given, free)
 
-        value, z = self.program.run(self.consts, x, signs)
-        return value, z[jnp.asarray(self.first, int)]
+        return signs
 
 
 @cached_call

@@ -6,24 +6,26 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 from jaxtyping import Array, Float
 
-from dynsys.nonsmooth.flat import (
-    COMPARISONS,
-    REFUSED,
-    SWITCHES,
-    NotPiecewiseSmooth,
-    apply,
-    flatten,
+from dynsys.nonsmooth.allowed import Context, check
+from dynsys.nonsmooth.ends import Ends
+from dynsys.nonsmooth.flat import flatten
+from dynsys.nonsmooth.flow import (
+    active_variables,
+    dependent_variables,
     is_in,
-    place,
+    live_variables,
 )
-from dynsys.nonsmooth.known_signs import (
-    nonnegative_variables,
-    passes,
-    positive_variables,
-)
+from dynsys.nonsmooth.guards import Guards, guarded
+from dynsys.nonsmooth.interpret import interpret
+from dynsys.nonsmooth.interpret import natural as natural
+from dynsys.nonsmooth.interval_rules import RULES
+from dynsys.nonsmooth.intervals import Bounds, passes, sign_of
+from dynsys.nonsmooth.places import entry_of, place
+from dynsys.nonsmooth.primitives import COMPARISONS, SWITCHES
+from dynsys.nonsmooth.simplify import simplified
+from dynsys.nonsmooth.tidy import tidy
 
 
 class Switch(NamedTuple):
@@ -34,7 +36,7 @@ class Switch(NamedTuple):
         name: Its primitive.
         shape: Shape of the switching values.
         start: Index of its first entry among all entries.
-        where: The primitive and its place in the code.
+        where: The primitive and its line in the code.
     """
 
     equation: int
@@ -44,9 +46,19 @@ class Switch(NamedTuple):
     where: str
 
     @property
+    def at_zero(self) -> int:
+        """The sign that a switching value of 0 stands for: it is not `a > b`."""
+        return -1 if self.name in ("gt", "le") else 1
+
+    @property
     def stop(self) -> int:
         """Index after its last entry."""
         return self.start + int(np.prod(self.shape, dtype=int))
+
+    def place(self, entry: int) -> str:
+        """The switch of an entry among all, as in "`abs` at lasso.py:12, entry 3"."""
+        index = entry_of(self.shape, entry - self.start)
+        return self.where + (f", entry {index}" if index else "")
 
 
 class Program(NamedTuple):
@@ -60,6 +72,10 @@ class Program(NamedTuple):
             that they pass on: an absolute value of what is not negative.
         nested: Whether a switching value depends on another switch.
         roots: Square roots of what is not negative, but may be 0, by their equation.
+        guards: Equations that are needed in one case of a selection only, by their index,
+            and the conditions for it.
+        settled: Switching values, by their index among all, that never change sign, and
+            that sign.
     """
 
     jaxpr: Any
@@ -68,11 +84,27 @@ class Program(NamedTuple):
     passed: tuple[tuple[int, int], ...]
     nested: bool
     roots: tuple[int, ...]
+    guards: Guards
+    settled: tuple[tuple[int, int], ...]
 
     @property
     def size(self) -> int:
         """Number of switching values."""
         return self.switches[-1].stop if self.switches else 0
+
+    @property
+    def at_zero(self) -> np.ndarray:
+        """The signs that switching values of 0 stand for."""
+        sizes = [switch.stop - switch.start for switch in self.switches]
+        return np.repeat(np.array([s.at_zero for s in self.switches], int), sizes)
+
+    def natural(self, z: Any, span: slice) -> Any:
+        """The signs of the switching values of a slice of all."""
+        return natural(z, self.at_zero[span])
+
+    def switch_of(self, entry: int) -> Switch:
+        """The switch that a switching value belongs to."""
+        return next(s for s in self.switches if s.start <= entry < s.stop)
 
     def run(
         self, consts: Sequence[Any], x: Any, signs: Any = None, root: int = -1
@@ -86,44 +118,12 @@ class Program(NamedTuple):
                 to signs.
             root: A square root that is taken with the other sign.
         """
-        choose = signs or (lambda z, _: natural(z))
-        known: dict[Any, Any] = dict(zip(self.jaxpr.constvars, consts, strict=True))
-        known |= dict(zip(self.jaxpr.invars, self.structure.flatten_up_to(x), strict=True))
-        read = lambda v: v.val if isinstance(v, Literal) else known[v]
-        sides: dict[Any, Any] = {}
-        found: list[Any] = []
-        at = {switch.equation: switch for switch in self.switches}
-        passed = dict(self.passed)
-        for i, equation in enumerate(self.jaxpr.eqns):
-            values = [read(v) for v in equation.invars]
-            out = equation.outvars[0]
-            if i in at:
-                switch = at[i]
-                z = _difference(switch.name, values)
-                found.append(z.reshape(-1))
-                span = slice(switch.start, switch.stop)
-                side = choose(found[-1], span).reshape(switch.shape)
-                known[out] = _switched(switch.name, values, side)
-                if switch.name in COMPARISONS:
-                    sides[out] = side if switch.name in ("gt", "ge") else -side
-            elif i in passed:
-                shape = equation.outvars[0].aval.shape
-                known[out] = jnp.broadcast_to(values[passed[i]], shape)
-            elif equation.primitive.name == "select_n" and is_in(equation.invars[0], sides):
-                known[out] = _blend(sides[equation.invars[0]], values[2], values[1])
-            else:
-                known |= dict(zip(equation.outvars, apply(equation, values), strict=True))
-                if i == root:
-                    known[out] = -known[out]
-        (value,) = [read(v) for v in self.jaxpr.outvars]
-        dtype = value.dtype
-        empty = jnp.zeros(0, dtype)
-        return value, jnp.concatenate([empty, *(z.astype(dtype) for z in found)])
-
-
-def natural(z: Any) -> Any:
-    """The sign of a switching value, 1 at 0, without a derivative."""
-    return jax.lax.stop_gradient(jnp.where(z >= 0, 1, -1).astype(z.dtype))
+        found = interpret(self, consts, x, signs or self.natural, root)
+        value = found.read(self.jaxpr.outvars[0])
+        empty = jnp.zeros(0, value.dtype)
+        return value, jnp.concatenate(
+            [empty, *(z.astype(value.dtype) for z in found.switching)]
+        )
 
 
 def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
@@ -139,39 +139,38 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
     Raises:
         NotPiecewiseSmooth: The loss jumps, or switches where it cannot be looked into.
     """
-    closed = flatten(loss, x)
-    jaxpr = closed.jaxpr
-    active = _active(jaxpr)
-    live = _live(jaxpr)
-    nonnegative = nonnegative_variables(jaxpr)
-    positive = positive_variables(jaxpr, nonnegative)
-    roots: list[int] = []
-    switches: list[Switch] = []
-    passed: list[tuple[int, int]] = []
-    start = 0
-    for i, equation in enumerate(jaxpr.eqns):
-        depends = any(is_in(v, active) for v in equation.invars)
-        if not (depends and any(v in live for v in equation.outvars)):
-            continue
-        name = equation.primitive.name
-        if name in REFUSED:
-            raise NotPiecewiseSmooth(
-                f"The loss jumps, or has kinks that are not looked into: "
-                f"{place(equation)}. Write it without, or pass `inclusion='autodiff'`."
-            )
-        if name == "sqrt" and is_in(equation.invars[0], nonnegative - positive):
+    closed = tidy(flatten(loss, x))
+    closed = tidy(simplified(closed, Bounds(closed.jaxpr, closed.consts, RULES)))
+    active, live = active_variables(closed.jaxpr), live_variables(closed.jaxpr)
+    bounds = Bounds(closed.jaxpr, closed.consts, RULES)
+    jaxpr, guards = guarded(closed.jaxpr, active, bounds)
+    seen = [
+        i
+        for i, equation in enumerate(jaxpr.eqns)
+        if any(is_in(v, active) for v in equation.invars)
+        and any(v in live for v in equation.outvars)
+    ]
+    switching = {i for i in seen if _is_switch(jaxpr.eqns[i])}
+    switched = dependent_variables(jaxpr, switching)
+    ends = Ends(jaxpr, closed.consts, jax.tree.leaves(x), bounds, active, switched)
+    context = Context(active, live, switched, bounds)
+    roots = []
+    for i in seen:
+        check(jaxpr.eqns[i], context)
+        if ends.is_root(jaxpr.eqns[i]):
             roots.append(i)
-        operand = passes(equation, nonnegative)
-        if operand is not None:
-            passed.append((i, operand))
-        elif _is_switch(equation):
-            shape = equation.outvars[0].aval.shape
-            switches.append(Switch(i, name, shape, start, place(equation)))
-            start = switches[-1].stop
-    structure = jax.tree.structure(x)
-    nested = _nested(jaxpr, switches)
+    operands = ((i, passes(jaxpr.eqns[i], bounds)) for i in sorted(switching))
+    passed = tuple((i, operand) for i, operand in operands if operand is not None)
+    switches = _switches(jaxpr, sorted(switching - dict(passed).keys()))
     program = Program(
-        jaxpr, structure, tuple(switches), tuple(passed), nested, tuple(roots)
+        jaxpr=jaxpr,
+        structure=jax.tree.structure(x),
+        switches=switches,
+        passed=passed,
+        nested=_nested(jaxpr, switches),
+        roots=tuple(roots),
+        guards=guards,
+        settled=_settled(jaxpr, switches, bounds),
     )
     return program, list(closed.consts)
 
@@ -179,74 +178,35 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
 def _is_switch(equation: Any) -> bool:
     name, operands = equation.primitive.name, equation.invars
     is_float = operands and jnp.issubdtype(operands[0].aval.dtype, jnp.floating)
-    if not is_float:
+    if name in COMPARISONS and operands[0] is operands[1]:
         return False
-    if name in COMPARISONS:
-        return operands[0] is not operands[1]
-    return name in SWITCHES
+    return name in SWITCHES and bool(is_float)
 
 
-def _active(jaxpr: Any) -> set[Any]:
-    """Variables that depend on the argument, other than through `stop_gradient`."""
-    active = set(jaxpr.invars)
-    for equation in jaxpr.eqns:
-        through = equation.primitive.name != "stop_gradient"
-        if through and any(is_in(v, active) for v in equation.invars):
-            active |= set(equation.outvars)
-    return active
+def _switches(jaxpr: Any, indices: Sequence[int]) -> tuple[Switch, ...]:
+    found: list[Switch] = []
+    for i in indices:
+        equation, start = jaxpr.eqns[i], found[-1].stop if found else 0
+        shape, name = equation.outvars[0].aval.shape, equation.primitive.name
+        found.append(Switch(i, name, shape, start, place(equation)))
+    return tuple(found)
 
 
-def _live(jaxpr: Any) -> set[Any]:
-    """Variables that the value depends on, other than through `stop_gradient`."""
-    live = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
-    for equation in reversed(jaxpr.eqns):
-        through = equation.primitive.name != "stop_gradient"
-        if through and any(v in live for v in equation.outvars):
-            live |= {v for v in equation.invars if not isinstance(v, Literal)}
-    return live
+def _settled(
+    jaxpr: Any, switches: Sequence[Switch], bounds: Bounds
+) -> tuple[tuple[int, int], ...]:
+    """Switching values that never change sign, and that sign."""
+    found: list[tuple[int, int]] = []
+    for switch in switches:
+        sign = np.broadcast_to(sign_of(jaxpr.eqns[switch.equation], bounds), switch.shape)
+        entries = np.flatnonzero(sign)
+        signs = sign.reshape(-1)[entries]
+        found += zip((switch.start + entries).tolist(), signs.tolist(), strict=True)
+    return tuple(found)
 
 
 def _nested(jaxpr: Any, switches: Sequence[Switch]) -> bool:
     """Whether the operands of a switch depend on the result of another one."""
-    at = {switch.equation for switch in switches}
-    switched: set[Any] = set()
-    for i, equation in enumerate(jaxpr.eqns):
-        depends = any(is_in(v, switched) for v in equation.invars)
-        if depends and i in at:
-            return True
-        if depends or i in at:
-            switched |= set(equation.outvars)
-    return False
-
-
-def _difference(name: str, values: Sequence[Any]) -> Any:
-    """The switching value of a switch."""
-    if name in ("abs", "sign"):
-        return values[0]
-    return values[0] - values[1]
-
-
-def _switched(name: str, values: Sequence[Any], side: Any) -> Any:
-    """The result of a switch with given signs."""
-    if name == "abs":
-        return side * values[0]
-    if name == "sign":
-        return side
-    if name == "max":
-        return _blend(side, values[0], values[1])
-    if name == "min":
-        return _blend(side, values[1], values[0])
-    return side > 0 if name in ("gt", "ge") else side < 0
-
-
-def _blend(side: Any, upper: Any, lower: Any) -> Any:
-    """The upper value at sign 1, the lower at -1, untouched by the other one."""
-    shape = jnp.broadcast_shapes(jnp.shape(side), jnp.shape(upper), jnp.shape(lower))
-    side, upper, lower = (jnp.broadcast_to(a, shape) for a in (side, upper, lower))
-    side = side.astype(upper.dtype)
-    mixed = 0.5 * (1 + side) * upper + 0.5 * (1 - side) * lower
-    chosen = jnp.where(side >= 1, upper, jnp.where(side <= -1, lower, mixed))
-    # At both ends the derivative by the sign is that of the blend, where that is finite.
-    gap = upper - lower
-    gap = jnp.where(jnp.isfinite(gap) & (jnp.abs(side) >= 1), gap, 0)
-    return chosen + 0.5 * (side - jax.lax.stop_gradient(side)) * gap
+    at = [switch.equation for switch in switches]
+    switched = dependent_variables(jaxpr, set(at))
+    return any(is_in(v, switched) for i in at for v in jaxpr.eqns[i].invars)

@@ -1,0 +1,140 @@
+"""What depends on what in a flat program, and on which condition it is needed."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from jax.extend.core import Literal
+
+from dynsys.equations import ENTRYWISE
+from dynsys.nonsmooth.primitives import COMPARISONS
+
+NOWHERE: frozenset["Condition"] = frozenset()
+
+
+class Condition(NamedTuple):
+    """That a selection takes one of its cases.
+
+    Args:
+        predicate: What it selects by.
+        case: The index of the case: 1 where the predicate is true.
+    """
+
+    predicate: Any
+    case: int
+
+
+def is_in(v: Any, variables: Any) -> bool:
+    """Whether an operand is one of some variables, and no constant."""
+    return not isinstance(v, Literal) and v in variables
+
+
+def active_variables(jaxpr: Any) -> set[Any]:
+    """Variables that depend on the argument, other than through `stop_gradient`."""
+    active = set(jaxpr.invars)
+    for equation in jaxpr.eqns:
+        through = equation.primitive.name != "stop_gradient"
+        if through and any(is_in(v, active) for v in equation.invars):
+            active |= set(equation.outvars)
+    return active
+
+
+def live_variables(jaxpr: Any) -> set[Any]:
+    """Variables that the value depends on, other than through `stop_gradient`."""
+    live = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
+    for equation in reversed(jaxpr.eqns):
+        through = equation.primitive.name != "stop_gradient"
+        if through and any(v in live for v in equation.outvars):
+            live |= {v for v in equation.invars if not isinstance(v, Literal)}
+    return live
+
+
+def dependent_variables(jaxpr: Any, equations: Collection[int]) -> set[Any]:
+    """Variables that depend on the results of some equations."""
+    found: set[Any] = set()
+    for i, equation in enumerate(jaxpr.eqns):
+        if i in equations or any(is_in(v, found) for v in equation.invars):
+            found |= set(equation.outvars)
+    return found
+
+
+def conditions(jaxpr: Any, compared: bool = True) -> dict[Any, frozenset[Condition]]:
+    """Of each variable the conditions on which the value depends on it at all.
+
+    They hold entry by entry if the predicate has the shape of the variable.
+
+    Args:
+        jaxpr: The program.
+        compared: Whether to be compared counts as being needed.
+    """
+    needed: dict[Any, frozenset[Condition]] = {}
+
+    def meet(v: Any, new: frozenset[Condition]) -> None:
+        if not isinstance(v, Literal):
+            needed[v] = needed[v] & new if v in needed else new
+
+    for v in jaxpr.outvars:
+        meet(v, NOWHERE)
+    for equation in reversed(jaxpr.eqns):
+        of_results = [needed[v] for v in equation.outvars if v in needed]
+        if not of_results:
+            continue
+        outer = frozenset.intersection(*of_results)
+        for v, inner in _uses(equation):
+            if compared or equation.primitive.name not in COMPARISONS:
+                meet(v, frozenset(filter(_holds_for(equation, v), outer | inner)))
+    return needed
+
+
+def _uses(equation: Any) -> Iterator[tuple[Any, frozenset[Condition]]]:
+    """The operands, and on which condition the equation needs them."""
+    operands = equation.invars
+    if equation.primitive.name != "select_n" or isinstance(operands[0], Literal):
+        yield from ((v, NOWHERE) for v in operands)
+        return
+    yield operands[0], NOWHERE
+    for case, v in enumerate(operands[1:]):
+        yield v, frozenset({Condition(operands[0], case)})
+
+
+def _holds_for(equation: Any, v: Any) -> Any:
+    """Whether a condition for the results of an equation is one for its operand."""
+    is_entrywise = equation.primitive.name in ENTRYWISE
+
+    def holds(condition: Condition) -> bool:
+        shape = condition.predicate.aval.shape
+        return shape == () or (is_entrywise and shape == v.aval.shape)
+
+    return holds
+
+
+def in_order(equations: Sequence[Any], earlier: dict[int, set[Any]]) -> list[int] | None:
+    """An order in which some equations come after variables that they do not use.
+
+    Args:
+        equations: The equations.
+        earlier: Of some of them, by their index, variables that must be known.
+
+    Returns:
+        Indices of the equations, or `None` if there is no such order.
+    """
+    made = {v: i for i, equation in enumerate(equations) for v in equation.outvars}
+    order: list[int] = []
+    state = [0] * len(equations)
+    for root in range(len(equations)):
+        stack = [root]
+        while stack:
+            i = stack[-1]
+            if state[i] == 2:
+                stack.pop()
+                continue
+            before = [*equations[i].invars, *earlier.get(i, ())]
+            waiting = [made[v] for v in before if is_in(v, made) and state[made[v]] < 2]
+            if state[i] == 1 and waiting:
+                return None
+            state[i] = 1
+            if waiting:
+                stack.extend(waiting)
+                continue
+            state[i] = 2
+            order.append(stack.pop())
+    return order

@@ -1,0 +1,144 @@
+"""A flat program run with given signs of its switches."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Literal
+
+from dynsys.nonsmooth.flat import apply
+from dynsys.nonsmooth.flow import is_in
+from dynsys.nonsmooth.guards import safely
+from dynsys.nonsmooth.places import at_place
+from dynsys.nonsmooth.primitives import COMPARISONS
+from dynsys.nonsmooth.weights import (
+    Blend,
+    Complement,
+    Weight,
+    blend,
+    combined,
+    complement,
+    size_blend,
+    unsigned_complement,
+)
+
+if TYPE_CHECKING:
+    from dynsys.nonsmooth.program import Program, Switch
+
+
+class Algebra(NamedTuple):
+    """How weights are turned round, and how they choose."""
+
+    negate: Complement
+    mix: Blend
+
+
+EXACT = Algebra(complement, blend)
+OF_SIZES = Algebra(unsigned_complement, size_blend)
+"""Derivatives by signs add up sizes: see `size_blend`."""
+
+
+class Run(NamedTuple):
+    """What a run has found.
+
+    Args:
+        values: The values of all variables.
+        switching: The switching values of each switch.
+    """
+
+    values: dict[Any, Any]
+    switching: list[Any]
+
+    def read(self, v: Any) -> Any:
+        """The value of an operand."""
+        return literal(v) if isinstance(v, Literal) else self.values[v]
+
+
+def literal(v: Any) -> Any:
+    """The value of a constant in a program, as an array of its type."""
+    return jnp.asarray(v.val, v.aval.dtype)
+
+
+def interpret(
+    program: "Program",
+    consts: Sequence[Any],
+    x: Any,
+    choose: Callable[[Any, slice], Any],
+    root: int = -1,
+    algebra: Algebra = EXACT,
+) -> Run:
+    """Run a program with signs in place of those of its switching values.
+
+    Args:
+        program: The program.
+        consts: What the loss closes over.
+        x: The argument.
+        choose: From switching values, and the slice they have among all, to signs.
+        root: A square root that is taken with the other sign.
+        algebra: What to do with weights.
+    """
+    jaxpr = program.jaxpr
+    known: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+    known |= dict(zip(jaxpr.invars, program.structure.flatten_up_to(x), strict=True))
+    run = Run(known, [])
+    weighted: set[Any] = set()
+    at = {switch.equation: switch for switch in program.switches}
+    passed, guards = dict(program.passed), dict(program.guards)
+    for i, equation in enumerate(jaxpr.eqns):
+        values = [run.read(v) for v in equation.invars]
+        if i in guards:
+            values = safely(equation, values, guards[i], run.read)
+        out = equation.outvars[0]
+        if i in at:
+            z = difference(at[i].name, values)
+            run.switching.append(z.reshape(-1))
+            side = choose(run.switching[-1], slice(at[i].start, at[i].stop))
+            known[out] = _switched(at[i], values, side.reshape(at[i].shape), algebra)
+            weighted |= {out} if at[i].name in COMPARISONS else set()
+        elif i in passed:
+            known[out] = jnp.broadcast_to(values[passed[i]], out.aval.shape)
+        elif any(is_in(v, weighted) for v in equation.invars):
+            with at_place(equation):
+                results = combined(equation, values, *algebra)
+            known |= dict(zip(equation.outvars, results, strict=True))
+            is_real = lambda v: jnp.issubdtype(v.aval.dtype, jnp.floating)
+            weighted |= {v for v in equation.outvars if not is_real(v)}
+        else:
+            results = apply(equation, values)
+            known |= dict(zip(equation.outvars, results, strict=True))
+        if i == root:
+            known[out] = -known[out]
+    return run
+
+
+def difference(name: str, values: Sequence[Any]) -> Any:
+    """The switching value of a switch."""
+    if name in ("abs", "sign"):
+        return values[0]
+    return values[0] - values[1]
+
+
+def _switched(switch: "Switch", values: Sequence[Any], side: Any, algebra: Algebra) -> Any:
+    """The result of a switch with given signs; of a comparison its weight."""
+    if switch.name == "abs":
+        return side * values[0]
+    if switch.name == "sign":
+        return side
+    weight: Weight = 0.5 * (1 + side)
+    if switch.name == "max":
+        return algebra.mix(weight, values[0], values[1])
+    if switch.name == "min":
+        return algebra.mix(weight, values[1], values[0])
+    return weight if switch.name in ("gt", "ge") else algebra.negate(weight)
+
+
+def natural(z: Any, at_zero: Any = 1) -> Any:
+    """The sign of a switching value, without a derivative.
+
+    Args:
+        z: The value.
+        at_zero: The sign at 0.
+    """
+    sign = jnp.where(z > 0, 1, jnp.where(z == 0, jnp.asarray(at_zero), -1))
+    return jax.lax.stop_gradient(sign.astype(z.dtype))

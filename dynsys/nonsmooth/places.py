@@ -1,0 +1,41 @@
+"""Where in the code of the user an operation is."""
+
+import contextlib
+import os
+import re
+from typing import Any
+
+import numpy as np
+from jax.extend import source_info_util
+
+LINE = re.compile(r"^(?P<file>.*):(?P<line>\d+):\d+ \(.*\)$")
+
+
+def line_of(equation: Any) -> str:
+    """The file and the line of an equation, as in `lasso.py:12`, if they are known."""
+    where = source_info_util.summarize(equation.source_info)
+    parts = LINE.match(where)
+    if parts is None:
+        return where
+    return f"{os.path.basename(parts['file'])}:{parts['line']}"
+
+
+def place(equation: Any) -> str:
+    """A primitive and its line, as in "`abs` at lasso.py:12"."""
+    where = line_of(equation)
+    return f"`{equation.primitive.name}`" + (f" at {where}" if where else "")
+
+
+def entry_of(shape: tuple[int, ...], index: int) -> str:
+    """An entry of an array by its indices: nothing for a scalar, one number in a vector."""
+    if not shape:
+        return ""
+    indices = tuple(map(int, np.unravel_index(index, shape)))
+    return str(indices[0]) if len(indices) == 1 else str(indices)
+
+
+def at_place(equation: Any) -> contextlib.AbstractContextManager[Any]:
+    """New equations get the place of this one, if it has one."""
+    if not source_info_util.summarize(equation.source_info):
+        return contextlib.nullcontext()
+    return source_info_util.user_context(equation.source_info.traceback)
