@@ -45,8 +45,7 @@ def joints(
         for g, gap in zip(kinked[which].tolist(), seen.gap.tolist(), strict=True):
             if gap:
                 entry = int(base.entries[g][0])
-                switches = form.program.switches
-                place = next(s.where for s in switches if s.start <= entry < s.stop)
+                place = form.program.switch_of(entry).place(entry)
                 refuse_jump(place, gap)
         joint[which] |= seen.joint
     return tuple(map(bool, joint)), tuple(map(bool, unproved))

@@ -505,6 +505,8 @@ RULES: dict[str, Callable[[Call], Any]] = {
     "reduce_sum": lambda call: call.field.total(call.rows(0), call.equation.params["axes"]),
     "select_n": _select,
     "square": _square,
+    **dict.fromkeys(("max",), _either),
+    **dict.fromkeys(("min",), _both),
     "sub": _ring("sub"),
     "xor": _one_of,
 }

@@ -49,17 +49,23 @@ class Kinds:
     def of(self, form: NormalForm) -> tuple[np.ndarray, np.ndarray]:
         """Groups of the switching values of a program, and their sides.
 
-        The group is -1 for those that are always 0.
+        The group is -1 for those that never change sign, and the side is that sign.
         """
         size = form.program.size
-        groups, side = np.full(size, -1), np.ones(size)
+        groups, side = np.full(size, -1), form.program.at_zero.astype(float)
         if not size:
             return groups, side
+        free = np.ones(size, bool)
+        for entry, sign in form.program.settled:
+            free[entry], side[entry] = False, sign
         numbers = self._switching(form)
 
         def choose(switch: Any, z: Rows) -> Rows:
             span = slice(switch.start, switch.stop)
-            groups[span], side[span] = self._place(z, numbers[:, span])
+            flat = z.reshape(*z.shape[:2], -1)
+            some = free[span] & (flat != 0).any(axis=(0, 1))
+            at = switch.start + np.flatnonzero(some)
+            groups[at], side[at] = self._place(flat[..., some], numbers[:, at])
             signs = self._sign(groups[span], side[span])
             return signs.reshape(1, -1, *switch.shape)
 
@@ -68,8 +74,7 @@ class Kinds:
 
     def _place(self, z: Rows, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The groups and sides of the switching values of one switch."""
-        flat = z.reshape(*z.shape[:2], -1)
-        keys = keys_of(self.field, flat)
+        keys = keys_of(self.field, z)
         found = np.array([self._known(k) for k in keys], int)
         old = np.flatnonzero(found >= 0)
         groups, side = np.full(len(keys), -1), np.ones(len(keys))
@@ -78,10 +83,8 @@ class Kinds:
         )
         if leaders is not None:
             groups[old], side[old] = found[old], same_sign(numbers[:, old], leaders)
-        zero = (flat == 0).all(axis=(0, 1))
-        for i in np.flatnonzero(~zero & ((groups < 0) | (side == 0))).tolist():
+        for i in np.flatnonzero((groups < 0) | (side == 0)).tolist():
             groups[i], side[i] = self._join(keys[i], numbers[:, i])
-        groups[zero] = -1
         return groups, side
 
     def _join(self, keys: Sequence[Any], numbers: np.ndarray) -> tuple[int, float]:
