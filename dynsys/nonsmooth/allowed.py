@@ -16,23 +16,15 @@ from dynsys.nonsmooth.primitives import (
     MOVES,
     SMOOTH,
     SWITCHES,
+    indices_of,
 )
 from dynsys.nonsmooth.refusals import refuse
 
-INDICES = {
-    "dynamic_slice": 1,
-    "dynamic_update_slice": 2,
-    "gather": 1,
-    "scatter": 1,
-    "scatter-add": 1,
-    "scatter-mul": 1,
-    "scatter-sub": 1,
-    "scatter_add": 1,
-    "scatter_mul": 1,
-    "scatter_sub": 1,
-}
-"""Of moves the first operand that says where."""
-
+COMPLEX = "Of a complex number use the sum of the squares of both parts"
+INTEGER = (
+    "Compare floats, which have a place where they are equal, not integers that the "
+    "position decides"
+)
 PENALTY = (
     "If it stands for a constraint g(x) <= 0, use the exact penalty "
     "`rho * jnp.sum(jax.nn.relu(g(x)))`: with rho larger than the multipliers, the "
@@ -105,10 +97,7 @@ def _check_numbers(equation: Any, context: Context) -> None:
 
 
 def _check_move(equation: Any, context: Context) -> None:
-    first = INDICES.get(equation.primitive.name, len(equation.invars))
-    indices = equation.invars[first:]
-    if equation.primitive.name.startswith("scatter"):
-        indices = equation.invars[1:2]
+    indices = equation.invars[indices_of(equation)]
     if any(is_in(v, context.active) for v in indices):
         raise refuse(equation, "is given an index that the position decides, and jumps")
 
@@ -122,11 +111,8 @@ def _check_switch(equation: Any, context: Context) -> None:
         np.issubdtype(v.aval.dtype, np.floating) for v in equation.invars
     ):
         kind = equation.invars[0].aval.dtype
-        raise refuse(
-            equation,
-            f"switches between numbers of type {kind}",
-            "Use real floats: of a complex number, the sum of the squares of both parts",
-        )
+        remedy = COMPLEX if np.issubdtype(kind, np.complexfloating) else INTEGER
+        raise refuse(equation, f"switches by numbers of type {kind}", remedy)
 
 
 def _check_logic(equation: Any, context: Context) -> None:
@@ -162,15 +148,21 @@ def _check_selection(equation: Any, context: Context) -> None:
             "chooses between branches by an index that the position decides",
             "Use `jnp.where` or `jax.lax.cond` with a comparison",
         )
-    if predicate in context.switched and any(_is_infinite(v, context) for v in cases):
-        raise refuse(equation, "chooses an infinite value", PENALTY)
+    if predicate not in context.switched:
+        return
+    which = context.bounds.of(predicate)
+    for case, v in enumerate(cases):
+        is_possible = (which.low <= case) & (which.high >= case)
+        if np.any(is_possible & _is_infinite(v, context)):
+            raise refuse(equation, "chooses an infinite value", PENALTY)
 
 
-def _is_infinite(v: Any, context: Context) -> bool:
-    if not np.issubdtype(v.aval.dtype, np.floating) or is_in(v, context.active):
-        return False
+def _is_infinite(v: Any, context: Context) -> Any:
+    """Of each entry whether it is surely infinite."""
+    if not np.issubdtype(v.aval.dtype, np.floating):
+        return np.zeros((), bool)
     low, high = context.bounds.of(v)
-    return bool(np.any(np.isposinf(low) | np.isneginf(high)))
+    return np.isposinf(low) | np.isneginf(high)
 
 
 def _check_conversion(equation: Any, context: Context) -> None:

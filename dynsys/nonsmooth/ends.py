@@ -89,26 +89,26 @@ class Ends:
             equation, "is finite where its base is 0, where its slope is not", AWAY
         )
 
-    def _under(self, v: Any) -> Interval:
-        """The bounds of a variable where the loss depends on it."""
+    def _under(self, v: Any, result: Any) -> Interval:
+        """The bounds of a variable where the loss depends on a result."""
         if self._needed is None:
             self._needed = conditions(self.jaxpr, compared=False)
-        return self.bounds.under(v, self._needed.get(v, ()))
+        return self.bounds.under(v, self._needed.get(result, ()))
 
     def _reaches_zero(self, equation: Any) -> bool:
         """Whether what is under a root may be 0 without being negative next to it."""
-        v = equation.invars[0]
-        low = np.asarray(self.bounds.of(v).low)
-        if np.all(low > 0) or np.all(np.asarray(self._under(v).low) > 0):
+        v, result = equation.invars[0], equation.outvars[0]
+        if np.all(self._under(v, result).low > 0):
             return False
-        if np.all(np.asarray(self._under(equation.outvars[0]).low) > 0):
+        is_zero_there = equation.primitive.name != "rsqrt"
+        if is_zero_there and np.all(self._under(result, result).low > 0):
             return False
         return not self._leaves(v, 0.0, np.inf)
 
     def _touches(self, equation: Any, least: float, most: float) -> bool:
         """Whether an argument may reach the end of its domain without leaving it."""
         v = equation.invars[0]
-        if np.all(_is_inside(self._under(v), least, most)):
+        if np.all(_is_inside(self._under(v, equation.outvars[0]), least, most)):
             return False
         return not self._leaves(v, least, most)
 
@@ -146,7 +146,7 @@ class Ends:
         v = equation.invars[1]
         if isinstance(v, Literal) or not np.any(np.asarray(self.bounds.of(v).low) == 0):
             return False
-        if np.all(np.asarray(self._under(v).low) > 0):
+        if np.all(self._under(v, equation.outvars[0]).low > 0):
             return False
         made = self.bounds.made.get(v)
         needed = (self._needed or {}).get(equation.outvars[0], ())

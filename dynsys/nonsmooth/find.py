@@ -4,10 +4,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
+from dynsys.nonsmooth.cones import refuse_cones
+from dynsys.nonsmooth.functions import Field
+from dynsys.nonsmooth.jumps import joints
+from dynsys.nonsmooth.mixed import mixed_kinks
+from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.pieces import Pieces
-from dynsys.nonsmooth.probe import Probe
 from dynsys.nonsmooth.program import Program, program_of
+from dynsys.nonsmooth.same import Kinds
+from dynsys.nonsmooth.smooth import differing
+from dynsys.nonsmooth.smooth import is_smooth as changes_nowhere
+from dynsys.nonsmooth.turns import Base
 
 
 def find_pieces(loss: Callable[[Any], Any], x: Any) -> Pieces:
@@ -44,15 +53,21 @@ def pieces_of(
     if program.size == 0 and not program.roots:
         return Pieces(consts, program, (), (), (), (), (), ())
     with jax.ensure_compile_time_eval():
-        probe = Probe(program, consts, x)
-        probe.refuse_cones()
-        if program.size == 0:
-            return Pieces(consts, program, (), (), (), (), (), ())
-        of_terms = [Probe(*program_of(term, x), x) for term in terms]
-        member, side, first, mixed = probe.kinks(of_terms)
-        joint = probe.joints(member, side, first)
-    unproved = (False,) * len(first)
-    return Pieces(consts, program, member, side, first, joint, mixed, unproved)
+        form = NormalForm(program, consts)
+        kinds = Kinds(form.levels, x)
+        groups, side = kinds.of(form)
+        bases = _bases(form, groups, side)
+        refuse_cones(bases[0])
+        number = kinds.number
+        mixed = mixed_kinks(kinds, number, terms, x) if terms else np.zeros(number, bool)
+        kinked = np.flatnonzero(differing(bases) | mixed)
+        joint, unproved = joints(form, groups, side, kinked, x)
+    names = np.full(len(groups) + 1, -1)
+    names[kinked] = np.arange(len(kinked))
+    first = tuple(int(bases[0].entries[g][0]) for g in kinked)
+    member, side = tuple(map(int, names[groups])), tuple(map(int, side))
+    both = tuple(map(bool, mixed[kinked]))
+    return Pieces(consts, program, member, side, first, joint, both, unproved)
 
 
 def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:
@@ -63,5 +78,14 @@ def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:
         consts: What the loss closes over.
         x: A point like those that it takes; its values do not matter.
     """
+    if program.roots:
+        return False
     with jax.ensure_compile_time_eval():
-        return not program.roots and Probe(program, consts, x).is_smooth()
+        form = NormalForm(program, consts)
+        return changes_nowhere(_bases(form, *Kinds(form.levels, x).of(form)))
+
+
+def _bases(form: NormalForm, groups: np.ndarray, side: np.ndarray) -> list[Base]:
+    """The program at a random point modulo the primes of each of two chains."""
+    fields = [Field([chain], form.levels, 1, seed=1) for chain in (0, 1)]
+    return [Base(form, field, groups, side) for field in fields]

@@ -42,7 +42,8 @@ class Domain(NamedTuple):
     def surely_holds(self, bounds: Interval) -> bool:
         """Whether all numbers between some bounds are inside."""
         high = 80.0 if self.high == LARGE else self.high
-        inside = (bounds.low > self.low) & ((bounds.high < high) | np.isinf(high))
+        inside = (bounds.low > self.low) | np.isneginf(self.low)
+        inside &= (bounds.high < high) | np.isinf(high)
         apart = (bounds.low > 0) | (bounds.high < 0)
         return bool(np.all(inside & apart if self.has_pole else inside))
 

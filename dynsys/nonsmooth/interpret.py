@@ -133,6 +133,12 @@ def _switched(switch: "Switch", values: Sequence[Any], side: Any, algebra: Algeb
     return weight if switch.name in ("gt", "ge") else algebra.negate(weight)
 
 
-def natural(z: Any) -> Any:
-    """The sign of a switching value, 1 at 0, without a derivative."""
-    return jax.lax.stop_gradient(jnp.where(z >= 0, 1, -1).astype(z.dtype))
+def natural(z: Any, at_zero: Any = 1) -> Any:
+    """The sign of a switching value, without a derivative.
+
+    Args:
+        z: The value.
+        at_zero: The sign at 0.
+    """
+    sign = jnp.where(z > 0, 1, jnp.where(z == 0, jnp.asarray(at_zero), -1))
+    return jax.lax.stop_gradient(sign.astype(z.dtype))

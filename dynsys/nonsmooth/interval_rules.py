@@ -41,6 +41,17 @@ def _rising(
     return _as_floats(rule)
 
 
+def _exponential(function: Callable[[Any], Any]) -> Rule:
+    """Positive, but for the exponential of minus infinity, which masks use."""
+    rising = _rising(function, TINY)
+
+    def rule(equation: Any, operands: Sequence[Interval]) -> Interval:
+        low, high = rising(equation, operands)
+        return Interval(np.where(np.isneginf(operands[0].high), 0, low), high)
+
+    return rule
+
+
 def _within(low: float, high: float) -> Rule:
     return lambda *_: Interval(np.asarray(low), np.asarray(high))
 
@@ -233,8 +244,8 @@ RULES: dict[str, Rule] = {
     "eq": _as_floats(_equal),
     "erf": _within(-BELOW_ONE, BELOW_ONE),
     "erfc": _within(TINY, 2.0),
-    "exp": _rising(np.exp, TINY),
-    "exp2": _rising(np.exp2, TINY),
+    "exp": _exponential(np.exp),
+    "exp2": _exponential(np.exp2),
     "expm1": _rising(np.expm1, -1.0),
     "ge": _compared(operator.le, True),
     "gt": _compared(operator.lt, True),

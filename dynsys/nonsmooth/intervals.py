@@ -108,7 +108,7 @@ class Bounds:
 
     def _read(self, v: Any) -> Interval:
         if isinstance(v, Literal):
-            return point(np.asarray(v.val)) if _is_real(v) else anything(_shape(v))
+            return point(np.asarray(v.val)) if _is_real(v) else anything(shape_of(v))
         return self.found[v] if v in self.found else anything(v.aval.shape)
 
     def under(self, v: Any, conditions: Iterable[Condition]) -> Interval:
@@ -137,7 +137,7 @@ class Bounds:
         if (
             name not in COMPARISONS
             or not any(v is o for o in operands)
-            or _shape(v) != _shape(predicate)
+            or shape_of(v) != shape_of(predicate)
         ):
             return found
         place = 0 if operands[0] is v else 1
@@ -172,8 +172,10 @@ def _filled(result: Any, shape: tuple[int, ...]) -> Interval:
     return Interval(low, np.broadcast_to(np.where(np.isnan(high), np.inf, high), shape))
 
 
-def _shape(v: Any) -> Any:
-    return v.aval.shape
+def shape_of(v: Any) -> tuple[int, ...]:
+    """The shape of a variable or a constant."""
+    aval: Any = v.aval
+    return aval.shape
 
 
 def _is_real(v: Any) -> bool:
@@ -198,3 +200,23 @@ def passes(equation: Any, bounds: Bounds) -> int | None:
     if np.all(a.high <= b.low):
         return 1 if name == "max" else 0
     return None
+
+
+def sign_of(equation: Any, bounds: Bounds) -> Any:
+    """Of each switching value of a switch its sign, 0 if it may change.
+
+    Args:
+        equation: A switch.
+        bounds: The bounds of its variables.
+    """
+    name = equation.primitive.name
+    if name in COMPARISONS:
+        low, high = bounds.of(equation.outvars[0])
+        truth = np.where(low > 0, 1, np.where(high < 1, -1, 0))
+        return truth if name in ("gt", "ge") else -truth
+    a = bounds.of(equation.invars[0])
+    b = point(np.zeros(())) if name in ("abs", "sign") else bounds.of(equation.invars[1])
+    touches = name != "sign"
+    above = (a.low >= b.high) if touches else (a.low > b.high)
+    below = (a.high <= b.low) if touches else (a.high < b.low)
+    return np.where(above, 1, np.where(below, -1, 0))

@@ -92,9 +92,10 @@ class Pieces(eqx.Module):
         return z, jax.vmap(lambda row: as_vector(pull(row)[0]))(unit)
 
     def signature(self, x: Any) -> Signature:
-        """Signs of the switching functions at a point; 1 where one is 0."""
+        """Signs of the switching functions at a point, and at 0 that of the loss there."""
         _, z = self.program.run(self.consts, x)
-        return natural(_take(z, np.asarray(self.first, int)))
+        first = np.asarray(self.first, int)
+        return natural(_take(z, first), self.program.at_zero[first])
 
     def evaluate(
         self, x: Any, signature: Signature
@@ -112,7 +113,7 @@ class Pieces(eqx.Module):
             x: A point.
             signature: That of the piece, for switches inside of others; of `x` if left out.
         """
-        signs = self._signs(self.signature(x) if signature is None else signature)
+        signs = self.program.natural if signature is None else self._signs(signature)
         run = interpret(self.program, self.consts, x, signs)
         dtype = run.read(self.program.jaxpr.outvars[0]).dtype
         found = [z.astype(dtype) for z in sizes_of(self.program, run)]

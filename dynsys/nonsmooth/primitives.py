@@ -3,6 +3,8 @@
 What is in none of these sets is refused by name where a loss depends on it.
 """
 
+from typing import Any
+
 COMPARISONS = frozenset({"lt", "le", "gt", "ge"})
 SWITCHES = frozenset({"abs", "max", "min", "sign"}) | COMPARISONS
 """Switch between smooth pieces; a comparison does so in a selection."""
@@ -49,6 +51,20 @@ MOVES = frozenset(
     }
 )
 """Put entries elsewhere; indices among their operands must not depend on the position."""
+
+INDICES = {
+    "dynamic_slice": slice(1, None),
+    "dynamic_update_slice": slice(2, None),
+    "gather": slice(1, 2),
+    "scatter": slice(1, 2),
+    "scatter-add": slice(1, 2),
+    "scatter-mul": slice(1, 2),
+    "scatter-sub": slice(1, 2),
+    "scatter_add": slice(1, 2),
+    "scatter_mul": slice(1, 2),
+    "scatter_sub": slice(1, 2),
+}
+"""Of moves the operands that say where."""
 
 LINEAR_ON_INTEGERS = frozenset(
     {"add", "add_any", "cumsum", "mul", "neg", "reduce_sum", "square", "sub"}
@@ -131,6 +147,12 @@ SOLVERS = frozenset({"custom_linear_solve", "lu", "lu_pivots_to_permutation"})
 
 LOGIC = frozenset({"and", "eq", "is_finite", "ne", "not", "or", "select_n", "xor"})
 """Predicates, and selections by them."""
+
+
+def indices_of(equation: Any) -> slice:
+    """The operands of an equation that are indices, as a part of all."""
+    return INDICES.get(equation.primitive.name, slice(0, 0))
+
 
 PLAIN = MOVES | SMOOTH | IN_DOMAIN | SOLVERS | {"convert_element_type"}
 """May stay inside of a program that is not opened."""

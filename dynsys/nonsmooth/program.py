@@ -21,9 +21,10 @@ from dynsys.nonsmooth.guards import Guards, guarded
 from dynsys.nonsmooth.interpret import interpret
 from dynsys.nonsmooth.interpret import natural as natural
 from dynsys.nonsmooth.interval_rules import RULES
-from dynsys.nonsmooth.intervals import Bounds, passes
+from dynsys.nonsmooth.intervals import Bounds, passes, sign_of
 from dynsys.nonsmooth.places import entry_of, place
 from dynsys.nonsmooth.primitives import COMPARISONS, SWITCHES
+from dynsys.nonsmooth.simplify import simplified
 from dynsys.nonsmooth.tidy import tidy
 
 
@@ -43,6 +44,11 @@ class Switch(NamedTuple):
     shape: tuple[int, ...]
     start: int
     where: str
+
+    @property
+    def at_zero(self) -> int:
+        """The sign that a switching value of 0 stands for: it is not `a > b`."""
+        return -1 if self.name in ("gt", "le") else 1
 
     @property
     def stop(self) -> int:
@@ -68,6 +74,8 @@ class Program(NamedTuple):
         roots: Square roots of what is not negative, but may be 0, by their equation.
         guards: Equations that are needed in one case of a selection only, by their index,
             and the conditions for it.
+        settled: Switching values, by their index among all, that never change sign, and
+            that sign.
     """
 
     jaxpr: Any
@@ -77,11 +85,22 @@ class Program(NamedTuple):
     nested: bool
     roots: tuple[int, ...]
     guards: Guards
+    settled: tuple[tuple[int, int], ...]
 
     @property
     def size(self) -> int:
         """Number of switching values."""
         return self.switches[-1].stop if self.switches else 0
+
+    @property
+    def at_zero(self) -> np.ndarray:
+        """The signs that switching values of 0 stand for."""
+        sizes = [switch.stop - switch.start for switch in self.switches]
+        return np.repeat(np.array([s.at_zero for s in self.switches], int), sizes)
+
+    def natural(self, z: Any, span: slice) -> Any:
+        """The signs of the switching values of a slice of all."""
+        return natural(z, self.at_zero[span])
 
     def switch_of(self, entry: int) -> Switch:
         """The switch that a switching value belongs to."""
@@ -99,7 +118,7 @@ class Program(NamedTuple):
                 to signs.
             root: A square root that is taken with the other sign.
         """
-        found = interpret(self, consts, x, signs or (lambda z, _: natural(z)), root)
+        found = interpret(self, consts, x, signs or self.natural, root)
         value = found.read(self.jaxpr.outvars[0])
         empty = jnp.zeros(0, value.dtype)
         return value, jnp.concatenate(
@@ -121,6 +140,7 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
         NotPiecewiseSmooth: The loss jumps, or switches where it cannot be looked into.
     """
     closed = tidy(flatten(loss, x))
+    closed = tidy(simplified(closed, Bounds(closed.jaxpr, closed.consts, RULES)))
     active, live = active_variables(closed.jaxpr), live_variables(closed.jaxpr)
     bounds = Bounds(closed.jaxpr, closed.consts, RULES)
     jaxpr, guards = guarded(closed.jaxpr, active, bounds)
@@ -142,9 +162,16 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
     operands = ((i, passes(jaxpr.eqns[i], bounds)) for i in sorted(switching))
     passed = tuple((i, operand) for i, operand in operands if operand is not None)
     switches = _switches(jaxpr, sorted(switching - dict(passed).keys()))
-    structure = jax.tree.structure(x)
-    nested = _nested(jaxpr, switches)
-    program = Program(jaxpr, structure, switches, passed, nested, tuple(roots), guards)
+    program = Program(
+        jaxpr=jaxpr,
+        structure=jax.tree.structure(x),
+        switches=switches,
+        passed=passed,
+        nested=_nested(jaxpr, switches),
+        roots=tuple(roots),
+        guards=guards,
+        settled=_settled(jaxpr, switches, bounds),
+    )
     return program, list(closed.consts)
 
 
@@ -162,6 +189,19 @@ def _switches(jaxpr: Any, indices: Sequence[int]) -> tuple[Switch, ...]:
         equation, start = jaxpr.eqns[i], found[-1].stop if found else 0
         shape, name = equation.outvars[0].aval.shape, equation.primitive.name
         found.append(Switch(i, name, shape, start, place(equation)))
+    return tuple(found)
+
+
+def _settled(
+    jaxpr: Any, switches: Sequence[Switch], bounds: Bounds
+) -> tuple[tuple[int, int], ...]:
+    """Switching values that never change sign, and that sign."""
+    found: list[tuple[int, int]] = []
+    for switch in switches:
+        sign = np.broadcast_to(sign_of(jaxpr.eqns[switch.equation], bounds), switch.shape)
+        entries = np.flatnonzero(sign)
+        signs = sign.reshape(-1)[entries]
+        found += zip((switch.start + entries).tolist(), signs.tolist(), strict=True)
     return tuple(found)
 
 

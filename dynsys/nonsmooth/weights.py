@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from dynsys.nonsmooth.primitives import indices_of
+
 Weight = Any
 Complement = Callable[[Weight], Weight]
 Blend = Callable[[Weight, Any, Any], Any]
@@ -88,7 +90,9 @@ def combined(
     if name == "convert_element_type":
         is_float = jnp.issubdtype(params["new_dtype"], jnp.floating)
         return [values[0].astype(params["new_dtype"]) if is_float else values[0]]
-    values = _alike(values)
+    where = indices_of(equation)
+    indices, values = values[where], _alike(values)
+    values[where] = indices
     if equation.invars[0].aval.dtype == bool and name in LOGIC:
         return [LOGIC[name](negate, *values)]
     results = equation.primitive.bind(*values, **params)

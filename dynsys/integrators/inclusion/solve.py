@@ -241,4 +241,3 @@ def _(perturbed: Any, *args: Any) -> Any:
 @solve_in_first_order.def_bwd
 def _(*args: Any) -> Any:
     raise AssertionError(args)
-

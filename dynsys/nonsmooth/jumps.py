@@ -1,0 +1,63 @@
+"""Of each kink whether the gradients meet there, and whether the values are proved to."""
+
+from typing import Any
+
+import numpy as np
+
+from dynsys.nonsmooth.duals import Duals
+from dynsys.nonsmooth.floats import Floats
+from dynsys.nonsmooth.gaps import Gaps, refuse_jump
+from dynsys.nonsmooth.normal_form import NormalForm
+from dynsys.nonsmooth.roots import may_jump, meeting
+from dynsys.nonsmooth.turns import Base
+
+LOOKED_AT = 32
+"""Kinks of the same switches that are looked at in floats; for the others they stand."""
+
+
+def joints(
+    form: NormalForm, groups: np.ndarray, side: np.ndarray, kinked: np.ndarray, x: Any
+) -> tuple[tuple[bool, ...], tuple[bool, ...]]:
+    """Of each kink whether it is one of the Hessian alone, and whether it may jump.
+
+    Args:
+        form: The program.
+        groups: Of each switching value its group.
+        side: Its side in it.
+        kinked: The groups that are kinks.
+        x: The position.
+
+    Raises:
+        NotPiecewiseSmooth: The loss jumps.
+    """
+    if not len(kinked):
+        return (), ()
+    base = Base(form, Duals([0], form.levels, 2, seed=3), groups, side)
+    with np.errstate(all="ignore"):
+        floats = Base(form, Floats(4), groups, side)
+        proved = meeting(base, floats, kinked)
+    jumping = np.array([may_jump(base, base.switches_of([g])) for g in kinked.tolist()])
+    unproved = jumping & ~proved.values[kinked]
+    joint = proved.gradients[kinked].copy()
+    if not form.traced:
+        which = _some(base, kinked, unproved)
+        seen = Gaps(form, groups, side, x).see(kinked[which])
+        for g, gap in zip(kinked[which].tolist(), seen.gap.tolist(), strict=True):
+            if gap:
+                entry = int(base.entries[g][0])
+                place = form.program.switch_of(entry).place(entry)
+                refuse_jump(place, gap)
+        joint[which] |= seen.joint
+    return tuple(map(bool, joint)), tuple(map(bool, unproved))
+
+
+def _some(base: Base, kinked: np.ndarray, unproved: np.ndarray) -> np.ndarray:
+    """A few unproved kinks of each class."""
+    counts: dict[Any, int] = {}
+    which = []
+    for i in np.flatnonzero(unproved).tolist():
+        key = base.switches_of([int(kinked[i])])
+        counts[key] = counts.get(key, 0) + 1
+        if counts[key] <= LOOKED_AT:
+            which.append(i)
+    return np.array(which, int)
