@@ -117,6 +117,8 @@ def settle(
     meeting: Bool[Array, " kinks"],
     fixed: Bool[Array, " kinks"],
     held: Bool[Array, " kinks"],
+    *,
+    smallest: bool = False,
 ) -> Settled:
     """Signs of the kinks that meet which agree with what they lead to.
 
@@ -128,8 +130,11 @@ def settle(
         meeting: The kinks that meet.
         fixed: Those that keep their sign.
         held: Independent ones to start with between their sides.
+        smallest: Find the smallest $d(w)$ instead. For convex kinks that is the same.
     """
     ties = ties_of(pieces, x, start, meeting)
+    if smallest:
+        ties = ties._replace(is_concave=jnp.zeros_like(meeting), length=ties.jump)
     leads = meeting & (ties.leader == jnp.arange(pieces.number))
     is_fixed, is_held = ties.any(fixed), ties.any(held & ~fixed)
     moves = leads & ~is_fixed
@@ -137,7 +142,7 @@ def settle(
     kept = jnp.sign(ties.gather(jnp.where(fixed, start, 0)))
     signature = jnp.where(leads & is_fixed, kept, jnp.clip(signature, -1, 1))
     weight = jnp.sum(jnp.where(leads, ties.jump, 0))
-    look = _Look(pieces, x, aim, ties, moves, weight)
+    look = _Look(pieces, x, aim, ties, moves, weight, smallest)
     none, zero = jnp.zeros_like(moves), jnp.zeros((), int)
     no, yes = jnp.asarray(False), jnp.asarray(True)
     begin = _Search(signature, moves & is_held, aim.offset, weight, none, yes, no, no, zero)
@@ -164,6 +169,7 @@ class _Look(NamedTuple):
     ties: Ties
     moves: Bool[Array, " kinks"]
     weight: Float[Array, ""]
+    smallest: bool
 
     def next(self, search: _Search) -> _Search:
         """Look once, and change what disagrees."""
@@ -204,13 +210,20 @@ class _Look(NamedTuple):
         drift, factor, offset = self.aim
         gradient = as_vector(self.pieces.gradient(self.x, signature))
         moved = from_vector(drift + factor * gradient, self.x)
-        run = lambda x: self.pieces.switching(x, signature)
-        _, rates = jax.jvp(run, (self.x,), (moved,))
+        rates = self._along(signature, moved)
         scale = jnp.linalg.norm(gradient) + self.weight
         size = jnp.linalg.norm(drift) + jnp.abs(factor) * scale
         unit = float(jnp.finfo(size.dtype).eps) ** ROUNDING
         tolerance = unit * (jnp.abs(offset) + self.ties.length * size)
         return offset + rates, tolerance, scale
+
+    def _along(self, signature: Signature, moved: Position) -> Float[Array, " kinks"]:
+        """Products of a displacement with the normals, or with the jumps of gradients."""
+        along = lambda f: jax.jvp(f, (self.x,), (moved,))[1]
+        if not self.smallest:
+            return along(lambda x: self.pieces.switching(x, signature))
+        slope = jax.grad(lambda signs: along(lambda x: self.pieces.piece(x, signs)))
+        return self.ties.gather(slope(signature))
 
     def _change(self, search: _Search, heights: Any, new: Any) -> tuple[Signature, Any]:
         """Hold one more kink, or turn its sign, and solve for those that are held."""
@@ -259,4 +272,5 @@ class _Look(NamedTuple):
             return rows[0].at[i].set(normal), rows[1].at[i].set(jump)
 
         count = jnp.sum(which < pieces.number)
-        return jax.lax.fori_loop(0, count, row, (empty, empty))
+        normals, jumps = jax.lax.fori_loop(0, count, row, (empty, empty))
+        return (jumps, jumps) if self.smallest else (normals, jumps)

@@ -13,8 +13,8 @@ def smallest_signature(
 ) -> Signature:
     r"""Signs $w_i \in [-1, 1]$ of the kinks at a point for which the gradient is smallest.
 
-    Where the kinks that meet are convex, it is the element of smallest norm of Clarke's
-    subdifferential.
+    Where the normals of the kinks that meet are independent, or the kinks convex, it is the
+    element of smallest norm of Clarke's subdifferential.
 
     Args:
         pieces: The loss.
@@ -27,4 +27,4 @@ def smallest_signature(
         jnp.zeros(dimension(x), dtype), jnp.asarray(-1.0, dtype), jnp.zeros_like(natural)
     )
     none = jnp.zeros_like(meeting)
-    return settle(pieces, x, aim, natural, meeting, none, none).signature
+    return settle(pieces, x, aim, natural, meeting, none, none, smallest=True).signature
