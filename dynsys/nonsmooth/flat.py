@@ -15,7 +15,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from dynsys.equations import CALLS, as_closed, bind, programs_inside
 from dynsys.nonsmooth.flow import is_in as is_in
 from dynsys.nonsmooth.pairs import can_pair, pairwise
-from dynsys.nonsmooth.places import at_place
+from dynsys.nonsmooth.places import at_place, placed
 from dynsys.nonsmooth.places import place as place
 from dynsys.nonsmooth.primitives import PLAIN, SOLVERS
 from dynsys.nonsmooth.refusals import NotPiecewiseSmooth as NotPiecewiseSmooth
@@ -57,7 +57,7 @@ def flatten(function: Callable[..., Any], x: Any) -> ClosedJaxpr:
 def apply(equation: Any, values: Sequence[Any]) -> Sequence[Any]:
     """The results of one equation, with `None` for those that nobody needs."""
     with at_place(equation):
-        return bind(equation, values)
+        return bind(placed(equation), values)
 
 
 def is_kept(equation: Any) -> bool:

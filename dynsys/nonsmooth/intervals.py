@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
@@ -200,7 +201,9 @@ def shape_of(v: Any) -> tuple[int, ...]:
 
 
 def _is_real(v: Any) -> bool:
-    return v.aval.dtype.kind in "fiub" or v.aval.dtype.name == "bfloat16"
+    """Whether a variable holds real numbers or truth values; a key holds neither."""
+    dtype = v.aval.dtype
+    return isinstance(dtype, np.dtype) and not jnp.issubdtype(dtype, jnp.complexfloating)
 
 
 def passes(equation: Any, bounds: Bounds) -> int | None:

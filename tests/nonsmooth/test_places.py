@@ -88,3 +88,8 @@ def test_a_refusal_names_the_line():
     with pytest.raises(NotPiecewiseSmooth) as refusal:
         kinks(lambda x: x[jnp.argmax(x)], X)
     assert f"`argmax` at test_places.py:{line(-1)} " in str(refusal.value)
+
+
+def test_a_loss_of_jax_itself_has_no_line():
+    with pytest.raises(NotPiecewiseSmooth, match=r"a cone: `sqrt` is not"):
+        kinks(jnp.std, X)
