@@ -205,6 +205,9 @@ UNKNOWN = {
         jnp.outer(x, x[::-1])
     ),
     "a matrix times itself": lambda x: jnp.outer(x, A[0]) @ jnp.outer(x, A[0]),
+    "inner products of rows": lambda x: (lambda X: jnp.einsum("ik,jk->ij", X, X))(
+        jnp.outer(x, x[::-1])
+    ),
     "a difference of squares": lambda x: x**2 - x[::-1] ** 2,
     "a product": lambda x: x * (x + 1),
     "an odd power": lambda x: x**3,
