@@ -141,6 +141,8 @@ def as_closed(program: ClosedJaxpr | Jaxpr) -> ClosedJaxpr:
 
 def programs_inside(equation: Any) -> Iterator[Jaxpr]:
     """The programs among the parameters of an equation."""
+    if equation.primitive.name in ENTRYWISE:
+        return
     is_program = lambda leaf: isinstance(leaf, ClosedJaxpr | Jaxpr)
     found = tree_leaves(list(equation.params.values()), is_leaf=is_program)
     for program in filter(is_program, found):

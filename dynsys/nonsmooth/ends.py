@@ -17,7 +17,7 @@ from dynsys.nonsmooth.interval_rules import RULES
 from dynsys.nonsmooth.intervals import Bounds, Interval, point
 from dynsys.nonsmooth.refusals import refuse
 
-SCALES = tuple(10.0**k for k in range(-9, 13))
+SCALES = tuple(10.0**k for k in sorted(range(-9, 13), key=abs))
 """Distances from the position at which a root is looked for that is not defined."""
 
 DOMAINS = {"acos": (-1.0, 1.0), "asin": (-1.0, 1.0), "acosh": (1.0, np.inf)}

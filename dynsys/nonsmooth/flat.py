@@ -15,7 +15,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from dynsys.equations import CALLS, as_closed, bind, programs_inside
 from dynsys.nonsmooth.flow import is_in as is_in
 from dynsys.nonsmooth.pairs import can_pair, pairwise
-from dynsys.nonsmooth.places import at_place
+from dynsys.nonsmooth.places import at_place, placed
 from dynsys.nonsmooth.places import place as place
 from dynsys.nonsmooth.primitives import PLAIN, SOLVERS
 from dynsys.nonsmooth.refusals import NotPiecewiseSmooth as NotPiecewiseSmooth
@@ -57,7 +57,7 @@ def flatten(function: Callable[..., Any], x: Any) -> ClosedJaxpr:
 def apply(equation: Any, values: Sequence[Any]) -> Sequence[Any]:
     """The results of one equation, with `None` for those that nobody needs."""
     with at_place(equation):
-        return bind(equation, values)
+        return bind(placed(equation), values)
 
 
 def is_kept(equation: Any) -> bool:
@@ -106,7 +106,7 @@ def _open(equation: Any, inputs: list[Operand]) -> Sequence[Operand]:
         with at_place(equation):
             low, x, high = jnp.broadcast_arrays(*values)
             return [Operand(jax.lax.min(jax.lax.max(x, low), high), True)]
-    if moves and not is_kept(equation) and _is_opened(equation, inputs):
+    if not is_kept(equation) and _is_opened(equation, inputs):
         with at_place(equation):
             return _inside(equation, inputs)
     if name == "cond" and values[0].dtype == bool:
@@ -118,10 +118,12 @@ def _open(equation: Any, inputs: list[Operand]) -> Sequence[Operand]:
 def _is_opened(equation: Any, inputs: Sequence[Operand]) -> bool:
     """Whether what is inside of an equation must be seen."""
     name, params = equation.primitive.name, equation.params
-    if name == "cond" and inputs[0].moves:
-        return True
     if name in CALLS and not name.startswith("custom"):
         return True
+    if name == "cond" and inputs[0].moves:
+        return True
+    if not any(v.moves for v in inputs):
+        return False
     if name == "scan" and params["length"] > LONGEST_SCAN:
         return False
     predicates = any(

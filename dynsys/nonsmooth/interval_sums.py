@@ -105,10 +105,16 @@ def _is_sum_of_squares(equation: Any) -> bool:
 
 def _dot_finite(equation: Any, a: Interval, b: Interval) -> Interval:
     dot = lambda u, v: dot_general(u, v, equation.params["dimension_numbers"])
+    contracted = equation.params["dimension_numbers"][0][0]
+    room = 8 * (np.prod([a.low.shape[i] for i in contracted]) + 8) * EPS
+    if a.is_point and b.is_point:
+        value = dot(a.low, b.low)
+        error = room * dot(np.abs(a.low), np.abs(b.low))
+        return Interval(value - error, value + error)
     (ca, ra), (cb, rb) = (((i.low + i.high) / 2, (i.high - i.low) / 2) for i in (a, b))
     size = dot(np.abs(ca) + ra, np.abs(cb) + rb)
     centre = dot(ca, cb)
-    radius = size - dot(np.abs(ca), np.abs(cb)) + 8 * (a.low.size + 8) * EPS * size
+    radius = size - dot(np.abs(ca), np.abs(cb)) + room * size
     found = Interval(centre - radius, centre + radius)
     signs = _dot_of_signs(equation, a, b)
     return Interval(np.maximum(found.low, signs.low), np.minimum(found.high, signs.high))

@@ -7,10 +7,13 @@ real numbers, rounded outwards; data that are traced may be anything.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
 from dynsys.checks import is_concrete
+from dynsys.equations import bind
 from dynsys.nonsmooth.flow import Condition
 from dynsys.nonsmooth.primitives import COMPARISONS
 
@@ -90,9 +93,9 @@ class Bounds:
             missing = [] if equation is None else self._missing(equation)
             waiting.extend(missing)
             if not missing:
-                last = waiting.pop()
+                waiting.pop()
                 if equation is not None:
-                    self.found[last] = self._apply(equation, last)
+                    self.found |= self._apply(equation)
         return self._read(v)
 
     def _unknown(self, v: Any) -> Any:
@@ -102,8 +105,6 @@ class Bounds:
         return self.made.get(v)
 
     def _missing(self, equation: Any) -> list[Any]:
-        if equation.primitive.name not in self.rules or len(equation.outvars) != 1:
-            return []
         return [v for v in equation.invars if self._unknown(v) is not None]
 
     def _read(self, v: Any) -> Interval:
@@ -147,10 +148,18 @@ class Bounds:
         low, high = (-np.inf, other.high) if is_below else (other.low, np.inf)
         return meet(found, Interval(low, high))
 
-    def _apply(self, equation: Any, v: Any) -> Interval:
-        rule, shape = self.rules.get(equation.primitive.name), v.aval.shape
-        if rule is None or len(equation.outvars) != 1 or not _is_real(v):
-            return anything(shape)
+    def _apply(self, equation: Any) -> dict[Any, Interval]:
+        """The bounds of the results of an equation."""
+        outputs, rule = equation.outvars, self.rules.get(equation.primitive.name)
+        if rule is not None and len(outputs) == 1 and _is_real(outputs[0]):
+            return {outputs[0]: self._ruled(equation, rule)}
+        operands = [self._read(v) for v in equation.invars]
+        if all(operand.is_point for operand in operands) and not equation.effects:
+            return _computed(equation, operands)
+        return {v: anything(shape_of(v)) for v in outputs}
+
+    def _ruled(self, equation: Any, rule: Rule) -> Interval:
+        shape = shape_of(equation.outvars[0])
         operands = [self._read(operand) for operand in equation.invars]
         if equation.primitive.name == "select_n":
             for case, operand in enumerate(equation.invars[1:]):
@@ -160,6 +169,19 @@ class Bounds:
         with np.errstate(all="ignore"):
             result = rule(equation, operands)
         return anything(shape) if result is None else _filled(result, shape)
+
+
+def _computed(equation: Any, operands: Sequence[Interval]) -> dict[Any, Interval]:
+    """The results of an equation of data that are known."""
+    pairs = zip(equation.invars, operands, strict=True)
+    values = [np.asarray(o.low).astype(v.aval.dtype) for v, o in pairs]
+    with jax.ensure_compile_time_eval():
+        results = bind(equation, values)
+    found = zip(equation.outvars, results, strict=True)
+    return {
+        v: point(np.asarray(r)) if r is not None and _is_real(v) else anything(shape_of(v))
+        for v, r in found
+    }
 
 
 def _filled(result: Any, shape: tuple[int, ...]) -> Interval:
@@ -179,7 +201,9 @@ def shape_of(v: Any) -> tuple[int, ...]:
 
 
 def _is_real(v: Any) -> bool:
-    return v.aval.dtype.kind in "fiub" or v.aval.dtype.name == "bfloat16"
+    """Whether a variable holds real numbers or truth values; a key holds neither."""
+    dtype = v.aval.dtype
+    return isinstance(dtype, np.dtype) and not jnp.issubdtype(dtype, jnp.complexfloating)
 
 
 def passes(equation: Any, bounds: Bounds) -> int | None:

@@ -45,13 +45,15 @@ def kinks(f: Callable[[Any], Any], x: Any) -> Kinks:
     r"""Find the kinks of a loss.
 
     They are read from the program of the loss: absolute values, maxima and minima (of
-    axes and windows, too), signs, clipping and selections by a comparison, at any depth,
-    inside of `jit`, of functions with custom derivatives and of `scan`. What only looks
+    axes and windows, too), signs, clipping and selections by comparisons, which may be
+    joined by and, or and not, at any depth, inside of `jit`, of `jax.lax.cond`, of
+    functions with custom derivatives and of `scan`. What only looks
     like a kink is none: both sides of it are the same function (`logaddexp`), its sign
     never changes (`abs(exp(x))`), or no derivative passes through it (`stop_gradient`).
     Kinks whose switching functions are multiples of each other are one.
 
-    The Euclidean norm has no switch in it: at 0 it has a cone, which is not found.
+    The Euclidean norm has a cone at 0, which is no kink and is refused. So is every
+    operation that is not known to be smooth or to switch in one of these ways.
 
     Args:
         f: A scalar function of a position.
@@ -62,13 +64,15 @@ def kinks(f: Callable[[Any], Any], x: Any) -> Kinks:
 
     Raises:
         NotPiecewiseSmooth: The loss jumps, or has kinks that are not looked into, such as
-            those of sorting. The message names the operation and its place.
+            those of sorting. The message names the operation, its line and a remedy.
 
     Example:
         >>> import jax.numpy as jnp
         >>> found = kinks(lambda x: jnp.abs(x[0]) + jnp.maximum(x[1], 0), [2.0, -3.0])
         >>> found.values, found.smooth
         (Array([ 2., -3.], dtype=float64), False)
+        >>> len(found.places), found.places[0].split(" at ")[0]
+        (2, '`abs`')
         >>> kinks(lambda x: jnp.logaddexp(x, 0), 1.0).smooth
         True
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jax.extend import source_info_util
 
+LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+OBJECTIVES = os.path.join(LIBRARY, "objectives")
 LINE = re.compile(r"^(?P<file>.*):(?P<line>\d+):\d+ \(.*\)$")
 
 
@@ -17,7 +19,11 @@ def line_of(equation: Any) -> str:
     parts = LINE.match(where)
     if parts is None:
         return where
-    return f"{os.path.basename(parts['file'])}:{parts['line']}"
+    path = parts["file"]
+    # A loss that is a function of JAX is first called by this library.
+    if path.startswith(LIBRARY) and not path.startswith(OBJECTIVES):
+        return ""
+    return f"{os.path.basename(path)}:{parts['line']}"
 
 
 def place(equation: Any) -> str:
@@ -32,6 +38,13 @@ def entry_of(shape: tuple[int, ...], index: int) -> str:
         return ""
     indices = tuple(map(int, np.unravel_index(index, shape)))
     return str(indices[0]) if len(indices) == 1 else str(indices)
+
+
+def placed(equation: Any) -> Any:
+    """The equation, at the place that new ones get if it has none itself."""
+    if source_info_util.summarize(equation.source_info):
+        return equation
+    return equation.replace(source_info=source_info_util.current())
 
 
 def at_place(equation: Any) -> contextlib.AbstractContextManager[Any]:

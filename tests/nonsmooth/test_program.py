@@ -197,7 +197,28 @@ def test_both_sides_are_real_where_both_are_defined():
     at, sides = jnp.array(3.0), jnp.array([[1.0], [-1.0]])
     # The switching value is x - 4: the sign -1 is the side of x < 4.
     values = [pieces.piece(at, s) for s in sides]
-    np.testing.assert_allclose(values, [4 * np.sqrt(3.0) - 4, 2.25], rtol=1e-14)
+    both = np.array([4 * np.sqrt(3.0) - 4, 2.25])
+    np.testing.assert_allclose(values, both, rtol=1e-14)
+    slopes = [jax.grad(pieces.piece, 1)(at, s)[0] for s in sides]
+    np.testing.assert_allclose(slopes, (both[0] - both[1]) / 2, rtol=1e-13)
+
+
+UNDEFINED = {
+    "taken": (lambda x: jnp.sum(jnp.where(x > -5, jnp.log(x), 0.0)), True),
+    "taken by other entries": (
+        lambda x: jnp.sum(jnp.where(x > 0, jnp.sum(jnp.log(x)), 0.0)),
+        True,
+    ),
+    "not taken": (lambda x: jnp.sum(jnp.where(x > 0, jnp.log(x), 0.0)), False),
+}
+
+
+@pytest.mark.parametrize("name", UNDEFINED)
+def test_what_is_taken_and_not_defined_is_not_hidden(name):
+    loss, is_undefined = UNDEFINED[name]
+    value, gradient = jax.value_and_grad(pieces_of(loss))(X)
+    assert np.isnan(value) == is_undefined
+    assert np.isfinite(gradient).all()
 
 
 def test_what_is_cut_at_0_and_compared_with_0_takes_the_right_side():
