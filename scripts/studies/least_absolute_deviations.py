@@ -4,8 +4,8 @@ r"""Least absolute deviations with an exact fit, and medians, against linear pro
 [--jobs 2]`
 
 The first 200 cases are medians of integer samples: $\sum_i |x - y_i|$ has to end in the
-interval of medians. The others have the loss $\frac1n \sum_i |A x - y|_i$ with $y = A x^\ast$,
-all $n$ kinks of which meet at the fit.
+interval of medians. The others have the loss $\frac1n \sum_i |A x - y|_i$, with
+$y = A x^\ast$, so that all $n$ kinks meet at the fit.
 """
 
 import functools

@@ -18,7 +18,7 @@ import dynsys as ds
 from scripts.studies.polyhedral_flow import Damping, Polyhedral, flow
 from scripts.studies.verdicts import Outcome, Verdict, parser, report, set_up, work_off
 
-SHAPES = ((2, 7), (3, 9), (4, 11))
+SHAPES = ((2, 6), (3, 6), (4, 7))
 """Dimensions, and rows."""
 
 BLOCK = 5
@@ -182,7 +182,7 @@ def simulate(case: Case, objective: Callable[[Any], Any]) -> Any:
 
 def run_case(case: Case, objective: Callable[[Any], Any]) -> Outcome:
     """Simulate a case and compare it with the exact flow."""
-    dim, rows = case.function.slopes.shape
+    rows, dim = case.function.slopes.shape
     system = "gradient flow" if case.damping is None else "g-DIN"
     about = f"{system}, {case.passing}, {dim} x {rows}, s = {case.scale:.0e}"
     outcome = lambda verdict, error=0.0, note="": Outcome(
