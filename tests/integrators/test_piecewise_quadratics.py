@@ -122,9 +122,20 @@ def test_the_closed_form_is_the_matrix_exponential(b, k):
     for tau in (1e-6, 0.1, 1.0, 6.0):
         exact = expm(tau * matrix) @ [y, v, 1.0]
         np.testing.assert_allclose(motion.at(0.5 + tau), exact[:2], atol=1e-13)
-    turns = [t for t, _ in zip(motion.turns(), range(4), strict=False)]
-    assert all(t > 0.5 for t in turns)
-    np.testing.assert_allclose([motion.at(t)[1] for t in turns], 0, atol=1e-13)
+
+
+@pytest.mark.parametrize("b", [0.0, 0.3, 2.0, 2.0 + 1e-9, 7.0])
+@pytest.mark.parametrize("k", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("v", [-6.0, -2.0, -0.7, 0.0, 0.7, 2.0])
+def test_steady_arcs_turn_where_the_velocity_vanishes(b, k, v):
+    coefficients = Coefficients(Power(1.0), Power(b), 0.0)
+    found = list(arcs(coefficients, (k, 0.4), (0.5, -1.2, v), 9.0))
+    times = np.linspace(0.5, 9.0, 3000)[1:]
+    moving = np.array([found[0].at(t)[1] for t in times])
+    assert len(found) == 1 + np.sum(moving[1:] * moving[:-1] < 0)
+    ends = [arc.end for arc in found[:-1]]
+    np.testing.assert_allclose([found[0].at(t)[1] for t in ends], 0, atol=1e-13)
+    assert [arc.start for arc in found] == [0.5, *ends]
 
 
 def test_arcs_of_varying_coefficients_turn_where_the_velocity_vanishes():
