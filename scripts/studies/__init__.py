@@ -1,0 +1,1 @@
+"""Studies: many random problems against oracles that share nothing with `dynsys`."""
