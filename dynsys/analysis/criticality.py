@@ -44,7 +44,8 @@ class Criticality(NamedTuple):
         d_distance: Distance of 0 to the talk's D; `None` if the objective is no
             `objectives.Mean`, whose terms D needs.
         threshold: What counts as 0.
-        pieces: Number of smooth pieces that meet at the point, 1 where there is no kink.
+        pieces: Number of smooth pieces that meet at the point, 1 where there is no kink;
+            `None` where many kinks meet and they were not counted.
         first_order: Whether a set is known to first order only, since kinks depend on each
             other; it may then be too large or too small.
         eigenvalue: Smallest eigenvalue of the Hessian; `None` where it is not formed.
@@ -59,7 +60,7 @@ class Criticality(NamedTuple):
     distance: float
     d_distance: float | None
     threshold: float
-    pieces: int
+    pieces: int | None
     first_order: bool
     eigenvalue: float | None
     kind: str
@@ -84,8 +85,8 @@ class Criticality(NamedTuple):
             lines.append(f"  to the operator D {self.d_distance:.3g}")
         if self.spurious:
             lines.append("  spurious: critical for D, but not in Clarke's sense")
-        if self.pieces > 1:
-            lines.append(f"  {self.pieces} smooth pieces meet here")
+        if self.pieces != 1:
+            lines.append(f"  {self.pieces or 'many'} smooth pieces meet here")
         if self.first_order:
             lines.append("  the kinks depend on each other: known to first order only")
         if self.moved > 0:
@@ -160,7 +161,7 @@ def criticality(
     clarke, d_set = _sets(loss, at)
     distance = _size(clarke)
     d_distance = None if d_set is None else _size(d_set)
-    pieces = len(clarke.terms[0])
+    pieces = clarke.pieces
     eigenvalues = _eigenvalues(loss, at) if pieces == 1 and distance <= small else None
     return Criticality(
         x=at,
@@ -235,11 +236,11 @@ def _eigenvalues(loss: Callable[[Any], Any], x: Position) -> np.ndarray | None:
 
 
 def _kind(
-    distance: float, pieces: int, eigenvalues: np.ndarray | None, threshold: float
+    distance: float, pieces: int | None, eigenvalues: np.ndarray | None, threshold: float
 ) -> str:
     if distance > threshold:
         return "not critical"
-    if pieces > 1:
+    if pieces is None or pieces > 1:
         return "kink"
     if eigenvalues is None:
         return "critical"

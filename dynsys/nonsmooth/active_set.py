@@ -12,13 +12,13 @@ gradient jumps against the motion (a convex kink) it is held, where it jumps alo
 or not at all, it changes its sign. The equations $h_i = 0$ of those that are held are then
 solved, as far as all signs stay in $[-1, 1]$; one that arrives at its bound is let go.
 
-For convex kinks these are the conditions of $\min_w \|d(w)\|$ (for $o = 0$), the norm falls
-with each change, and the method ends after finitely many with the smallest velocity, as that
-of Stark and Parker for least squares with bounds. A normal that depends on those of the held
-kinks has $h_i = 0$ and is never taken, so that the held ones are independent and no more
-than the dimension. For nested kinks $d$ is multilinear in the signs; Newton steps take the
-place of one solution. In every case what comes out is checked: `settled` says that all
-signs agree.
+For convex kinks these are the conditions of $\min_w \|d(w)\|$ (for $o = 0$), the norm
+falls with each change, and the method ends after finitely many with the smallest velocity,
+as that of Stark and Parker for least squares with bounds. A normal that depends on those of
+the held kinks has $h_i = 0$ and is never taken, so that the held ones are independent and
+no more than the dimension. For nested kinks $d$ is multilinear in the signs; Newton steps
+take the place of one solution. In every case what comes out is checked: `settled` says that
+all signs agree.
 
 Source:
     P. B. Stark and R. L. Parker, "Bounded-variable least-squares: an algorithm and

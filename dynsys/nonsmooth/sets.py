@@ -27,6 +27,11 @@ class GradientSet(NamedTuple):
     first_order: bool = False
 
     @property
+    def pieces(self) -> int | None:
+        """Number of gradients it is the hull of; `None` where they were not counted."""
+        return len(self.terms[0]) if len(self.terms) == 1 else None
+
+    @property
     def vertices(self) -> np.ndarray:
         """The vertices, one a row.
 

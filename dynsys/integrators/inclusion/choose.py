@@ -20,7 +20,10 @@ from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Position, dimension, time_dtype
 
 MANY_KINKS = 512
-"""Kinks above which they are not looked for one by one."""
+"""Kinks above which they are not followed one by one."""
+
+MANY_PLACES = 2048
+"""Places where a loss switches above which kinks are not looked for one by one."""
 
 
 def settle(
@@ -99,21 +102,27 @@ def _find(
     loss = system.objective
     program, consts = program_of(loss, x)
     is_d = options.inclusion == "d_operator"
-    if program.size > MANY_KINKS:
+    if program.size > MANY_PLACES:
         # Kinks of terms that cancel in the loss are none of it, but of D.
         if not is_d and is_smooth(program, consts, x):
             return None, None
-        return None, (
-            f"{program.size} places where the loss may have kinks are more than "
-            f"{MANY_KINKS}, so gradients are those of JAX there"
-        )
+        return None, _too_many(f"{program.size} places where the loss may have kinks")
     if is_d and program.size and not terms:
         raise ValueError(
             "`inclusion='d_operator'` needs the terms of the loss, because D is the mean "
             "of their subdifferentials. Pass `dynsys.objectives.Mean(terms)` as the loss."
         )
     pieces = pieces_of(program, consts, x, terms if is_d else ())
+    count = sum(not joint for joint in pieces.joint)
+    if count > MANY_KINKS:
+        return None, _too_many(f"{count} kinks")
+    if pieces.number > MANY_KINKS:
+        return None, None
     return (pieces, None) if pieces.number else (None, None)
+
+
+def _too_many(what: str) -> str:
+    return f"{what} are more than are followed, so gradients are those of JAX there"
 
 
 def _check(options: Options) -> None:

@@ -10,9 +10,8 @@ a linear system for the multipliers of all held kinks. Kinks that lie at one pla
 they have one multiplier.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -29,8 +28,8 @@ class Mode(NamedTuple):
         tie: 0 for a free kink; of a held one the number, from 1, of the kink that has its
             multiplier, negative if with the other sign.
         offset: Of each kink the value in place of 0 from which it is left. Kinks that meet
-            up to rounding are not all met exactly; what is a little beyond one is not beyond
-            it again.
+            up to rounding are not all met exactly; what is a little beyond one is not
+            beyond it again.
         size: How large the numbers are that the switching values are made of.
     """
 

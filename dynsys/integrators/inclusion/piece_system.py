@@ -12,7 +12,7 @@ from dynsys.dense_solve import factorise
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.nonsmooth.active_set import Aim
 from dynsys.nonsmooth.at_signature import AtSignature
-from dynsys.nonsmooth.pieces import Pieces, Signature
+from dynsys.nonsmooth.pieces import Signature
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import Position, as_vector, combine, constant, dimension, from_vector
 

@@ -123,7 +123,7 @@ def saltation(
 def _representatives(
     before: Mode, changed: Bool[Array, " kinks"], group: Int[Array, " kinks"]
 ) -> Bool[Array, " kinks"]:
-    """One kink of each group, whose guard tells the time: that with a multiplier, if any."""
+    """One kink of each group, whose guard tells the time: one with a multiplier, if any."""
     number = len(changed)
     own = jnp.arange(number)
     rank = jnp.where(changed & before.leads, 0, jnp.where(changed, number, 2 * number))

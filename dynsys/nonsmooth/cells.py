@@ -1,0 +1,133 @@
+"""The smooth pieces of a loss that meet at a point, and the hull of their gradients."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynsys.nonsmooth.pieces import Pieces
+from dynsys.nonsmooth.sets import GradientSet
+from dynsys.trees import as_vector
+
+MOST_CELLS = 4096
+"""Signatures that are looked at one by one."""
+
+ENOUGH = 12
+"""Kinks up to which they are looked at one by one where sums of segments would do, so that
+the pieces are counted."""
+
+PARALLEL = 1e-9
+"""Difference of unit normals up to which two kinks are one."""
+
+
+def segments_of(pieces: Pieces, x: Any, active: np.ndarray) -> GradientSet | None:
+    r"""The sum of the segments between both sides of each kink, if all are convex.
+
+    The gradient is $g + \sum_i s_i\kappa_i\nabla z_i$, and with $\kappa_i > 0$ the loss is
+    a sum of regular functions, whose subdifferential is the sum of theirs.
+
+    Args:
+        pieces: The loss, in which no kink is inside of another.
+        x: The point.
+        active: The kinks that it lies on.
+
+    Source:
+        F. H. Clarke, Optimization and Nonsmooth Analysis, 1990, Proposition 2.3.3.
+    """
+    if len(active) <= ENOUGH:
+        return None
+    signature = np.asarray(pieces.signature(x))
+    middle = jnp.asarray(np.where(np.isin(np.arange(len(signature)), active), 0, signature))
+    gradient = jax.jit(lambda s: as_vector(pieces.gradient(x, s)))
+    base, push = jax.linearize(gradient, middle)
+    unit = jnp.eye(len(signature), dtype=middle.dtype)[active]
+    jumps = np.asarray(jax.vmap(push)(unit))
+    normals = np.asarray(_normals(pieces, x, middle))[active]
+    jumps, normals = _merged(jumps, normals)
+    if (np.sum(jumps * normals, axis=1) < 0).any():
+        return None
+    segments = tuple(np.stack([-jump, jump]) for jump in jumps if jump.any())
+    return GradientSet((np.asarray(base)[None], *segments))
+
+
+def _merged(jumps: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Kinks with parallel normals joined, their jumps added."""
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    unit = normals / np.where(length > 0, length, 1)
+    # All normals to one side, so that opposite ones are next to each other.
+    first = np.take_along_axis(unit, np.argmax(np.abs(unit) > 1e-6, axis=1)[:, None], 1)
+    unit = np.where(first < 0, -unit, unit)
+    kept: list[int] = []
+    total = np.zeros_like(jumps)
+    for i in np.lexsort(np.round(unit, 6).T):
+        found = next((j for j in kept if np.abs(unit[i] - unit[j]).max() < PARALLEL), i)
+        if found == i:
+            kept.append(int(i))
+        total[found] += jumps[i]
+    size = np.abs(jumps).max(initial=0.0)
+    total = np.where(np.abs(total) > 1e-13 * len(jumps) * size, total, 0)
+    return total[kept], normals[kept]
+
+
+def cells_of(pieces: Pieces, x: Any, active: np.ndarray) -> GradientSet:
+    """The hull of the gradients of the pieces whose region has interior points at a point.
+
+    Signs are chosen kink by kink, inner ones first, as long as a direction agrees with
+    them, so that the number of looks is that of the pieces and not of all signs.
+
+    Args:
+        pieces: The loss.
+        x: The point.
+        active: The kinks that it lies on.
+
+    Raises:
+        ValueError: Too many pieces meet.
+    """
+    natural = np.asarray(pieces.signature(x))
+    order = sorted(active, key=lambda kink: pieces.first[kink])
+    slopes = jax.jit(lambda s: jnp.asarray(_normals(pieces, x, s)))
+    partial = [(natural, np.zeros((0, as_vector(x).size)))]
+    is_nested = pieces.program.nested
+    fixed = None if is_nested else np.asarray(slopes(jnp.asarray(natural)))
+    for kink in order:
+        following = []
+        for signature, rows in partial:
+            normals = fixed if fixed is not None else slopes(jnp.asarray(signature))
+            for sign in (-1.0, 1.0):
+                longer = np.vstack([rows, sign * np.asarray(normals)[kink]])
+                if _is_feasible(longer):
+                    chosen = signature.copy()
+                    chosen[kink] = sign
+                    following.append((chosen, longer))
+        partial = following
+        if len(partial) > MOST_CELLS:
+            raise ValueError(
+                f"More than {MOST_CELLS} smooth pieces meet at this point, on "
+                f"{len(active)} kinks. Move the point, or split the loss into terms for "
+                f"`d_operator`."
+            )
+    gradient = jax.jit(lambda s: as_vector(pieces.gradient(x, s)))
+    points = np.array([gradient(jnp.asarray(signature)) for signature, _ in partial])
+    rank = max((np.linalg.matrix_rank(rows) for _, rows in partial), default=0)
+    return GradientSet((points,), bool(rank < len(active)))
+
+
+def _normals(pieces: Pieces, x: Any, signature: Any) -> Any:
+    """The gradients of all switching functions, one a row."""
+    tree = jax.jacrev(lambda x: pieces.switching(x, signature))(x)
+    rows = [leaf.reshape(pieces.number, -1) for leaf in jax.tree.leaves(tree)]
+    return jnp.concatenate(rows, axis=1)
+
+
+def _is_feasible(rows: np.ndarray) -> bool:
+    """Whether a direction makes all rows positive."""
+    from scipy.optimize import linprog
+
+    scale = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+    number, dimension = rows.shape
+    objective = np.append(np.zeros(dimension), -1.0)
+    left = np.hstack([-rows / scale, np.ones((number, 1))])
+    bounds = [(-1.0, 1.0)] * dimension + [(None, 1.0)]
+    solution = linprog(objective, A_ub=left, b_ub=np.zeros(number), bounds=bounds)
+    return bool(solution.status == 0 and -solution.fun > 1e-9)
