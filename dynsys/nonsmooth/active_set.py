@@ -43,6 +43,9 @@ ROUNDING = 0.7
 NOTHING = 0.9
 """A jump of the gradient up to this power of the precision of its size is none."""
 
+HALVINGS = 12
+"""Lengths of a step that are tried where kinks are nested, each half of the one before."""
+
 CHANGES = 8
 """Changes for each kink after which the search is given up; few are ever needed."""
 
@@ -119,6 +122,7 @@ def settle(
     held: Bool[Array, " kinks"],
     *,
     smallest: bool = False,
+    offset: bool = False,
 ) -> Settled:
     """Signs of the kinks that meet which agree with what they lead to.
 
@@ -131,6 +135,7 @@ def settle(
         fixed: Those that keep their sign.
         held: Independent ones to start with between their sides.
         smallest: Find the smallest $d(w)$ instead. For convex kinks that is the same.
+        offset: Whether the numbers $o_i$ are any but 0.
     """
     ties = ties_of(pieces, x, start, meeting)
     if smallest:
@@ -142,7 +147,8 @@ def settle(
     kept = jnp.sign(ties.gather(jnp.where(fixed, start, 0)))
     signature = jnp.where(leads & is_fixed, kept, jnp.clip(signature, -1, 1))
     weight = jnp.sum(jnp.where(leads, ties.jump, 0))
-    look = _Look(pieces, x, aim, ties, moves, weight, smallest)
+    searches = pieces.program.nested and not offset
+    look = _Look(pieces, x, aim, ties, moves, weight, smallest, searches)
     none, zero = jnp.zeros_like(moves), jnp.zeros((), int)
     no, yes = jnp.asarray(False), jnp.asarray(True)
     begin = _Search(signature, moves & is_held, aim.offset, weight, none, yes, no, no, zero)
@@ -170,6 +176,7 @@ class _Look(NamedTuple):
     moves: Bool[Array, " kinks"]
     weight: Float[Array, ""]
     smallest: bool
+    searches: bool
 
     def next(self, search: _Search) -> _Search:
         """Look once, and change what disagrees."""
@@ -207,15 +214,20 @@ class _Look(NamedTuple):
 
     def _heights(self, signature: Signature) -> tuple[Any, Any, Any]:
         """The heights of all kinks, what rounding makes of 0, the size of gradients."""
-        drift, factor, offset = self.aim
-        gradient = as_vector(self.pieces.gradient(self.x, signature))
-        moved = from_vector(drift + factor * gradient, self.x)
+        offset, factor = self.aim.offset, self.aim.factor
+        displacement, gradient = self._displacement(signature)
+        moved = from_vector(displacement, self.x)
         rates = self._along(signature, moved)
         scale = jnp.linalg.norm(gradient) + self.weight
-        size = jnp.linalg.norm(drift) + jnp.abs(factor) * scale
+        size = jnp.linalg.norm(self.aim.drift) + jnp.abs(factor) * scale
         unit = float(jnp.finfo(size.dtype).eps) ** ROUNDING
         tolerance = unit * (jnp.abs(offset) + self.ties.length * size)
         return offset + rates, tolerance, scale
+
+    def _displacement(self, signature: Signature) -> tuple[Any, Any]:
+        """The displacement, and the gradient that it comes from."""
+        gradient = as_vector(self.pieces.gradient(self.x, signature))
+        return self.aim.drift + self.aim.factor * gradient, gradient
 
     def _along(self, signature: Signature, moved: Position) -> Float[Array, " kinks"]:
         """Products of a displacement with the normals, or with the jumps of gradients."""
@@ -233,22 +245,22 @@ class _Look(NamedTuple):
         which = jnp.nonzero(inside, size=number, fill_value=kinks)[0]
         valid = jnp.arange(number) < jnp.sum(inside)
         normals, jumps = self._rows(self.ties.spread(search.signature), which)
+        matrix = factor * normals @ jumps.T
         among = jnp.zeros_like(inside)
         # A kink of which the gradient does not jump against the motion is not held.
-        size = jnp.linalg.norm(normals, axis=1) * jnp.linalg.norm(jumps, axis=1)
-        along = jnp.sum(normals * jumps, axis=1) * factor
-        tiny = float(jnp.finfo(along.dtype).eps) * jnp.abs(factor) * size
-        loose = among.at[which].max(valid & (along >= -tiny))
+        size = (self.ties.length * self.ties.jump)[which]
+        tiny = float(jnp.finfo(matrix.dtype).eps) * jnp.abs(factor) * size
+        loose = among.at[which].max(valid & (jnp.diagonal(matrix) >= -tiny))
         sides = jnp.where(search.signature >= 0, 1, -1).astype(heights.dtype)
         turned = jnp.where(loose, jnp.where(new, -sides, sides), search.signature)
-        matrix = jnp.where(
-            valid[:, None] & valid[None], factor * normals @ jumps.T, jnp.eye(number)
-        ).astype(heights.dtype)
+        both = valid[:, None] & valid[None]
+        matrix = jnp.where(both, matrix, jnp.eye(number, dtype=matrix.dtype))
         step = factorise(matrix)(jnp.where(valid, -heights[which], 0))
         start = search.signature[which]
         room = (jnp.sign(step) - start) / jnp.where(step == 0, 1, step)
         room = jnp.where(valid & (step != 0), room, jnp.inf)
-        part = jnp.minimum(jnp.min(room), 1)
+        most = jnp.minimum(jnp.min(room), 1)
+        part = self._part(search.signature, which, step, most)
         ends = (room <= part) & (room < 1)
         there = jnp.where(ends, jnp.sign(step), start + part * step)
         moved = search.signature.at[which].set(there, mode="drop")
@@ -256,6 +268,23 @@ class _Look(NamedTuple):
         is_loose = jnp.any(loose)
         signature = jnp.where(is_loose, turned, moved)
         return signature, jnp.where(is_loose, search.held & ~loose, inside & ~bound)
+
+    def _part(self, signature: Signature, which: Any, step: Any, most: Any) -> Any:
+        """How far to go along a step: as far as the signs allow, or less.
+
+        Where kinks are nested the displacement is no linear function of the signs, and the
+        step only a direction along which it gets smaller.
+        """
+        if not self.searches:
+            return most
+        parts = most * 0.5 ** jnp.arange(HALVINGS, dtype=most.dtype)
+
+        def energy(part: Any) -> Any:
+            moved = signature.at[which].add(part * step, mode="drop")
+            return jnp.sum(self._displacement(self.ties.spread(moved))[0] ** 2)
+
+        energies = jax.lax.map(energy, parts)
+        return parts[jnp.argmin(energies)]
 
     def _rows(self, signature: Signature, which: Any) -> tuple[Any, Any]:
         """Normals of some leaders, and what the gradient jumps by with their signs."""

@@ -202,9 +202,47 @@ def test_a_full_ledger_says_so():
         ds.simulate(ds.GDIN(absolute, 0.0, 0.01), 1.0, t1=50.0, max_events=20)
 
 
-def test_systems_with_a_hessian_are_refused():
-    with pytest.raises(ValueError, match="no differential inclusion"):
-        ds.simulate(ds.DIN(absolute, 1.0, 0.1, hessian_free=False), 1.0, t1=1.0)
+def test_a_system_with_a_hessian_ends_by_name_where_the_gradient_jumps():
+    system = ds.DIN(absolute, 1.0, 0.1, hessian_free=False)
+    with pytest.raises(ds.SimulationError, match="no differential inclusion.*`abs` at "):
+        ds.simulate(system, 1.0, t1=5.0)
+    before = ds.simulate(system, 1.0, t1=0.5, times=2)
+    free = ds.simulate(ds.DIN(absolute, 1.0, 0.1), 1.0, t1=0.5, times=2)
+    np.testing.assert_allclose(before.x, free.x, rtol=1e-5)
+
+
+@pytest.mark.parametrize("hessian_free", [True, False])
+def test_a_joint_of_the_gradient_is_crossed_without_an_event(hessian_free):
+    huber = lambda x: jnp.where(jnp.abs(x) < 1, 0.5 * x**2, jnp.abs(x) - 0.5)
+    system = ds.DIN(huber, 0.5, 0.3, hessian_free=hessian_free)
+    run = ds.simulate(system, 3.0, t1=6.0, times=7, **TIGHT)
+    slope = lambda x: np.clip(x, -1, 1)
+    curve = lambda x: float(abs(x) < 1)
+    field = lambda _, y: [y[1], -(0.5 + 0.3 * curve(y[0])) * y[1] - slope(y[0])]
+    right = solve_ivp(field, (0, 6), [3.0, 0.0], t_eval=run.t, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(run.x, right.y[0], atol=1e-6)
+    assert int(run.events.count) == 0
+    assert int(run.derivative) == 0
+
+
+def test_a_loss_that_jumps_where_it_was_not_proved_to_ends_by_name():
+    def loss(knot, x):
+        return jnp.where(x < knot, x, x + 1.0)
+
+    at = jax.tree_util.Partial(loss, jnp.array(0.25))
+    with pytest.raises(ds.SimulationError, match="jumps at t = 0.75.*`lt` at "):
+        ds.simulate(ds.GradientFlow(at), 1.0, t1=2.0)
+    # Before it is reached nothing is wrong.
+    assert bool(ds.simulate(ds.GradientFlow(at), 1.0, t1=0.5).result.ok)
+
+
+def test_events_are_told_with_their_place():
+    run = ds.simulate(ds.GradientFlow(absolute), [1.0, -2.0], t1=3.0)
+    first, second = run.events.table().split("\n")
+    assert first.split()[1] == "slide"
+    assert abs(float(first.split()[0]) - 1) < 1e-6
+    assert first.endswith("kink 0: `abs` at kinked.py:11, entry 0")
+    assert second.endswith("entry 1")
 
 
 @pytest.mark.parametrize("inclusion", ["clarke", "d_operator"])

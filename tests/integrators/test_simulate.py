@@ -487,7 +487,7 @@ def test_inclusion_records_what_was_done():
     relus = lambda x: jnp.sum(jax.nn.relu(jnp.linspace(0.0, 1.0, 600) - x[0]))
     many = ds.simulate(ds.GDIN(relus, 1.0, 0.1), X0, t1=0.1, times=3)
     assert many.inclusion == "autodiff"
-    assert "600 places" in many.stats.reason
+    assert "600 kinks" in many.stats.reason
 
 
 @pytest.mark.parametrize("solver", [None, diffrax.Tsit5()])

@@ -261,8 +261,8 @@ def test_kinks_of_many_terms_that_cancel_are_not_lost_to_the_d_operator():
     halves = [lambda x: jnp.sum(jax.nn.relu(x)), lambda x: -jnp.sum(jax.nn.relu(-x))]
     system = ds.GradientFlow(ds.objectives.Mean(halves))
     options = {"t1": 0.1, "times": 2, "max_steps": 64, "throw": False}
-    run = ds.simulate(system, np.ones(300), inclusion="d_operator", **options)
-    assert "600 places" in run.stats.reason
-    plain = ds.simulate(system, np.ones(300), **options)
+    run = ds.simulate(system, np.ones(1200), inclusion="d_operator", **options)
+    assert "2400 places" in run.stats.reason
+    plain = ds.simulate(system, np.ones(1200), **options)
     assert "places" not in plain.stats.reason
     np.testing.assert_allclose(plain.x[-1], 0.95, rtol=1e-6)

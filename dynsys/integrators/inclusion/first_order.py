@@ -197,7 +197,9 @@ def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any
     factor = (move(jax.tree.map(jnp.ones_like, x)) - drift)[0]
     aim = Aim(drift.astype(z.dtype), factor.astype(z.dtype), z)
     everyone, none = jnp.ones(len(z), bool), jnp.zeros(len(z), bool)
-    signature = settle(pieces, x, aim, signature, everyone, none, none).signature
+    signature = settle(
+        pieces, x, aim, signature, everyone, none, none, offset=True
+    ).signature
     return _implicit(feedback, h, state, pieces.gradient(x, signature)), signature
 
 
