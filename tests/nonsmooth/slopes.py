@@ -103,6 +103,17 @@ def lines_of(spelling: Spelling) -> Lines:
     return Lines(join(bases), join(directions))
 
 
+def along(loss: Callable[[Any], Any]) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """The value of a loss at a point and its slope in a direction."""
+
+    def one(x: Any, direction: Any) -> tuple[Any, Any]:
+        value, gradient = jax.value_and_grad(loss)(x)
+        products = jax.tree.map(lambda g, v: (g * v).sum(), gradient, direction)
+        return value, sum(jax.tree.leaves(products))
+
+    return one
+
+
 class Scan:
     """The values and slopes of a loss along its lines.
 
@@ -116,8 +127,7 @@ class Scan:
         self, spelling: Spelling, farthest: float = 4.0, slopes: Any = None
     ) -> None:
         self.spelling, self.lines = spelling, lines_of(spelling)
-        one = slopes or (lambda x, v: jax.jvp(spelling.loss, (x,), (v,)))
-        self.slopes = jax.jit(jax.vmap(one))
+        self.slopes = jax.jit(jax.vmap(slopes or along(spelling.loss)))
         self.angles = np.arctan(farthest) * np.linspace(-1.0, 1.0, INTERVALS + 1)
         leaves = jax.tree.leaves(spelling.position)
         self.eps = max(float(np.finfo(leaf.dtype).eps) for leaf in leaves)

@@ -13,20 +13,21 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from dynsys.nonsmooth import Kinks, NotPiecewiseSmooth, kinks
+from tests.nonsmooth.joint_spellings import DOUBTFUL, GAPS, JOINTS
 from tests.nonsmooth.kinked_spellings import KINKED, TRACED
 from tests.nonsmooth.refused_spellings import ACCEPTED, REFUSED
 from tests.nonsmooth.slopes import LINES, Scan, Spelling, lines_of
-from tests.nonsmooth.smooth_spellings import JOINTS, SMOOTH
+from tests.nonsmooth.smooth_spellings import SMOOTH
 
 POINTS = 128
 """Random points at which a loss is compared with its pieces."""
 
-PIECES = KINKED | JOINTS
+ALL = SMOOTH | JOINTS | GAPS | DOUBTFUL | KINKED
 
 
 @functools.cache
 def find(name: str) -> Kinks:
-    spelling = (KINKED | SMOOTH | JOINTS)[name]
+    spelling = ALL[name]
     return kinks(spelling.loss, spelling.position)
 
 
@@ -99,6 +100,21 @@ def test_a_joint_is_found_and_is_no_kink_of_the_gradient(name):
     assert found.smooth
     assert spelling.number in (None, len(found.values))
     assert_pieces_are_the_loss(spelling, Sides(spelling, found))
+
+
+@pytest.mark.parametrize("name", GAPS)
+def test_gaps_of_approximations_are_no_kinks(name):
+    spelling = GAPS[name]
+    kept = [j for j in Scan(spelling).jumps() if j.size > 1e-7]
+    assert kept == []
+    assert find(name).smooth
+
+
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_what_is_smooth_by_more_than_identities_is_followed(name):
+    spelling = DOUBTFUL[name]
+    assert Scan(spelling).jumps() == []
+    assert_pieces_are_the_loss(spelling, Sides(spelling, find(name)))
 
 
 @pytest.mark.parametrize("name", KINKED)
