@@ -163,5 +163,7 @@ DOUBTFUL = {
     "relu of relu": S(lambda x: nn.relu(nn.relu(x[0])) - nn.relu(x[0]) + x[1] ** 2),
     "max - max, other order": S(lambda x: jnp.max(x) - jnp.max(x[::-1]) + x[0]),
     "|tanh x| / tanh x": S(lambda x: total(jnp.abs(x) - jnp.sign(jnp.tanh(x)) * x)),
-    "rounded multiples": S(lambda x: 10 * jnp.abs(0.1 * x - 0.3) - jnp.abs(x - 3), 2.0),
+    "rounded multiples": S(
+        lambda x: x**2 + 10 * jnp.abs(0.1 * x - 0.3) - jnp.abs(x - 3), 2.0
+    ),
 }

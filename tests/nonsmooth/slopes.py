@@ -166,6 +166,8 @@ class Scan:
         noise = (1e4 * self.eps, 1e2 * self.eps**0.75)[row]
         found: list[Jump] = []
         while len(line):
+            if len(line) > 16 * LINES * INTERVALS:
+                raise ArithmeticError("The values are noise.")
             a, b, change, size = self._bisect(row, line, low, high)
             jumps = np.isfinite(change).all(axis=0) & (b > a)
             with np.errstate(invalid="ignore"):

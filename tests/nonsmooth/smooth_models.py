@@ -107,12 +107,6 @@ def attention(x):
     return nn.softmax(scores, axis=-1) @ v
 
 
-def attention_of_jax(x):
-    tokens = (TOKENS * x[None])[None, :, None, :]
-    with jax.numpy_dtype_promotion("standard"):
-        return nn.dot_product_attention(tokens, tokens, tokens, is_causal=True)
-
-
 def kalman(x):
     """Negative log-likelihood of a local level; variances are exponentials."""
     q, r = jnp.exp(x[0]), jnp.exp(x[1])
@@ -163,7 +157,6 @@ def logged(x, i):
 
 MODELS = {
     "attention": attention,
-    "attention of jax": attention_of_jax,
     "Kalman": kalman,
     "Gaussian process": process,
     "recurrent network": recurrent,
