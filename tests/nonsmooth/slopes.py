@@ -164,12 +164,18 @@ class Scan:
         low, high = np.tile(t[:-1], LINES), np.tile(t[1:], LINES)
         row = ("value", "slope").index(of)
         noise = (1e4 * self.eps, 1e2 * self.eps**0.75)[row]
+        usual = np.nanmedian(
+            np.abs(self.evaluate(line, low)[row]).reshape(LINES, -1), axis=1
+        )
         found: list[Jump] = []
         while len(line):
             if len(line) > 16 * LINES * INTERVALS:
                 raise ArithmeticError("The values are noise.")
             a, b, change, size = self._bisect(row, line, low, high)
+            size = size + 1e-3 * usual[line]
             jumps = np.isfinite(change).all(axis=0) & (b > a)
+            if of == "value":
+                jumps &= (high - low) > 2**BACK * (b - a)
             with np.errstate(invalid="ignore"):
                 jumps &= (change[-1] > KEPT * change[0]) & (change[-1] > noise * size)
             line, low, high, a, b = (u[jumps] for u in (line, low, high, a, b))
@@ -192,9 +198,7 @@ class Scan:
         values = lambda t: self.evaluate(line, t)[row]
         shortest = np.maximum(self.resolution(line, low), self.resolution(line, high))
         a, b, at_a, at_b = low, high, values(low), values(high)
-        largest = np.zeros(LINES)
         with np.errstate(invalid="ignore", over="ignore"):
-            np.maximum.at(largest, line, np.where(np.isfinite(at_a), np.abs(at_a), 0))
             changes = np.tile(np.abs(at_b - at_a), (BACK + 1, 1))
             for _ in range(HALVINGS):
                 middle = 0.5 * (a + b)
@@ -205,5 +209,5 @@ class Scan:
                 b, at_b = np.where(on & left, middle, b), np.where(on & left, at, at_b)
                 moved = np.concatenate([changes[1:], np.abs(at_b - at_a)[None]])
                 changes = np.where(on, moved, changes)
-            size = np.abs(at_a) + np.abs(at_b) + 1e-3 * largest[line]
+            size = np.abs(at_a) + np.abs(at_b)
         return a, b, changes, size

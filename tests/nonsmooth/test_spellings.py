@@ -14,7 +14,8 @@ from jax.flatten_util import ravel_pytree
 
 from dynsys.nonsmooth import Kinks, NotPiecewiseSmooth, kinks
 from tests.nonsmooth.joint_spellings import DOUBTFUL, GAPS, JOINTS
-from tests.nonsmooth.kinked_spellings import KINKED, TRACED
+from tests.nonsmooth.kinked_models import TRACED
+from tests.nonsmooth.kinked_spellings import KINKED
 from tests.nonsmooth.refused_spellings import ACCEPTED, REFUSED
 from tests.nonsmooth.slopes import LINES, Scan, Spelling, lines_of
 from tests.nonsmooth.smooth_spellings import SMOOTH
