@@ -9,6 +9,8 @@ import numpy as np
 from jax import lax, nn
 
 from tests.nonsmooth.kinked_models import KINKED_MODELS
+from tests.nonsmooth.kinked_programs import KINKED_PROGRAMS
+from tests.nonsmooth.kinked_scales import KINKED_SCALES
 from tests.nonsmooth.slopes import Spelling as S
 
 random = np.random.default_rng(9)
@@ -170,20 +172,47 @@ TWO = {
 """Two kinks or three for each entry."""
 
 COUNTED = {
-    "bands": 9, "clip": 6, "clip: abs": 6, "clip: lax.clamp": 6, "clip: max of min": 6,
-    "clip: min of max": 6, "clip: relu": 6, "clip: where": 6,
-    "epsilon-insensitive: two": 6, "hard_sigmoid": 6, "hard_silu": 6, "hard_swish": 6,
-    "hard_swish: by hand": 6, "hard_tanh": 6, "Barron, slope 1": 6,
-    "nested where": 9, "nested where: ands": 6, "not and": 6, "piecewise": 6, "ramp": 6,
-    "relu6": 6, "relu6: clip": 6, "select": 6, "soft threshold: difference": 6,
-    "soft threshold: where": 6, "sparse_sigmoid": 6, "tax": 6, "xor": 6,
-}  # fmt: skip
+    "bands": 9,
+    "clip": 6,
+    "clip: abs": 6,
+    "clip: lax.clamp": 6,
+    "clip: max of min": 6,
+    "clip: min of max": 6,
+    "clip: relu": 6,
+    "clip: where": 6,
+    "epsilon-insensitive: two": 6,
+    "hard_sigmoid": 6,
+    "hard_silu": 6,
+    "hard_swish": 6,
+    "hard_swish: by hand": 6,
+    "hard_tanh": 6,
+    "Barron, slope 1": 6,
+    "nested where": 9,
+    "nested where: ands": 6,
+    "not and": 6,
+    "piecewise": 6,
+    "ramp": 6,
+    "relu6": 6,
+    "relu6: clip": 6,
+    "select": 6,
+    "soft threshold: difference": 6,
+    "soft threshold: where": 6,
+    "sparse_sigmoid": 6,
+    "tax": 6,
+    "xor": 6,
+}
 """Where each kink is a point of its own."""
 
 NESTED = {
-    "capped l1": 6, "clip of a square": 6, "hat by knots": 6, "log of a clip": 6,
-    "min of quadratics": 3, "root of a guard": 3, "tent": 6, "two valleys": 6,
-}  # fmt: skip
+    "capped l1": 6,
+    "clip of a square": 6,
+    "hat by knots": 6,
+    "log of a clip": 6,
+    "min of quadratics": 3,
+    "root of a guard": 3,
+    "tent": 6,
+    "two valleys": 6,
+}
 """Where one function is 0 in several points. Of the rest, the number depends on what is
 proved: $|x|$ in `maximum(|x|, 0.5)` is a kink that nothing is seen of."""
 
@@ -201,4 +230,4 @@ DOUBLE = {
     for name, spelling in by_entry(TWO).items()
 }
 
-KINKED = SINGLE | DOUBLE | KINKED_MODELS
+KINKED = SINGLE | DOUBLE | KINKED_MODELS | KINKED_PROGRAMS | KINKED_SCALES

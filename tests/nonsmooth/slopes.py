@@ -164,9 +164,8 @@ class Scan:
         low, high = np.tile(t[:-1], LINES), np.tile(t[1:], LINES)
         row = ("value", "slope").index(of)
         noise = (1e4 * self.eps, 1e2 * self.eps**0.75)[row]
-        usual = np.nanmedian(
-            np.abs(self.evaluate(line, low)[row]).reshape(LINES, -1), axis=1
-        )
+        sizes = np.nan_to_num(np.abs(self.evaluate(line, low)[row]), posinf=0.0)
+        usual = np.median(sizes.reshape(LINES, INTERVALS), axis=1)
         found: list[Jump] = []
         while len(line):
             if len(line) > 16 * LINES * INTERVALS:

@@ -8,17 +8,18 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
 from dynsys.nonsmooth import Kinks, NotPiecewiseSmooth, kinks
 from tests.nonsmooth.joint_spellings import DOUBTFUL, GAPS, JOINTS
-from tests.nonsmooth.kinked_models import TRACED
 from tests.nonsmooth.kinked_spellings import KINKED
-from tests.nonsmooth.refused_spellings import ACCEPTED, REFUSED
+from tests.nonsmooth.refused_spellings import ACCEPTED, CONES, REFUSED, SEEN, TIPS
 from tests.nonsmooth.slopes import LINES, Scan, Spelling, lines_of
 from tests.nonsmooth.smooth_spellings import SMOOTH
+from tests.nonsmooth.traced_spellings import TRACED
 
 POINTS = 128
 """Random points at which a loss is compared with its pieces."""
@@ -136,7 +137,8 @@ def test_a_kinked_spelling_has_its_kinks(name):
 
 @pytest.mark.parametrize("name", TRACED)
 def test_traced_data_change_no_kink(name):
-    function, data, x, number = TRACED[name]
+    function, data, number = TRACED[name]
+    x = jnp.array([0.3, -1.2, 2.0])
     counts = []
 
     def value(data: Any) -> Any:
@@ -154,6 +156,23 @@ def test_what_is_not_followed_is_refused_by_name(name):
     place = rf"`({primitive})` at .*refused_spellings"
     with pytest.raises(NotPiecewiseSmooth, match=place):
         kinks(spelling.loss, spelling.position)
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_what_is_refused_for_a_jump_or_a_kink_has_one(name):
+    assert Scan(REFUSED[name][0]).jumps()
+
+
+@pytest.mark.parametrize("name", CONES)
+def test_what_is_refused_for_a_point_is_not_differentiable_there(name):
+    tip = np.full(3, TIPS.get(name, 0.0))
+    loss = REFUSED[name][0].loss
+    direction = np.array([0.6, -1.1, 0.7])
+    at = lambda t: float(loss(jnp.asarray(tip + t * direction)))
+    slopes = [(at(h) - at(0)) / h for h in (1e-4, -1e-4, 1e-7, -1e-7)]
+    unequal = np.abs(slopes[2] - slopes[3]) > 0.01 * np.abs(slopes[2:]).sum()
+    unbounded = np.abs(slopes[2:]).max() > 5 * np.abs(slopes[:2]).max()
+    assert unequal or unbounded
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
