@@ -174,8 +174,11 @@ REFUSED = {
     name: (S(lambda x, f=f: total(f(x)), reach=REACHES.get(name, 1.0)), primitive)
     for name, (f, primitive) in (JUMPS | ORDERS | CONES).items()
 }
-SEEN = [name for name in JUMPS | ORDERS if name not in ("while_loop", "pure_callback")]
-"""What jumps, or has kinks, along lines; the other two have no gradient by reverse mode."""
+UNSEEN = ("indicator", "pure_callback", "while_loop")
+"""What is infinite on one side, or has no gradient by reverse mode."""
+
+SEEN = [name for name in JUMPS | ORDERS if name not in UNSEEN]
+"""What jumps, or has kinks, along lines."""
 
 SIMILAR = {
     "norm squared": lambda x: jnp.linalg.norm(x) ** 2,

@@ -4,7 +4,6 @@ What is true of each spelling is not taken from the finder, but seen in numbers:
 slope jumps along lines through its region (`slopes.py`), and how often.
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -24,12 +23,8 @@ from tests.nonsmooth.traced_spellings import TRACED
 POINTS = 128
 """Random points at which a loss is compared with its pieces."""
 
-ALL = SMOOTH | JOINTS | GAPS | DOUBTFUL | KINKED
 
-
-@functools.cache
-def find(name: str) -> Kinks:
-    spelling = ALL[name]
+def find(spelling: Spelling) -> Kinks:
     return kinks(spelling.loss, spelling.position)
 
 
@@ -89,7 +84,7 @@ def assert_signs_change_at(spelling: Spelling, sides: Sides, jumps: Any) -> None
 @pytest.mark.parametrize("name", SMOOTH)
 def test_a_smooth_spelling_has_no_kink(name):
     assert Scan(SMOOTH[name]).jumps() == []
-    found = find(name)
+    found = find(SMOOTH[name])
     assert found.smooth
     assert len(found.values) == 0
 
@@ -98,7 +93,7 @@ def test_a_smooth_spelling_has_no_kink(name):
 def test_a_joint_is_found_and_is_no_kink_of_the_gradient(name):
     spelling = JOINTS[name]
     assert Scan(spelling).jumps() == []
-    found = find(name)
+    found = find(spelling)
     assert found.smooth
     assert spelling.number in (None, len(found.values))
     assert_pieces_are_the_loss(spelling, Sides(spelling, found))
@@ -109,14 +104,14 @@ def test_gaps_of_approximations_are_no_kinks(name):
     spelling = GAPS[name]
     kept = [j for j in Scan(spelling).jumps() if j.size > 1e-7]
     assert kept == []
-    assert find(name).smooth
+    assert find(spelling).smooth
 
 
 @pytest.mark.parametrize("name", DOUBTFUL)
 def test_what_is_smooth_by_more_than_identities_is_followed(name):
     spelling = DOUBTFUL[name]
     assert Scan(spelling).jumps() == []
-    assert_pieces_are_the_loss(spelling, Sides(spelling, find(name)))
+    assert_pieces_are_the_loss(spelling, Sides(spelling, find(spelling)))
 
 
 @pytest.mark.parametrize("name", KINKED)
@@ -127,7 +122,7 @@ def test_a_kinked_spelling_has_its_kinks(name):
     if spelling.once:
         crossed = np.bincount([jump.line for jump in jumps], minlength=LINES)
         assert crossed.max() == spelling.number
-    found = find(name)
+    found = find(spelling)
     assert not found.smooth
     assert spelling.number in (None, len(found.values))
     sides = Sides(spelling, found)
