@@ -112,11 +112,11 @@ ORDERS = {
     "cummin": (lambda x: lax.cummin(x), "cummin"),
     "digitize": (
         lambda x: jnp.asarray(B)[jnp.digitize(x, np.array([-1.0, 0.0]))],
-        f"scan|lt_to|gather|argmax|{COMPARED}",
+        f"scan|le_to|lt_to|gather|argmax|{COMPARED}",
     ),
     "searchsorted": (
         lambda x: jnp.asarray(B)[jnp.searchsorted(np.array([-1.0, 0.0]), x)],
-        f"scan|lt_to|gather|{COMPARED}",
+        f"scan|le_to|lt_to|gather|{COMPARED}",
     ),
     "an index": (
         lambda x: jnp.asarray(B)[x[0].astype(int)] * x[1],

@@ -190,7 +190,6 @@ IDENTITIES = {
     "relu of x^2": lambda x: nn.relu(x**2),
     "clip of sigmoid": lambda x: jnp.clip(nn.sigmoid(x), 0, 1),
     "clip of tanh": lambda x: jnp.clip(jnp.tanh(x), -1, 1),
-    "clip of softmax": lambda x: jnp.clip(nn.softmax(x), 0, 1)[0],
     "clip of cos": lambda x: jnp.clip(jnp.cos(x), -2, 2),
     "sign of exp": lambda x: jnp.sign(jnp.exp(x)) * x,
     "where(x^2 >= 0)": lambda x: jnp.where(x**2 >= 0, x**2, x),
