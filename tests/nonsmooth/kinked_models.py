@@ -22,7 +22,7 @@ def scanned(step):
 def rolled(x):
     """A recurrent network with relu, of two passes, none of whose units is dead."""
     step = lambda h, b: (nn.relu(W[:3] @ h + b), None)
-    return total(lax.scan(step, x, A[:2] * jnp.array([-1.0, 1.0, 1.0]))[0])
+    return total(lax.scan(step, x, A[:2] * jnp.array([[-1.0, 1.0, 1.0]]))[0])
 
 
 def pooled(x, size=2, padding="VALID"):
@@ -134,7 +134,7 @@ ALL = {
     "softmax and l1": (lambda x: nn.logsumexp(x) + 0.1 * total(jnp.abs(x)), 3),
     "softplus of abs": (lambda x: total(nn.softplus(jnp.abs(x) - 1)), 3),
     "log of abs": (lambda x: total(jnp.log(1e-2 + jnp.abs(x))), 3),
-    "sum and abs": (lambda x: total(x) + total(jnp.abs(x - 1e-3)), 3),
+    "sum and abs": (lambda x: 0.5 * total(x) + total(jnp.abs(x - 1e-3)), 3),
     "small beside large": (lambda x: 2e9 * x[0] ** 2 + jnp.abs(x[1]), 1),
     "large offset": (lambda x: 3e8 + 2 * total(jnp.abs(x)), 3),
     "steep": (lambda x: 3e11 * total(jnp.abs(x)), 3),
