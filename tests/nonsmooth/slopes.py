@@ -163,20 +163,19 @@ class Scan:
         line = np.repeat(np.arange(LINES), INTERVALS)
         low, high = np.tile(t[:-1], LINES), np.tile(t[1:], LINES)
         row = ("value", "slope").index(of)
-        noise = (1e4 * self.eps, 1e2 * self.eps**0.75)[row]
-        sizes = np.nan_to_num(np.abs(self.evaluate(line, low)[row]), posinf=0.0)
-        usual = np.median(sizes.reshape(LINES, INTERVALS), axis=1)
+        sizes = np.nan_to_num(np.abs(self.evaluate(line, low)), posinf=0.0)
+        usual = np.median(sizes.reshape(2, LINES, INTERVALS), axis=2)
         found: list[Jump] = []
         while len(line):
             if len(line) > 16 * LINES * INTERVALS:
                 raise ArithmeticError("The values are noise.")
             a, b, change, size = self._bisect(row, line, low, high)
-            size = size + 1e-3 * usual[line]
+            noise = self._noise(line, a, b, size, usual[:, line])[row]
             jumps = np.isfinite(change).all(axis=0) & (b > a)
             if of == "value":
                 jumps &= (high - low) > 2**BACK * (b - a)
             with np.errstate(invalid="ignore"):
-                jumps &= (change[-1] > KEPT * change[0]) & (change[-1] > noise * size)
+                jumps &= (change[-1] > KEPT * change[0]) & (change[-1] > noise)
             line, low, high, a, b = (u[jumps] for u in (line, low, high, a, b))
             before, after = (self.lines.at(line, t)[0] for t in (a, b))
             for i, gap in enumerate(change[-1, jumps]):
@@ -190,23 +189,48 @@ class Scan:
             )
         return found
 
+    def _noise(
+        self,
+        line: np.ndarray,
+        a: np.ndarray,
+        b: np.ndarray,
+        size: np.ndarray,
+        usual: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Changes of the value and of the slope that rounding, or a kink, may make."""
+        value, slope = size[0] + usual[0], size[1]
+        value = value + self.spelling.reach * usual[1]
+        moved = (self.resolution(line, a) + b - a) * slope
+        of_slope = 1e2 * self.eps**0.75 * (slope + 1e-3 * usual[1])
+        return 1e4 * self.eps * value + moved, of_slope
+
     def _bisect(
         self, row: int, line: np.ndarray, low: np.ndarray, high: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Ends of the last intervals, changes across the last few, and sizes."""
-        values = lambda t: self.evaluate(line, t)[row]
+        """Ends of the last intervals, changes across the last few, sizes of both."""
         shortest = np.maximum(self.resolution(line, low), self.resolution(line, high))
-        a, b, at_a, at_b = low, high, values(low), values(high)
+        a, b = low, high
+        at_a, at_b = self.evaluate(line, a), self.evaluate(line, b)
         with np.errstate(invalid="ignore", over="ignore"):
-            changes = np.tile(np.abs(at_b - at_a), (BACK + 1, 1))
+            changes = np.tile(_change(row, b - a, at_a, at_b), (BACK + 1, 1))
             for _ in range(HALVINGS):
                 middle = 0.5 * (a + b)
-                at = values(middle)
+                at = self.evaluate(line, middle)
                 on = (b - a > 2 * shortest) & (middle > a) & (middle < b)
-                left = ~(np.abs(at - at_a) < np.abs(at_b - at))
-                a, at_a = np.where(on & ~left, middle, a), np.where(on & ~left, at, at_a)
-                b, at_b = np.where(on & left, middle, b), np.where(on & left, at, at_b)
-                moved = np.concatenate([changes[1:], np.abs(at_b - at_a)[None]])
-                changes = np.where(on, moved, changes)
+                half = middle - a
+                left = ~(_change(row, half, at_a, at) < _change(row, half, at, at_b))
+                up, down = on & ~left, on & left
+                a, at_a = np.where(up, middle, a), np.where(up, at, at_a)
+                b, at_b = np.where(down, middle, b), np.where(down, at, at_b)
+                last = _change(row, b - a, at_a, at_b)
+                changes = np.where(on, np.concatenate([changes[1:], last[None]]), changes)
             size = np.abs(at_a) + np.abs(at_b)
         return a, b, changes, size
+
+
+def _change(row: int, width: np.ndarray, at_a: np.ndarray, at_b: np.ndarray) -> np.ndarray:
+    """Change of the slope, or that of the value which the slopes do not account for."""
+    change = at_b[row] - at_a[row]
+    if row == 0:
+        change = change - 0.5 * width * (at_a[1] + at_b[1])
+    return np.abs(change)
