@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
+
+from dynsys.checks import default_float
 
 LEAD = 2
 """Axes in front of those of the program: turns and rows."""
@@ -142,6 +143,26 @@ def dot(equation: Any) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     return product
 
 
+def convolution(equation: Any) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+    """The convolution of arrays; `None` where JAX has no floats that are exact enough."""
+    if default_float() != np.float64:
+        return None
+    params = {**equation.params, "preferred_element_type": None}
+    bind = jax.vmap(lambda a, b: equation.primitive.bind(a, b, **params))
+
+    def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        turns = max(a.shape[0], b.shape[0])
+        flat = [
+            np.broadcast_to(v, (turns, *v.shape[1:])).reshape(-1, *v.shape[LEAD:])
+            for v in (a, b)
+        ]
+        with jax.ensure_compile_time_eval():
+            out = np.asarray(bind(*flat))
+        return out.reshape(turns, -1, *out.shape[1:])
+
+    return product
+
+
 def is_data(v: Any) -> bool:
     """Whether an operand of a move is what is moved, and no index."""
-    return not isinstance(v, Literal) and jnp.issubdtype(v.aval.dtype, jnp.floating)
+    return jnp.issubdtype(v.aval.dtype, jnp.floating)

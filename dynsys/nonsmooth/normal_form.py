@@ -441,30 +441,11 @@ def _dot(call: Call) -> Any:
     return call.field.bilinear(moves.dot(call.equation), call.rows(0), call.rows(1))
 
 
-def _square(call: Call) -> Any:
-    root = _under_root(call, call.equation.invars[0])
-    a = call.rows(0)
-    return call.field.mul(a, a) if root is None else root
-
-
-def _product(call: Call) -> Any:
-    a, b = call.equation.invars
-    return _square(call) if a is b else call.field.mul(call.rows(0), call.rows(1))
-
-
-def _integer_power(call: Call) -> Any:
-    n = call.equation.params["y"]
-    root = _under_root(call, call.equation.invars[0]) if n % 2 == 0 else None
-    return (
-        call.field.power(call.rows(0), n)
-        if root is None
-        else call.field.power(root, n // 2)
-    )
-
-
-def _under_root(call: Call, v: Any) -> Rows | None:
-    """What a variable is the square root of."""
-    return None
+def _convolution(call: Call) -> Any:
+    product = moves.convolution(call.equation)
+    if product is None:
+        return None
+    return call.field.bilinear(product, call.rows(0), call.rows(1))
 
 
 def _power(call: Call) -> Any:
@@ -490,13 +471,14 @@ RULES: dict[str, Callable[[Call], Any]] = {
     **dict.fromkeys(("ge", "gt", "le", "lt"), _order),
     **dict.fromkeys(("add", "add_any"), _ring("add")),
     "and": _both,
+    "conv_general_dilated": _convolution,
     "convert_element_type": _converted,
     "cumsum": _running,
     "div": _ring("div"),
     "dot_general": _dot,
-    "integer_pow": _integer_power,
+    "integer_pow": lambda call: call.field.power(call.rows(0), call.equation.params["y"]),
     "is_finite": lambda call: call.field.one(call.rows(0)),
-    "mul": _product,
+    "mul": _ring("mul"),
     "neg": lambda call: call.field.neg(call.rows(0)),
     "not": _not,
     "or": _either,
@@ -504,7 +486,7 @@ RULES: dict[str, Callable[[Call], Any]] = {
     "reduce_prod": _multiplied,
     "reduce_sum": lambda call: call.field.total(call.rows(0), call.equation.params["axes"]),
     "select_n": _select,
-    "square": _square,
+    "square": lambda call: call.field.mul(call.rows(0), call.rows(0)),
     **dict.fromkeys(("max",), _either),
     **dict.fromkeys(("min",), _both),
     "sub": _ring("sub"),

@@ -55,10 +55,12 @@ class Kinds:
         groups, side = np.full(size, -1), form.program.at_zero.astype(float)
         if not size:
             return groups, side
-        free = np.ones(size, bool)
+        numbers = self._switching(form)
+        # Beside padding with infinity, the sign is that of infinity.
+        free = ~(np.isinf(numbers) & (numbers == numbers[:1])).all(axis=0)
+        side[~free] = np.sign(numbers[0, ~free])
         for entry, sign in form.program.settled:
             free[entry], side[entry] = False, sign
-        numbers = self._switching(form)
 
         def choose(switch: Any, z: Rows) -> Rows:
             span = slice(switch.start, switch.stop)
