@@ -54,7 +54,7 @@ def pieces_of(
         return Pieces(consts, program, (), (), (), (), (), ())
     with jax.ensure_compile_time_eval():
         form = NormalForm(program, consts)
-        kinds = Kinds(form.levels, x)
+        kinds = Kinds(form.levels if terms else form.levels_of(form.upstream), x)
         groups, side = kinds.of(form)
         bases = _bases(form, groups, side)
         refuse_cones(bases[0])
@@ -64,7 +64,7 @@ def pieces_of(
         joint, unproved = joints(form, groups, side, kinked, x)
     names = np.full(len(groups) + 1, -1)
     names[kinked] = np.arange(len(kinked))
-    first = tuple(int(bases[0].entries[g][0]) for g in kinked)
+    first = tuple(map(int, bases[0].first[kinked]))
     member, side = tuple(map(int, names[groups])), tuple(map(int, side))
     both = tuple(map(bool, mixed[kinked]))
     return Pieces(consts, program, member, side, first, joint, both, unproved)
@@ -82,7 +82,8 @@ def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:
         return False
     with jax.ensure_compile_time_eval():
         form = NormalForm(program, consts)
-        return changes_nowhere(_bases(form, *Kinds(form.levels, x).of(form)))
+        kinds = Kinds(form.levels_of(form.upstream), x)
+        return changes_nowhere(_bases(form, *kinds.of(form)))
 
 
 def _bases(form: NormalForm, groups: np.ndarray, side: np.ndarray) -> list[Base]:

@@ -17,7 +17,7 @@ from dynsys.checks import is_concrete
 from dynsys.nonsmooth.flat import NotPiecewiseSmooth
 from dynsys.nonsmooth.floats import Floats
 from dynsys.nonsmooth.normal_form import NormalForm, Scope
-from dynsys.nonsmooth.turns import entries_of
+from dynsys.nonsmooth.turns import first_of
 
 LENGTHS = 10.0 ** np.arange(-12, 12.5, 0.5)
 LINES = 6
@@ -74,7 +74,7 @@ class Gaps:
         self, form: NormalForm, groups: np.ndarray, side: np.ndarray, x: Any
     ) -> None:
         self.form, self.groups, self.side = form, groups, side
-        self.entries = entries_of(groups, int(groups.max(initial=-1)) + 1)
+        self.first = first_of(groups, int(groups.max(initial=-1)) + 1)
         random = np.random.default_rng(0)
         self.lines: list[tuple[np.ndarray, np.ndarray]] = []
         for v, leaf in zip(form.jaxpr.invars, jax.tree.leaves(x), strict=True):
@@ -133,7 +133,7 @@ class Gaps:
 
     def _roots(self, g: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lines, and where on them the switching value of a group is 0."""
-        z = self._grid()[:, :, self.entries[g][0]]
+        z = self._grid()[:, :, self.first[g]]
         changes = np.isfinite(z[:, 1:]) & np.isfinite(z[:, :-1])
         changes &= (z[:, 1:] >= 0) != (z[:, :-1] >= 0)
         line, at = np.nonzero(changes)
@@ -164,7 +164,7 @@ class Gaps:
         return self._known
 
     def _switching(self, g: int, line: np.ndarray, t: np.ndarray) -> np.ndarray:
-        entry = self.entries[g][0]
+        entry = self.first[g]
         run = _Run(self, self._scope(line, t))
         switch = next(s for s in self.form.program.switches if s.start <= entry < s.stop)
         run.until(switch.equation)
@@ -228,7 +228,7 @@ class _Run:
 
     def difference(self, g: int) -> _Difference:
         """Turn the sign of one group round."""
-        entries = self.gaps.entries[g]
+        entries = np.flatnonzero(self.gaps.groups == g)
         equations = frozenset(self.form.of_entry[entries].tolist())
         ends = [self._turned(g, end, equations) for end in (1.0, -1.0)]
         rows = len(self.field.rows)

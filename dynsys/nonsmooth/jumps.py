@@ -44,7 +44,7 @@ def joints(
         seen = Gaps(form, groups, side, x).see(kinked[which])
         for g, gap in zip(kinked[which].tolist(), seen.gap.tolist(), strict=True):
             if gap:
-                entry = int(base.entries[g][0])
+                entry = int(base.first[g])
                 place = form.program.switch_of(entry).place(entry)
                 refuse_jump(place, gap)
         joint[which] |= seen.joint

@@ -78,9 +78,8 @@ class NormalForm:
         self._downstream: dict[Any, list[int]] = {}
         self.active = _active(jaxpr)
         self.open = [i for i, e in enumerate(jaxpr.eqns) if not self._settle(e)]
-        names = set(_names(jaxpr.eqns[i] for i in self.open))
-        # How many primes of a chain the functions of the program need.
-        self.levels = 1 + bool(names & EXPONENTIAL) + bool(names & LOGARITHMIC)
+        self.upstream = self._upstream()
+        self.levels = self.levels_of(self.open)
 
     def _settle(self, equation: Any) -> bool:
         """Evaluate an equation for good if nothing in it is unknown."""
@@ -89,6 +88,22 @@ class NormalForm:
         real = [v.val if isinstance(v, Literal) else self.known[v] for v in equation.invars]
         self.known.update(_evaluated(equation, real))
         return True
+
+    def _upstream(self) -> list[int]:
+        """The equations that switching values depend on, and those of the switches."""
+        needed: set[Any] = set()
+        which = []
+        for i in reversed(self.open):
+            equation = self.jaxpr.eqns[i]
+            if i in self.switches or needed.intersection(equation.outvars):
+                needed |= {v for v in equation.invars if not isinstance(v, Literal)}
+                which.append(i)
+        return which[::-1]
+
+    def levels_of(self, which: Iterable[int]) -> int:
+        """How many primes of a chain the functions in some equations need."""
+        names = set(_names(self.jaxpr.eqns[i] for i in which))
+        return 1 + bool(names & EXPONENTIAL) + bool(names & LOGARITHMIC)
 
     def scope(self, field: Any) -> Scope:
         """Unknowns, drawn anew."""
@@ -100,9 +115,15 @@ class NormalForm:
         self, field: Any, scope: Scope, choose: Choose, which: Iterable[int] | None = None
     ) -> Rows:
         """Evaluate equations, all of them if none are named; the value."""
-        for i in self.open if which is None else which:
-            self.step(field, scope, choose, i)
+        self.steps(field, scope, choose, self.open if which is None else which)
         return self.read(field, scope, self.jaxpr.outvars[0])
+
+    def steps(
+        self, field: Any, scope: Scope, choose: Choose, which: Iterable[int]
+    ) -> None:
+        """Evaluate some equations."""
+        for i in which:
+            self.step(field, scope, choose, i)
 
     def step(self, field: Any, scope: Scope, choose: Choose, i: int) -> None:
         """Evaluate one equation."""
@@ -218,6 +239,11 @@ def _store(scope: Scope, equation: Any, results: Sequence[Rows]) -> None:
 
 
 def _evaluated(equation: Any, values: Sequence[Any]) -> dict[Any, np.ndarray]:
+    """The results of an equation of numbers, without JAX, which would compile it, if easy."""
+    name = equation.primitive.name
+    if name in moves.SIMPLE and len(equation.outvars) == 1:
+        arrays = [np.asarray(value)[None, None] for value in values]
+        return {equation.outvars[0]: moves.SIMPLE[name](equation, *arrays)[0, 0]}
     with jax.ensure_compile_time_eval():
         results = apply(equation, values)
     pairs = zip(equation.outvars, results, strict=True)

@@ -10,7 +10,6 @@ unknown of its own. The switching value must be affine in it. A proof counts onl
 was divided by 0 on the way.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any, NamedTuple
@@ -63,6 +62,8 @@ def meeting(base: Base, floats: Base, kinked: np.ndarray) -> Proved:
     """
     proved = Proved(*np.zeros((2, base.number), bool))
     for some in _classes(base, kinked):
+        if base.steps > LONGEST:
+            break
         for v in _candidates(base, some):
             # With values that meet, gradients that do not are seen not to.
             left = some[~proved.values[some]]
@@ -76,11 +77,10 @@ def meeting(base: Base, floats: Base, kinked: np.ndarray) -> Proved:
 
 def _classes(base: Base, kinked: np.ndarray) -> list[np.ndarray]:
     """Groups that switch in the same equations, those that may jump first."""
-    classes = defaultdict(list)
-    for g in kinked.tolist():
-        classes[base.switches_of([g])].append(g)
-    order = sorted(classes, key=lambda c: (not may_jump(base, c), -len(classes[c])))
-    return [np.array(classes[c]) for c in order]
+    keys = base.keys[kinked]
+    classes = [kinked[keys == key] for key in np.unique(keys)]
+    jumps = lambda c: may_jump(base, base.switches_of(c[:1]))
+    return sorted(classes, key=lambda c: (not jumps(c), -len(c)))
 
 
 def may_jump(base: Base, equations: Iterable[int]) -> bool:
@@ -209,7 +209,7 @@ class _Attempt:
     ) -> None:
         self.base, self.some, self.v, self.given, self.mask = base, some, v, given, mask
         self.switch = min(base.switches_of(some[:1]))
-        self.first = {g: int(base.entries[g][0]) for g in some.tolist()}
+        self.first = {g: int(base.first[g]) for g in some.tolist()}
         self.others: dict[int, tuple[Rows, np.ndarray]] = {}
         self.at: np.ndarray | None = None
         field = base.field
