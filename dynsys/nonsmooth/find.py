@@ -18,6 +18,9 @@ from dynsys.nonsmooth.smooth import differing
 from dynsys.nonsmooth.smooth import is_smooth as changes_nowhere
 from dynsys.nonsmooth.turns import Base
 
+MANY_POINTS = 16
+"""Points modulo each prime where a root may come out with the right sign by chance."""
+
 
 def find_pieces(loss: Callable[[Any], Any], x: Any) -> Pieces:
     """A loss with its kinks.
@@ -54,7 +57,7 @@ def pieces_of(
         return Pieces(consts, program, (), (), (), (), (), ())
     with jax.ensure_compile_time_eval():
         form = NormalForm(program, consts)
-        kinds = Kinds(form.levels if terms else form.levels_of(form.upstream), x)
+        kinds = _kinds(form, x, bool(terms))
         groups, side = kinds.of(form)
         bases = _bases(form, groups, side)
         refuse_cones(bases[0])
@@ -82,11 +85,17 @@ def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:
         return False
     with jax.ensure_compile_time_eval():
         form = NormalForm(program, consts)
-        kinds = Kinds(form.levels_of(form.upstream), x)
-        return changes_nowhere(_bases(form, *kinds.of(form)))
+        return changes_nowhere(_bases(form, *_kinds(form, x).of(form)))
+
+
+def _kinds(form: NormalForm, x: Any, of_terms: bool = False) -> Kinds:
+    """What sorts the switching values of a program, and of its terms."""
+    which = form.open if of_terms else form.upstream
+    return Kinds(form.levels_of(which), x, MANY_POINTS if form.is_power_of(which) else 2)
 
 
 def _bases(form: NormalForm, groups: np.ndarray, side: np.ndarray) -> list[Base]:
     """The program at a random point modulo the primes of each of two chains."""
-    fields = [Field([chain], form.levels, 1, seed=1) for chain in (0, 1)]
+    points = MANY_POINTS if form.is_power_of(form.open) else 1
+    fields = [Field([chain], form.levels, points, seed=1) for chain in (0, 1)]
     return [Base(form, field, groups, side) for field in fields]

@@ -32,7 +32,7 @@ def joints(
     """
     if not len(kinked):
         return (), ()
-    base = Base(form, Duals([0], form.levels, 2, seed=3), groups, side)
+    base = Base(form, Duals([0, 1], form.levels, 2, seed=3), groups, side)
     with np.errstate(all="ignore"):
         floats = Base(form, Floats(4), groups, side)
         proved = meeting(base, floats, kinked)

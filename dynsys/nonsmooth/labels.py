@@ -9,7 +9,7 @@ from jax.extend.core import Literal
 
 from dynsys.nonsmooth import moves
 from dynsys.nonsmooth.flat import is_in
-from dynsys.nonsmooth.normal_form import ENTRYWISE_ALL, RULES
+from dynsys.nonsmooth.normal_form import ENTRYWISE_ALL
 from dynsys.nonsmooth.residues import Rows
 from dynsys.nonsmooth.turns import Base, equal_at_a_level
 
@@ -82,14 +82,14 @@ class Labelled:
             self._leave(i, equation)
             return
         form.step(self.base.field, self.scope, self._choose, i)
-        for v, named in zip(equation.outvars, label, strict=True):
+        self.labels.update(zip(equation.outvars, label, strict=True))
+        for v in equation.outvars if self.drop else ():
             rows = self.scope.rows[v]
-            if self.drop and rows.shape[0] > 1:
+            if rows.shape[0] > 1:
                 same = equal_at_a_level(self.base.field, rows[:1], rows[1:2])[0]
-                named = np.where(same, NONE, named)
-            self.labels[v] = named
+                self.labels[v] = np.where(same, NONE, self.labels[v])
 
-    def _choose(self, switch: Any, _: Rows) -> Rows:
+    def _choose(self, switch: Any, _: Rows, /) -> Rows:
         return self.base.sign(switch, self.signs)
 
     def _leave(self, i: int, equation: Any) -> None:

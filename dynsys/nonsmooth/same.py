@@ -6,7 +6,6 @@ $z_i = c z_j$, but for a probability of at most $(D / 2^{29})^4$, where $D$ is t
 $z_i z_j$ (`residues`). What is not seen to be the same stays apart.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,8 +14,9 @@ import numpy as np
 from dynsys.checks import is_concrete
 from dynsys.nonsmooth.floats import Floats
 from dynsys.nonsmooth.functions import Field
-from dynsys.nonsmooth.normal_form import NormalForm, Scope
+from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.residues import Rows
+from dynsys.nonsmooth.scope import Scope
 
 SCALES = np.repeat(10.0 ** np.arange(-9, 10, 3), 2)
 """Sizes of positions at which the sign of a ratio is read."""
@@ -34,10 +34,11 @@ class Kinds:
     Args:
         levels: How many primes of a chain the functions of the programs need.
         x: A point like those that they take.
+        points: How many points modulo each prime.
     """
 
-    def __init__(self, levels: int, x: Any) -> None:
-        self.field, self.x = Field(range(4), levels, points=2), x
+    def __init__(self, levels: int, x: Any, points: int = 2) -> None:
+        self.field, self.x = Field(range(4), levels, points), x
         self.floats = Floats(len(SCALES))
         self.residues, self.numbers = Unknowns(self.field), Unknowns(self.floats)
         self.sizes = np.zeros((len(SCALES), 0))
@@ -109,7 +110,9 @@ class Kinds:
         self.signs = np.concatenate([self.signs, drawn], axis=2)
 
     def _sign(self, groups: np.ndarray, side: np.ndarray) -> Rows:
-        one = np.broadcast_to(self.field.exact(1.0)[..., None], (1, len(self.field.rows), 1))
+        one = np.broadcast_to(
+            self.field.exact(1.0)[..., None], (1, len(self.field.rows), 1)
+        )
         sign = np.concatenate([self.signs, one], axis=2)[..., groups]
         return np.where(side < 0, self.field.neg(sign), sign)
 
@@ -147,10 +150,13 @@ class Unknowns:
 
 
 def keys_of(field: Field, values: Rows) -> list[list[bytes]]:
-    """For each level of primes the ratios of values at two points."""
-    parts = values[0].reshape(len(field.chains), field.levels, 2, -1)
-    below = np.repeat(parts[:, :, :1], 2, axis=2).reshape(values.shape)
-    ratios = field.div(values, below)[0].reshape(parts.shape)[:, :, 1]
+    """For each level of primes the ratios of values at all points to those at the first."""
+    shape = (len(field.chains), field.levels, field.points, values.shape[2])
+    parts = values[0].reshape(shape)
+    below = np.repeat(parts[:, :, :1], field.points, axis=2).reshape(values.shape)
+    ratios = field.div(values, below)[0].reshape(parts.shape)[:, :, 1:]
+    many = len(field.chains) * (field.points - 1)
+    ratios = ratios.swapaxes(1, 2).reshape(many, field.levels, values.shape[2])
     levels = np.broadcast_to(np.arange(field.levels)[:, None], ratios.shape[1:])
     keys = np.ascontiguousarray([*ratios, levels.astype(np.uint64)]).transpose(1, 2, 0)
     kind = f"V{8 * keys.shape[2]}"

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dynsys.nonsmooth.functions import Field
-from dynsys.nonsmooth.normal_form import NormalForm, Scope
+from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.residues import Rows
+from dynsys.nonsmooth.scope import Scope
 
 AT_ONCE = 1 << 22
 """Residues in the largest array of one evaluation."""
@@ -30,7 +30,7 @@ class Base:
     def __init__(
         self,
         form: NormalForm,
-        field: Field,
+        field: Any,
         groups: np.ndarray,
         side: np.ndarray,
         scope: Scope | None = None,
@@ -160,8 +160,8 @@ def first_of(groups: np.ndarray, number: int) -> np.ndarray:
     return found[:number]
 
 
-def equal_at_a_level(field: Field, a: Rows, b: Rows) -> np.ndarray:
-    """Whether rows are equal modulo the primes of one level, of all chains at all points."""
+def equal_at_a_level(field: Any, a: Rows, b: Rows) -> np.ndarray:
+    """Whether rows are equal at all points modulo the primes of one level of all chains."""
     same = (a == b).reshape(
         a.shape[0], len(field.chains), field.levels, field.points, *a.shape[2:]
     )

@@ -26,7 +26,10 @@ SAME = {
     "product": (jnp.prod, lambda x: x[0] * x[1] * x[2]),
     "gather": (lambda x: x[jnp.array([2, 0])] @ jnp.ones(2), lambda x: x[0] + x[2]),
     "scatter": (lambda x: jnp.sum(x.at[1].set(0.0)), lambda x: x[0] + x[2]),
-    "pad": (lambda x: jnp.sum(jnp.pad(x, 2, constant_values=0.5)), lambda x: jnp.sum(x) + 2),
+    "pad": (
+        lambda x: jnp.sum(jnp.pad(x, 2, constant_values=0.5)),
+        lambda x: jnp.sum(x) + 2,
+    ),
     "reverse": (lambda x: x[::-1] @ x, lambda x: 2 * x[0] * x[2] + x[1] ** 2),
     "roll": (lambda x: jnp.roll(x, 1) @ x, lambda x: jnp.roll(x, 2) @ x),
     "scan": (
@@ -37,7 +40,10 @@ SAME = {
         lambda x: jnp.convolve(x, jnp.array([1.0, 2.0]), mode="valid")[0],
         lambda x: 2 * x[0] + x[1],
     ),
-    "exp of a sum": (lambda x: jnp.exp(x[0] + x[1]), lambda x: jnp.exp(x[0]) * jnp.exp(x[1])),
+    "exp of a sum": (
+        lambda x: jnp.exp(x[0] + x[1]),
+        lambda x: jnp.exp(x[0]) * jnp.exp(x[1]),
+    ),
     "exp of 0": (lambda x: x[0] * jnp.exp(x[1] - x[1]), lambda x: x[0]),
     "exp of a half": (lambda x: jnp.exp(x[0] / 2) ** 2, lambda x: jnp.exp(x[0])),
     "exp of an exp": (
@@ -55,7 +61,10 @@ SAME = {
     "sinh": (lambda x: 2 * jnp.sinh(x[0]), lambda x: jnp.exp(x[0]) - jnp.exp(-x[0])),
     "cosh": (lambda x: jnp.cosh(x[0]) ** 2 - jnp.sinh(x[0]) ** 2, lambda x: x[0] * 0 + 1),
     "log of an exp": (lambda x: jnp.log(jnp.exp(x[0])), lambda x: x[0]),
-    "log of a product": (lambda x: jnp.log(x[0] * x[1]), lambda x: jnp.log(x[0]) + jnp.log(x[1])),
+    "log of a product": (
+        lambda x: jnp.log(x[0] * x[1]),
+        lambda x: jnp.log(x[0]) + jnp.log(x[1]),
+    ),
     "log of a quotient": (
         lambda x: jnp.log(x[0] / x[1]),
         lambda x: jnp.log(x[0]) - jnp.log(x[1]),
@@ -83,7 +92,10 @@ SAME = {
     "erfc": (lambda x: erfc(x[0]) + erfc(-x[0]), lambda x: x[0] * 0 + 2),
     "sqrt squared": (lambda x: jnp.sqrt(1 + x[0] ** 2) ** 2, lambda x: 1 + x[0] ** 2),
     "rsqrt": (lambda x: lax.rsqrt(1 + x[0] ** 2), lambda x: 1 / jnp.sqrt(1 + x[0] ** 2)),
-    "power of a half": (lambda x: (1 + x[0] ** 2) ** 0.5, lambda x: jnp.sqrt(1 + x[0] ** 2)),
+    "power of a half": (
+        lambda x: (1 + x[0] ** 2) ** 0.5,
+        lambda x: jnp.sqrt(1 + x[0] ** 2),
+    ),
     "power of minus a half": (
         lambda x: (1 + x[0] ** 2) ** -0.5,
         lambda x: lax.rsqrt(1 + x[0] ** 2),
@@ -124,7 +136,10 @@ DIFFERENT = {
     "logistic": (lambda x: expit(x[0]), lambda x: expit(-x[0])),
     "tanh": (lambda x: jnp.tanh(x[0]), lambda x: 2 * expit(x[0]) - 1),
     "sinh": (lambda x: jnp.sinh(x[0]), lambda x: jnp.cosh(x[0])),
-    "log of a sum": (lambda x: jnp.log(x[0] + x[1]), lambda x: jnp.log(x[0]) + jnp.log(x[1])),
+    "log of a sum": (
+        lambda x: jnp.log(x[0] + x[1]),
+        lambda x: jnp.log(x[0]) + jnp.log(x[1]),
+    ),
     "log1p": (lambda x: jnp.log1p(x[0]), lambda x: jnp.log(x[0])),
     "softplus": (
         lambda x: jnp.log1p(jnp.exp(x[0])) - jnp.log1p(jnp.exp(-2 * x[0])),
@@ -145,7 +160,10 @@ DIFFERENT = {
     "even": (lambda x: jnp.cos(2 * x[0]), lambda x: jnp.cos(x[0])),
     "different functions": (lambda x: jnp.sin(x[0]), lambda x: jnp.arctan(x[0])),
     "rsqrt": (lambda x: lax.rsqrt(1 + x[0] ** 2), lambda x: jnp.sqrt(1 + x[0] ** 2)),
-    "power of a half": (lambda x: (1 + x[0] ** 2) ** 0.5, lambda x: (1 + x[0] ** 2) ** 0.75),
+    "power of a half": (
+        lambda x: (1 + x[0] ** 2) ** 0.5,
+        lambda x: (1 + x[0] ** 2) ** 0.75,
+    ),
     "gather": (lambda x: jnp.sum(x[jnp.array([2, 0])]), lambda x: x[0] + x[1]),
     "scatter": (lambda x: jnp.sum(x.at[1].set(0.0)), lambda x: x[0] + x[1]),
     "cumsum": (lambda x: lax.cumsum(x, reverse=True)[1], lambda x: jnp.cumsum(x)[1]),
@@ -198,10 +216,16 @@ def test_slopes_agree_with_the_identities(name):
 
 
 POLYNOMIALS = {
-    "product": (lambda x: x[0] * x[1] * x[2], lambda x: x[1] * x[2] + 0.5 * x[0] * x[2] - 3 * x[0] * x[1]),
+    "product": (
+        lambda x: x[0] * x[1] * x[2],
+        lambda x: x[1] * x[2] + 0.5 * x[0] * x[2] - 3 * x[0] * x[1],
+    ),
     "quotient": (lambda x: x[0] / x[1], lambda x: 1 / x[1] - 0.5 * x[0] / x[1] ** 2),
     "power": (lambda x: x[2] ** 3, lambda x: -9 * x[2] ** 2),
-    "exp": (lambda x: jnp.exp(x[0] * x[1]), lambda x: (x[1] + 0.5 * x[0]) * jnp.exp(x[0] * x[1])),
+    "exp": (
+        lambda x: jnp.exp(x[0] * x[1]),
+        lambda x: (x[1] + 0.5 * x[0]) * jnp.exp(x[0] * x[1]),
+    ),
     "log": (lambda x: jnp.log(x[2]), lambda x: -3 / x[2]),
     "tanh": (lambda x: jnp.tanh(x[0]), lambda x: 1 - jnp.tanh(x[0]) ** 2),
     "logistic": (lambda x: expit(x[0]), lambda x: expit(x[0]) * expit(-x[0])),

@@ -109,7 +109,9 @@ JOINTS = {
     "apart": lambda x: where(x[0] > x[1], (x[0] - x[1]) ** 2, 0.0),
 }
 KINKS = {
-    "huber, wrong": lambda x: jnp.sum(where(jnp.abs(x) < 1.5, x**2, 3.2 * jnp.abs(x) - 2.55)),
+    "huber, wrong": lambda x: jnp.sum(
+        where(jnp.abs(x) < 1.5, x**2, 3.2 * jnp.abs(x) - 2.55)
+    ),
     "selu": lambda x: jnp.sum(jax.nn.selu(x)),
     "hinge": lambda x: jnp.sum(jax.nn.relu(1 - x)),
     "a small kink": lambda x: jnp.sum(jax.nn.relu(x) ** 2 + 1e-3 * jax.nn.relu(x)),

@@ -1,5 +1,6 @@
 """Exact arithmetic modulo primes, against Python's own integers and fractions."""
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -28,8 +29,9 @@ def is_prime(n):
     odd, twos = n - 1, 0
     while odd % 2 == 0:
         odd, twos = odd // 2, twos + 1
-    witness = lambda a: pow(a, odd, n) in (1, n - 1) or any(
-        pow(a, odd << i, n) == n - 1 for i in range(1, twos)
+    witness = lambda a: (
+        pow(a, odd, n) in (1, n - 1)
+        or any(pow(a, odd << i, n) == n - 1 for i in range(1, twos))
     )
     return all(n % p for p in (2, 3, 5, 7)) and all(map(witness, (2, 3, 5, 7)))
 
@@ -37,7 +39,7 @@ def is_prime(n):
 @pytest.mark.parametrize("chain", CHAINS)
 def test_each_prime_is_twice_the_next_one_and_one(chain):
     assert all(p < 2**31 and is_prime(p) for p in chain)
-    assert all(p == 2 * q + 1 for p, q in zip(chain, chain[1:], strict=False))
+    assert all(p == 2 * q + 1 for p, q in itertools.pairwise(chain))
 
 
 @pytest.mark.parametrize("chain", CHAINS)
@@ -99,9 +101,10 @@ def test_sums_and_products_of_matrices_are_exact():
     for r, p in enumerate(map(int, f.rows)):
         right = a[0, r].astype(object) @ b[0, r].astype(object) % p
         assert found[0, r].tolist() == right.tolist()
-        assert f.total(a, (1,))[0, r].tolist() == (
-            a[0, r].astype(object).sum(axis=1) % p
-        ).tolist()
+        assert (
+            f.total(a, (1,))[0, r].tolist()
+            == (a[0, r].astype(object).sum(axis=1) % p).tolist()
+        )
 
 
 @pytest.mark.parametrize("p", [chain[0] for chain in CHAINS])
@@ -124,10 +127,14 @@ def test_exponential_and_logarithm_are_inverse_homomorphisms():
     exp = lambda a: exponential(f, "exp", a)
     log = lambda a: logarithm(f, a)
     for which in (0, 1):
-        assert (level(f, exp(f.add(u, v)), which) == level(f, f.mul(exp(u), exp(v)), which)).all()
+        assert (
+            level(f, exp(f.add(u, v)), which) == level(f, f.mul(exp(u), exp(v)), which)
+        ).all()
         after = which + 1
         assert (level(f, log(exp(u)), after) == level(f, u, after)).all()
-        assert (level(f, log(f.mul(u, v)), after) == level(f, f.add(log(u), log(v)), after)).all()
+        assert (
+            level(f, log(f.mul(u, v)), after) == level(f, f.add(log(u), log(v)), after)
+        ).all()
     assert (exp(f.neg(u)) == f.inv(exp(u))).all()
     assert (exp(np.zeros_like(u)) == 1).all()
     assert (log(f.neg(u)) == log(u)).all()

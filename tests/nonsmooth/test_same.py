@@ -125,7 +125,9 @@ def test_padding_with_infinity_makes_no_kink():
 
 
 def test_what_is_always_0_is_none():
-    groups, _ = kinds(lambda x: jnp.abs((x + 1) ** 2 - x**2 - 2 * x - 1) + x, jnp.array(1.0))
+    groups, _ = kinds(
+        lambda x: jnp.abs((x + 1) ** 2 - x**2 - 2 * x - 1) + x, jnp.array(1.0)
+    )
     assert groups.tolist() == [-1]
 
 

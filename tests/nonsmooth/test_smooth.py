@@ -36,7 +36,9 @@ def attention(x):
 
 SMOOTH = {
     "logsumexp by hand": by_hand,
-    "softplus by hand": lambda x: jnp.sum(jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))),
+    "softplus by hand": lambda x: jnp.sum(
+        jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
+    ),
     "of softplus": lambda x: jnp.sum(
         jax.nn.softplus(A[:3] @ jax.nn.softplus(A[:3] @ jax.nn.softplus(x)))
     ),
