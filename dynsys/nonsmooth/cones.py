@@ -3,7 +3,7 @@
 import numpy as np
 
 from dynsys.nonsmooth.flat import NotPiecewiseSmooth, place
-from dynsys.nonsmooth.normal_form import Scope
+from dynsys.nonsmooth.scope import Scope
 from dynsys.nonsmooth.turns import Base, equal_at_a_level
 
 

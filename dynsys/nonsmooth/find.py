@@ -18,6 +18,9 @@ from dynsys.nonsmooth.smooth import differing
 from dynsys.nonsmooth.smooth import is_smooth as changes_nowhere
 from dynsys.nonsmooth.turns import Base
 
+MANY_POINTS = 16
+"""Points modulo each prime where a root may come out with the right sign by chance."""
+
 
 def find_pieces(loss: Callable[[Any], Any], x: Any) -> Pieces:
     """A loss with its kinks.
@@ -54,7 +57,7 @@ def pieces_of(
         return Pieces(consts, program, (), (), (), (), (), ())
     with jax.ensure_compile_time_eval():
         form = NormalForm(program, consts)
-        kinds = Kinds(form.levels, x)
+        kinds = _kinds(form, x, bool(terms))
         groups, side = kinds.of(form)
         bases = _bases(form, groups, side)
         refuse_cones(bases[0])
@@ -64,7 +67,7 @@ def pieces_of(
         joint, unproved = joints(form, groups, side, kinked, x)
     names = np.full(len(groups) + 1, -1)
     names[kinked] = np.arange(len(kinked))
-    first = tuple(int(bases[0].entries[g][0]) for g in kinked)
+    first = tuple(map(int, bases[0].first[kinked]))
     member, side = tuple(map(int, names[groups])), tuple(map(int, side))
     both = tuple(map(bool, mixed[kinked]))
     return Pieces(consts, program, member, side, first, joint, both, unproved)
@@ -82,10 +85,17 @@ def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:
         return False
     with jax.ensure_compile_time_eval():
         form = NormalForm(program, consts)
-        return changes_nowhere(_bases(form, *Kinds(form.levels, x).of(form)))
+        return changes_nowhere(_bases(form, *_kinds(form, x).of(form)))
+
+
+def _kinds(form: NormalForm, x: Any, of_terms: bool = False) -> Kinds:
+    """What sorts the switching values of a program, and of its terms."""
+    which = form.open if of_terms else form.upstream
+    return Kinds(form.levels_of(which), x, MANY_POINTS if form.is_power_of(which) else 2)
 
 
 def _bases(form: NormalForm, groups: np.ndarray, side: np.ndarray) -> list[Base]:
     """The program at a random point modulo the primes of each of two chains."""
-    fields = [Field([chain], form.levels, 1, seed=1) for chain in (0, 1)]
+    points = MANY_POINTS if form.is_power_of(form.open) else 1
+    fields = [Field([chain], form.levels, points, seed=1) for chain in (0, 1)]
     return [Base(form, field, groups, side) for field in fields]

@@ -115,7 +115,7 @@ class Floats:
         return self._rounded(np.asarray(product(a, b)))
 
     def blend(self, weight: Rows, a: Rows, b: Rows) -> Rows:
-        """b at weight 1, a at 0, untouched by the other one."""
+        """B at weight 1, a at 0, untouched by the other one."""
         return np.where(weight == 1, b, np.where(weight == 0, a, a + weight * (b - a)))
 
     def relation(self, name: str, a: Rows, b: Rows) -> Rows:

@@ -32,64 +32,64 @@ def _even(name: str) -> Callable[[Residues, Rows], Rows]:
     return rule
 
 
-def exp(field: Residues, u: Rows) -> Rows:
+def _exp(field: Residues, u: Rows) -> Rows:
     return exponential(field, "exp", u)
 
 
-def exp2(field: Residues, u: Rows) -> Rows:
+def _exp2(field: Residues, u: Rows) -> Rows:
     return exponential(field, "exp2", u)
 
 
-def expm1(field: Residues, u: Rows) -> Rows:
-    e = exp(field, u)
+def _expm1(field: Residues, u: Rows) -> Rows:
+    e = _exp(field, u)
     return field.sub(e, field.one(e))
 
 
-def logistic(field: Residues, u: Rows) -> Rows:
-    e = exp(field, field.neg(u))
+def _logistic(field: Residues, u: Rows) -> Rows:
+    e = _exp(field, field.neg(u))
     return field.inv(field.add(field.one(e), e))
 
 
-def tanh(field: Residues, u: Rows) -> Rows:
+def _tanh(field: Residues, u: Rows) -> Rows:
     """1 - 2 / (exp(2 u) + 1)."""
-    e = exp(field, u)
+    e = _exp(field, u)
     bottom = field.inv(field.add(field.mul(e, e), field.one(e)))
     return field.sub(field.one(e), field.add(bottom, bottom))
 
 
-def cosh(field: Residues, u: Rows) -> Rows:
-    e = exp(field, u)
+def _cosh(field: Residues, u: Rows) -> Rows:
+    e = _exp(field, u)
     return field.half(field.add(e, field.inv(e)))
 
 
-def sinh(field: Residues, u: Rows) -> Rows:
-    e = exp(field, u)
+def _sinh(field: Residues, u: Rows) -> Rows:
+    e = _exp(field, u)
     return field.half(field.sub(e, field.inv(e)))
 
 
-def log1p(field: Residues, u: Rows) -> Rows:
+def _log1p(field: Residues, u: Rows) -> Rows:
     return logarithm(field, field.add(field.one(u), u))
 
 
-def atanh(field: Residues, u: Rows) -> Rows:
+def _atanh(field: Residues, u: Rows) -> Rows:
     """Half of the logarithm of (1 + u) / (1 - u)."""
     one = field.one(u)
     return field.half(logarithm(field, field.div(field.add(one, u), field.sub(one, u))))
 
 
-def erfc(field: Residues, u: Rows) -> Rows:
+def _erfc(field: Residues, u: Rows) -> Rows:
     return field.sub(field.one(u), RULES["erf"](field, u))
 
 
-def sqrt(field: Residues, u: Rows) -> Rows:
+def _sqrt(field: Residues, u: Rows) -> Rows:
     return field.hash("sqrt", u)
 
 
-def rsqrt(field: Residues, u: Rows) -> Rows:
-    return field.inv(sqrt(field, u))
+def _rsqrt(field: Residues, u: Rows) -> Rows:
+    return field.inv(_sqrt(field, u))
 
 
-def cbrt(field: Residues, u: Rows) -> Rows:
+def _cbrt(field: Residues, u: Rows) -> Rows:
     """The only u^(1/3) modulo p = 2 q + 1: that to the power of 1/3 modulo p - 1."""
     return field.raised(u, [pow(3, -1, p - 1) for p in field.primes])
 
@@ -101,7 +101,7 @@ def power(field: Residues, u: Rows, c: float) -> Rows:
     whole, rest = divmod(c, 1.0)
     out = field.power(u, int(whole))
     if rest:
-        root = sqrt(field, u) if rest == 0.5 else field.hash(f"pow {rest!r}", u)
+        root = _sqrt(field, u) if rest == 0.5 else field.hash(f"pow {rest!r}", u)
         out = field.mul(out, root)
     return out
 
@@ -109,21 +109,21 @@ def power(field: Residues, u: Rows, c: float) -> Rows:
 RULES: dict[str, Callable[[Residues, Rows], Rows]] = {
     **{name: _odd(name) for name in ("asin", "asinh", "atan", "erf", "erf_inv")},
     **{name: _odd(name) for name in ("sin", "tan")},
-    "atanh": atanh,
-    "cbrt": cbrt,
+    "atanh": _atanh,
+    "cbrt": _cbrt,
     "cos": _even("cos"),
-    "cosh": cosh,
-    "erfc": erfc,
-    "exp": exp,
-    "exp2": exp2,
-    "expm1": expm1,
+    "cosh": _cosh,
+    "erfc": _erfc,
+    "exp": _exp,
+    "exp2": _exp2,
+    "expm1": _expm1,
     "log": logarithm,
-    "log1p": log1p,
-    "logistic": logistic,
-    "rsqrt": rsqrt,
-    "sinh": sinh,
-    "sqrt": sqrt,
-    "tanh": tanh,
+    "log1p": _log1p,
+    "logistic": _logistic,
+    "rsqrt": _rsqrt,
+    "sinh": _sinh,
+    "sqrt": _sqrt,
+    "tanh": _tanh,
 }
 
 
@@ -154,7 +154,7 @@ class Field(Residues):
         return results
 
     def blend(self, weight: Rows, a: Rows, b: Rows) -> Rows:
-        """b at weight 1, a at 0."""
+        """B at weight 1, a at 0."""
         return self.add(a, self.mul(weight, self.sub(b, a)))
 
     def relation(self, name: str, a: Rows, b: Rows) -> Rows:

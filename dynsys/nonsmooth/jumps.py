@@ -32,7 +32,7 @@ def joints(
     """
     if not len(kinked):
         return (), ()
-    base = Base(form, Duals([0], form.levels, 2, seed=3), groups, side)
+    base = Base(form, Duals([0, 1], form.levels, 2, seed=3), groups, side)
     with np.errstate(all="ignore"):
         floats = Base(form, Floats(4), groups, side)
         proved = meeting(base, floats, kinked)
@@ -44,7 +44,7 @@ def joints(
         seen = Gaps(form, groups, side, x).see(kinked[which])
         for g, gap in zip(kinked[which].tolist(), seen.gap.tolist(), strict=True):
             if gap:
-                entry = int(base.entries[g][0])
+                entry = int(base.first[g])
                 place = form.program.switch_of(entry).place(entry)
                 refuse_jump(place, gap)
         joint[which] |= seen.joint

@@ -9,7 +9,7 @@ from jax.extend.core import Literal
 
 from dynsys.nonsmooth import moves
 from dynsys.nonsmooth.flat import is_in
-from dynsys.nonsmooth.normal_form import ENTRYWISE_ALL, RULES
+from dynsys.nonsmooth.normal_form import ENTRYWISE_ALL
 from dynsys.nonsmooth.residues import Rows
 from dynsys.nonsmooth.turns import Base, equal_at_a_level
 
@@ -52,7 +52,8 @@ class Labelled:
         self.scope.rows.update({v: rows for v, (rows, _) in moved.items()})
         self.beyond: set[Any] = set()
         self.meet: set[tuple[int, int]] = set()
-        self.reached: list[Any] = []
+        self.reached: dict[Any, None] = {}
+        self.left: list[int] = []
         for i in base.form.downstream(start, frozenset(moved)):
             if i > last:
                 break
@@ -74,30 +75,31 @@ class Labelled:
         form = self.base.form
         equation = form.jaxpr.eqns[i]
         if any(is_in(v, self.beyond) for v in equation.invars):
-            self._leave(equation)
+            self._leave(i, equation)
             return
         label = self._label(i, equation)
         if label is None:
-            self._leave(equation)
+            self._leave(i, equation)
             return
         form.step(self.base.field, self.scope, self._choose, i)
-        for v, named in zip(equation.outvars, label, strict=True):
+        self.labels.update(zip(equation.outvars, label, strict=True))
+        for v in equation.outvars if self.drop else ():
             rows = self.scope.rows[v]
-            if self.drop and rows.shape[0] > 1:
+            if rows.shape[0] > 1:
                 same = equal_at_a_level(self.base.field, rows[:1], rows[1:2])[0]
-                named = np.where(same, NONE, named)
-            self.labels[v] = named
+                self.labels[v] = np.where(same, NONE, self.labels[v])
 
-    def _choose(self, switch: Any, _: Rows) -> Rows:
+    def _choose(self, switch: Any, _: Rows, /) -> Rows:
         return self.base.sign(switch, self.signs)
 
-    def _leave(self, equation: Any) -> None:
+    def _leave(self, i: int, equation: Any) -> None:
         """What is used beyond the entries with one label."""
+        self.left.append(i)
         self.beyond |= set(equation.outvars)
         self._reach(equation.invars)
 
     def _reach(self, variables: Any) -> None:
-        self.reached += [v for v in variables if is_in(v, self.labels)]
+        self.reached |= {v: None for v in variables if is_in(v, self.labels)}
 
     def _label(self, i: int, equation: Any) -> list[np.ndarray] | None:
         """The labels of the results, if no groups meet."""
@@ -172,11 +174,33 @@ class Labelled:
                 self.meet |= {(a, b) for a in found for b in found if a < b}
 
 
-def turn_all(base: Base, some: np.ndarray) -> Labelled:
+def turn_all(base: Base, some: np.ndarray, drop: bool = True) -> Labelled:
     """The program with all of some groups at 1, and then at -1."""
     signs = np.repeat(base.signs, 2, axis=0)
     for turn, end in enumerate((1.0, -1.0)):
         signs[turn][:, some] = base.field.exact(end)[0][:, None]
     own = np.full(base.number + 1, NONE)
     own[some] = some
-    return Labelled(base, signs, own, {}, base.switches_of(some))
+    return Labelled(base, signs, own, {}, base.switches_of(some), drop)
+
+
+def differ(base: Base, some: np.ndarray) -> np.ndarray:
+    """Of groups of the same switches, each turned round alone, whether the value differs.
+
+    Up to where they meet, all are turned round at once.
+    """
+    run = turn_all(base, some, drop=False)
+    found = [np.zeros(0, bool)]
+    for part in base.in_parts(some, run.left):
+        given = {v: _each(run, part, v) for v in run.reached}
+        ends = base.turned(part, run.left, given)
+        found.append(~equal_at_a_level(base.field, *ends))
+    return np.concatenate(found)
+
+
+def _each(run: Labelled, some: np.ndarray, v: Any) -> Rows:
+    """A variable with each of some groups turned round alone, at 1 and then at -1."""
+    mine = run.labels[v] == some.reshape(-1, *(1,) * run.labels[v].ndim)
+    base, ends = run.base.scope.rows[v], run.scope.rows[v]
+    turns = [np.where(mine[:, None], end, base) for end in (ends[:1], ends[-1:])]
+    return np.concatenate(turns)

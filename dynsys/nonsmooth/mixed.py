@@ -92,6 +92,6 @@ class _Tools:
                 numbers = np.subtract(*floats.ends(part))
             same = equal_at_a_level(self.field, *ends)
             for i in range(len(part)):
-                key = keys_of(self.field, gap[i : i + 1])[0]
+                key = [k[0] for k in keys_of(self.field, gap[i : i + 1])]
                 found.append(None if same[i] else (key, numbers[i]))
         return found

@@ -6,13 +6,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
+
+from dynsys.checks import default_float
 
 LEAD = 2
 """Axes in front of those of the program: turns and rows."""
 
 
-def broadcast(equation: Any, a: np.ndarray) -> np.ndarray:
+def _broadcast(equation: Any, a: np.ndarray) -> np.ndarray:
     shape = equation.params["shape"]
     full = [1] * len(shape)
     for axis, target in enumerate(equation.params["broadcast_dimensions"]):
@@ -20,47 +21,47 @@ def broadcast(equation: Any, a: np.ndarray) -> np.ndarray:
     return np.broadcast_to(a.reshape(*a.shape[:LEAD], *full), (*a.shape[:LEAD], *shape))
 
 
-def reshape(equation: Any, a: np.ndarray) -> np.ndarray:
+def _reshape(equation: Any, a: np.ndarray) -> np.ndarray:
     return a.reshape(*a.shape[:LEAD], *equation.outvars[0].aval.shape)
 
 
-def transpose(equation: Any, a: np.ndarray) -> np.ndarray:
+def _transpose(equation: Any, a: np.ndarray) -> np.ndarray:
     order = (i + LEAD for i in equation.params["permutation"])
     return a.transpose(*range(LEAD), *order)
 
 
-def cut(equation: Any, a: np.ndarray) -> np.ndarray:
+def _cut(equation: Any, a: np.ndarray) -> np.ndarray:
     params = equation.params
     steps = params["strides"] or (1,) * len(params["start_indices"])
     bounds = zip(params["start_indices"], params["limit_indices"], steps, strict=True)
     return a[(..., *(slice(*b) for b in bounds))]
 
 
-def reverse(equation: Any, a: np.ndarray) -> np.ndarray:
+def _reverse(equation: Any, a: np.ndarray) -> np.ndarray:
     return np.flip(a, tuple(i + LEAD for i in equation.params["dimensions"]))
 
 
-def concatenate(equation: Any, *operands: np.ndarray) -> np.ndarray:
+def _concatenate(equation: Any, *operands: np.ndarray) -> np.ndarray:
     turns = max(a.shape[0] for a in operands)
     same = [np.broadcast_to(a, (turns, *a.shape[1:])) for a in operands]
     return np.concatenate(same, axis=equation.params["dimension"] + LEAD)
 
 
-def split(equation: Any, a: np.ndarray) -> list[np.ndarray]:
+def _split(equation: Any, a: np.ndarray) -> list[np.ndarray]:
     ends = np.cumsum(equation.params["sizes"])[:-1]
     return np.split(a, ends, axis=equation.params["axis"] + LEAD)
 
 
 SIMPLE: dict[str, Callable[..., Any]] = {
-    "broadcast_in_dim": broadcast,
-    "concatenate": concatenate,
-    "expand_dims": reshape,
-    "reshape": reshape,
-    "rev": reverse,
-    "slice": cut,
-    "split": split,
-    "squeeze": reshape,
-    "transpose": transpose,
+    "broadcast_in_dim": _broadcast,
+    "concatenate": _concatenate,
+    "expand_dims": _reshape,
+    "reshape": _reshape,
+    "rev": _reverse,
+    "slice": _cut,
+    "split": _split,
+    "squeeze": _reshape,
+    "transpose": _transpose,
 }
 """Moves that NumPy makes."""
 
@@ -142,6 +143,26 @@ def dot(equation: Any) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     return product
 
 
+def convolution(equation: Any) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+    """The convolution of arrays; `None` where JAX has no floats that are exact enough."""
+    if default_float() != np.float64:
+        return None
+    params = {**equation.params, "preferred_element_type": None}
+    bind = jax.vmap(lambda a, b: equation.primitive.bind(a, b, **params))
+
+    def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        turns = max(a.shape[0], b.shape[0])
+        flat = [
+            np.broadcast_to(v, (turns, *v.shape[1:])).reshape(-1, *v.shape[LEAD:])
+            for v in (a, b)
+        ]
+        with jax.ensure_compile_time_eval():
+            out = np.asarray(bind(*flat))
+        return out.reshape(turns, -1, *out.shape[1:])
+
+    return product
+
+
 def is_data(v: Any) -> bool:
     """Whether an operand of a move is what is moved, and no index."""
-    return not isinstance(v, Literal) and jnp.issubdtype(v.aval.dtype, jnp.floating)
+    return jnp.issubdtype(v.aval.dtype, jnp.floating)

@@ -178,7 +178,7 @@ class Residues:
     def total(self, a: Rows, axes: tuple[int, ...]) -> Rows:
         """Sums over some axes of the array."""
         axes = tuple(i + 2 for i in axes)
-        return self.reduce(np.sum(a, axis=axes, dtype=np.uint64))
+        return self.reduce(np.asarray(np.sum(a, axis=axes, dtype=np.uint64)))
 
     def running_total(self, a: Rows, axis: int) -> Rows:
         return self.reduce(np.cumsum(a, axis=axis + 2, dtype=np.uint64))
@@ -188,7 +188,7 @@ class Residues:
         low = np.uint64(65535)
         split = lambda v: [(v >> np.uint64(16)).astype(float), (v & low).astype(float)]
         (a1, a0), (b1, b0) = split(a), split(b)
-        whole = lambda v: self.reduce(np.asarray(v).astype(np.uint64))
+        whole = lambda v: self.reduce(np.asarray(v, np.uint64))
         high, least = whole(product(a1, b1)), whole(product(a0, b0))
         mixed = whole(product(a1, b0) + product(a0, b1))
         shift = np.uint64(65536)
@@ -213,7 +213,9 @@ class Residues:
         joined = np.concatenate([a.reshape(*a.shape[:2], -1) for a in flat], axis=2)
         place = np.arange(joined.shape[2], dtype=np.uint64).reshape(1, 1, -1)
         with np.errstate(over="ignore"):
-            return np.sum(self.hash(name, joined, place), axis=2, dtype=np.uint64)
+            return np.asarray(
+                np.sum(self.hash(name, joined, place), axis=2, dtype=np.uint64)
+            )
 
 
 LOWEST = 1200

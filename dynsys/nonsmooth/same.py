@@ -6,7 +6,6 @@ $z_i = c z_j$, but for a probability of at most $(D / 2^{29})^4$, where $D$ is t
 $z_i z_j$ (`residues`). What is not seen to be the same stays apart.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -15,11 +14,15 @@ import numpy as np
 from dynsys.checks import is_concrete
 from dynsys.nonsmooth.floats import Floats
 from dynsys.nonsmooth.functions import Field
-from dynsys.nonsmooth.normal_form import NormalForm, Scope
+from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.residues import Rows
+from dynsys.nonsmooth.scope import Scope
 
 SCALES = np.repeat(10.0 ** np.arange(-9, 10, 3), 2)
 """Sizes of positions at which the sign of a ratio is read."""
+
+COLUMNS = 4096
+"""Columns whose ratios are read at once."""
 
 ALIKE = 1e-6
 """Relative difference up to which the ratios at two points are the same."""
@@ -31,20 +34,21 @@ class Kinds:
     Args:
         levels: How many primes of a chain the functions of the programs need.
         x: A point like those that they take.
+        points: How many points modulo each prime.
     """
 
-    def __init__(self, levels: int, x: Any) -> None:
-        self.field, self.x = Field(range(4), levels, points=2), x
+    def __init__(self, levels: int, x: Any, points: int = 2) -> None:
+        self.field, self.x = Field(range(4), levels, points), x
         self.floats = Floats(len(SCALES))
         self.residues, self.numbers = Unknowns(self.field), Unknowns(self.floats)
-        self.sizes: list[np.ndarray] = []
+        self.sizes = np.zeros((len(SCALES), 0))
         self.seen: dict[Any, int] = {}
-        self._signs: list[Rows] = []
+        self.signs = self.field.draw((0,))
 
     @property
     def number(self) -> int:
         """Number of groups."""
-        return len(self.sizes)
+        return self.sizes.shape[1]
 
     def of(self, form: NormalForm) -> tuple[np.ndarray, np.ndarray]:
         """Groups of the switching values of a program, and their sides.
@@ -55,10 +59,12 @@ class Kinds:
         groups, side = np.full(size, -1), form.program.at_zero.astype(float)
         if not size:
             return groups, side
-        free = np.ones(size, bool)
+        numbers = self._switching(form)
+        # Beside padding with infinity, the sign is that of infinity.
+        free = ~(np.isinf(numbers) & (numbers == numbers[:1])).all(axis=0)
+        side[~free] = np.sign(numbers[0, ~free])
         for entry, sign in form.program.settled:
             free[entry], side[entry] = False, sign
-        numbers = self._switching(form)
 
         def choose(switch: Any, z: Rows) -> Rows:
             span = slice(switch.start, switch.stop)
@@ -66,47 +72,48 @@ class Kinds:
             some = free[span] & (flat != 0).any(axis=(0, 1))
             at = switch.start + np.flatnonzero(some)
             groups[at], side[at] = self._place(flat[..., some], numbers[:, at])
-            signs = self._sign(groups[span], side[span])
-            return signs.reshape(1, -1, *switch.shape)
+            return self._sign(groups[span], side[span]).reshape(1, -1, *switch.shape)
 
-        form.run(self.field, self.residues.scope(form), choose)
+        scope = self.residues.scope(form)
+        form.steps(self.field, scope, choose, form.upstream)
         return groups, side
 
     def _place(self, z: Rows, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The groups and sides of the switching values of one switch."""
-        keys = keys_of(self.field, z)
-        found = np.array([self._known(k) for k in keys], int)
-        old = np.flatnonzero(found >= 0)
-        groups, side = np.full(len(keys), -1), np.ones(len(keys))
-        leaders = (
-            np.stack([self.sizes[g] for g in found[old]], axis=1) if len(old) else None
-        )
-        if leaders is not None:
-            groups[old], side[old] = found[old], same_sign(numbers[:, old], leaders)
-        for i in np.flatnonzero((groups < 0) | (side == 0)).tolist():
-            groups[i], side[i] = self._join(keys[i], numbers[:, i])
+        """The groups and sides of some switching values."""
+        levels = keys_of(self.field, z)
+        new: list[int] = []
+        groups = np.empty(z.shape[2], int)
+        next_group = self.number
+        for i, keys in enumerate(zip(*levels, strict=True)):
+            group = min([self.seen.setdefault(key, next_group) for key in keys])
+            if group == next_group:
+                new.append(i)
+                next_group += 1
+            elif len(keys) > 1:
+                # Seen modulo the primes of one level: so are the others from now on.
+                self.seen.update(dict.fromkeys(keys, group))
+            groups[i] = group
+        self._add(numbers[:, new])
+        side = np.ones(len(groups))
+        old = np.ones(len(groups), bool)
+        old[new] = False
+        side[old] = same_sign(numbers[:, old], self.sizes[:, groups[old]])
+        doubtful = np.flatnonzero(side == 0)
+        side[doubtful], groups[doubtful] = 1.0, self.number + np.arange(len(doubtful))
+        self._add(numbers[:, doubtful])
         return groups, side
 
-    def _join(self, keys: Sequence[Any], numbers: np.ndarray) -> tuple[int, float]:
-        """The group of one value, a new one if it is in none."""
-        group = self._known(keys)
-        if group >= 0:
-            side = float(same_sign(numbers[:, None], self.sizes[group][:, None])[0])
-            if side:
-                return group, side
-        self.sizes.append(numbers)
-        self._signs.append(self.field.draw(()))
-        for key in keys:
-            self.seen.setdefault(key, self.number - 1)
-        return self.number - 1, 1.0
-
-    def _known(self, keys: Sequence[Any]) -> int:
-        return next((self.seen[k] for k in keys if k in self.seen), -1)
+    def _add(self, numbers: np.ndarray) -> None:
+        """New groups."""
+        self.sizes = np.concatenate([self.sizes, numbers], axis=1)
+        drawn = self.field.draw(numbers.shape[1:])
+        self.signs = np.concatenate([self.signs, drawn], axis=2)
 
     def _sign(self, groups: np.ndarray, side: np.ndarray) -> Rows:
-        one = self.field.exact(1.0)
-        signs = [self._signs[g] if g >= 0 else one for g in groups.tolist()]
-        sign = np.stack(signs, axis=2) if signs else np.zeros((*one.shape, 0), one.dtype)
+        one = np.broadcast_to(
+            self.field.exact(1.0)[..., None], (1, len(self.field.rows), 1)
+        )
+        sign = np.concatenate([self.signs, one], axis=2)[..., groups]
         return np.where(side < 0, self.field.neg(sign), sign)
 
     def _switching(self, form: NormalForm) -> np.ndarray:
@@ -119,7 +126,7 @@ class Kinds:
 
         scope = around(form, self.numbers.scope(form), self.x)
         with np.errstate(all="ignore"):
-            form.run(self.floats, scope, choose)
+            form.steps(self.floats, scope, choose, form.upstream)
         return np.concatenate(found, axis=1)
 
 
@@ -142,13 +149,18 @@ class Unknowns:
         return Scope(form.known, rows, {})
 
 
-def keys_of(field: Field, values: Rows) -> list[tuple[Any, ...]]:
-    """Of each value its ratios at two points, for each level of primes."""
-    parts = values[0].reshape(len(field.chains), field.levels, 2, -1)
-    below = np.repeat(parts[:, :, :1], 2, axis=2).reshape(values.shape)
-    ratios = field.div(values, below)[0].reshape(parts.shape)[:, :, 1]
-    columns = np.ascontiguousarray(ratios.transpose(2, 1, 0))
-    return [tuple((i, c.tobytes()) for i, c in enumerate(row)) for row in columns]
+def keys_of(field: Field, values: Rows) -> list[list[bytes]]:
+    """For each level of primes the ratios of values at all points to those at the first."""
+    shape = (len(field.chains), field.levels, field.points, values.shape[2])
+    parts = values[0].reshape(shape)
+    below = np.repeat(parts[:, :, :1], field.points, axis=2).reshape(values.shape)
+    ratios = field.div(values, below)[0].reshape(parts.shape)[:, :, 1:]
+    many = len(field.chains) * (field.points - 1)
+    ratios = ratios.swapaxes(1, 2).reshape(many, field.levels, values.shape[2])
+    levels = np.broadcast_to(np.arange(field.levels)[:, None], ratios.shape[1:])
+    keys = np.ascontiguousarray([*ratios, levels.astype(np.uint64)]).transpose(1, 2, 0)
+    kind = f"V{8 * keys.shape[2]}"
+    return [np.ascontiguousarray(key).view(kind)[:, 0].tolist() for key in keys]
 
 
 def same_sign(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -156,6 +168,12 @@ def same_sign(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     It is read where two points agree about the ratio; rounding does not make them do so.
     """
+    starts = range(0, a.shape[1], COLUMNS)
+    parts = [_same_sign(*(c[:, i : i + COLUMNS] for c in (a, b))) for i in starts]
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def _same_sign(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         ratio = np.where(np.isfinite(a) & np.isfinite(b) & (b != 0), a / b, np.nan)
         ratio = np.where(ratio == 0, np.nan, ratio)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dynsys.nonsmooth.labels import turn_all
+from dynsys.nonsmooth.labels import differ, turn_all
 from dynsys.nonsmooth.turns import Base
 
 FEW = 4
@@ -29,8 +29,10 @@ def differing(bases: Sequence[Base]) -> np.ndarray:
     for base in bases:
         settled = together(base)
         base.give(np.flatnonzero(settled & ~found))
-        left = np.flatnonzero(~settled & ~found)
-        found[left] = base.differ(left)
+        large, rest = classes_of(base, np.flatnonzero(~settled & ~found))
+        found[rest] = base.differ(rest)
+        for some in large:
+            found[some] = differ(base, some)
     return found
 
 
@@ -46,14 +48,15 @@ def is_smooth(bases: Sequence[Base]) -> bool:
 def together(base: Base) -> np.ndarray:
     """Of each group whether it was seen to change nothing, many being turned at once."""
     settled = np.zeros(base.number, bool)
-    for some in _classes(base):
+    large, _ = classes_of(base, np.arange(base.number))
+    for some in large:
         parts = [some]
         for _ in range(ROUNDS):
             meet: set[tuple[int, int]] = set()
             for part in parts:
                 turned = turn_all(base, part)
                 differing = turned.differing()
-                settled[part] = [g not in differing for g in part.tolist()]
+                settled[part] = ~np.isin(part, list(differing))
                 meet |= turned.meet
             left = some[~settled[some]]
             parts = _parted(left, meet)
@@ -62,12 +65,14 @@ def together(base: Base) -> np.ndarray:
     return settled
 
 
-def _classes(base: Base) -> list[np.ndarray]:
-    """Groups that switch in the same equations."""
-    classes = defaultdict(list)
-    for g, entries in enumerate(base.entries):
-        classes[tuple(np.unique(base.form.of_entry[entries]))].append(g)
-    return [np.array(c) for c in classes.values() if len(c) > FEW]
+def classes_of(base: Base, some: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Groups that switch in the same equations, and those of small classes together."""
+    keys = base.keys[some]
+    order = np.argsort(keys, kind="stable")
+    ends = np.flatnonzero(np.diff(keys[order])) + 1
+    classes = np.split(some[order], ends)
+    small = [c for c in classes if len(c) <= FEW]
+    return [c for c in classes if len(c) > FEW], np.concatenate([some[:0], *small])
 
 
 def _parted(some: np.ndarray, meet: set[tuple[int, int]]) -> list[np.ndarray]:

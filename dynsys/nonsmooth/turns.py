@@ -1,15 +1,15 @@
 """A program with some of its signs turned round, from where they are on."""
 
 from collections import ChainMap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jax.extend.core import Literal
 
-from dynsys.nonsmooth.functions import Field
-from dynsys.nonsmooth.normal_form import NormalForm, Scope
+from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.residues import Rows
+from dynsys.nonsmooth.scope import Scope
 
 AT_ONCE = 1 << 22
 """Residues in the largest array of one evaluation."""
@@ -30,7 +30,7 @@ class Base:
     def __init__(
         self,
         form: NormalForm,
-        field: Field,
+        field: Any,
         groups: np.ndarray,
         side: np.ndarray,
         scope: Scope | None = None,
@@ -45,8 +45,19 @@ class Base:
         self.signs = field.draw((self.number + 1,)) if signs is None else signs.copy()
         # What has no group does not switch.
         self.signs[..., -1] = field.exact(1.0)
-        self.entries = entries_of(groups, self.number)
+        self.first = first_of(groups, self.number)
         self.refresh()
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """Of each group a number that tells in which equations it switches."""
+        many = len(self.form.jaxpr.eqns)
+        mine = self.groups >= 0
+        pairs = np.unique(self.groups[mine] * many + self.form.of_entry[mine])
+        numbers = np.random.default_rng(0).integers(0, 2**63, many, np.uint64)
+        keys = np.zeros(self.number, np.uint64)
+        np.add.at(keys, pairs // many, numbers[pairs % many])
+        return keys
 
     def refresh(self) -> None:
         """Evaluate the program anew, after signs have been given."""
@@ -81,27 +92,34 @@ class Base:
 
     def parts(self, groups: np.ndarray) -> list[np.ndarray]:
         """Groups in parts that can be turned round in one evaluation."""
-        largest = self._size(self.downstream(groups))
-        step = max(1, AT_ONCE // (2 * len(self.field.rows) * largest))
+        return self.in_parts(groups, self.downstream(groups))
+
+    def in_parts(self, groups: np.ndarray, which: Iterable[int]) -> list[np.ndarray]:
+        """Groups in parts for which some equations can be evaluated at once."""
+        step = max(1, AT_ONCE // (2 * len(self.field.rows) * self._size(which)))
         return [groups[i : i + step] for i in range(0, len(groups), step)]
 
     def differ(self, groups: np.ndarray) -> np.ndarray:
         """Of some groups, each turned round alone, whether the value differs."""
-        found = [np.zeros(0, bool)]
-        for some in self.parts(groups):
-            found.append(~equal_at_a_level(self.field, *self.ends(some)))
-        return np.concatenate(found)
+        found = [~equal_at_a_level(self.field, *self.ends(g)) for g in self.parts(groups)]
+        return np.concatenate([np.zeros(0, bool), *found])
 
     def ends(self, some: np.ndarray) -> tuple[Rows, Rows]:
         """The values with each of some groups at 1, and at -1."""
-        value = self.turned(some, self.downstream(some))
-        value = np.broadcast_to(value, (2 * len(some), *value.shape[1:]))
-        return value[: len(some)], value[len(some) :]
+        return self.turned(some, self.downstream(some), {})
 
-    def turned(self, some: np.ndarray, which: Iterable[int]) -> Rows:
-        """The value with each of some groups at 1 and then at -1, the others as they are."""
+    def turned(
+        self, some: np.ndarray, which: Iterable[int], given: Mapping[Any, Rows]
+    ) -> tuple[Rows, Rows]:
+        """The values with each of some groups at 1, and at -1, the others as they are.
+
+        Args:
+            some: The groups.
+            which: The equations that are evaluated anew.
+            given: Values of variables for all turns.
+        """
         number = len(some)
-        scope = self.scope._replace(rows=ChainMap({}, self.scope.rows))
+        scope = self.scope._replace(rows=ChainMap(dict(given), self.scope.rows))
         signs = np.repeat(self.signs, 2 * number, axis=0)
         at = np.arange(number)
         signs[at, :, some] = self.field.exact(1.0)
@@ -111,18 +129,19 @@ class Base:
         def choose(switch: Any, _: Rows) -> Rows:
             return self.sign(switch, signs if switch.equation in touched else self.signs)
 
-        return self.form.run(self.field, scope, choose, which)
+        value = self.form.run(self.field, scope, choose, which)
+        value = np.broadcast_to(value, (2 * number, *value.shape[1:]))
+        return value[:number], value[number:]
 
-    def downstream(self, groups: Sequence[int]) -> list[int]:
+    def downstream(self, groups: Sequence[int] | np.ndarray) -> list[int]:
         """Equations whose results depend on the signs of some groups."""
         return self.form.downstream(self.switches_of(groups))
 
-    def switches_of(self, groups: Iterable[int]) -> frozenset[int]:
+    def switches_of(self, groups: Sequence[int] | np.ndarray) -> frozenset[int]:
         """The equations where some groups switch."""
-        entries = [self.entries[g] for g in groups]
-        return frozenset(
-            self.form.of_entry[np.concatenate([[], *entries]).astype(int)].tolist()
-        )
+        chosen = np.zeros(self.number + 1, bool)
+        chosen[np.asarray(groups, int)] = True
+        return frozenset(np.unique(self.form.of_entry[chosen[self.groups]]).tolist())
 
     def _size(self, which: Iterable[int]) -> int:
         """The entries of the largest result."""
@@ -134,15 +153,15 @@ class Base:
         return int(max(sizes, default=1))
 
 
-def entries_of(groups: np.ndarray, number: int) -> list[np.ndarray]:
-    """Of each group its switching values."""
-    order = np.argsort(groups, kind="stable")
-    bounds = np.searchsorted(groups[order], np.arange(number + 1))
-    return [order[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+def first_of(groups: np.ndarray, number: int) -> np.ndarray:
+    """Of each group its first switching value."""
+    found = np.full(number + 1, len(groups))
+    np.minimum.at(found, groups, np.arange(len(groups)))
+    return found[:number]
 
 
-def equal_at_a_level(field: Field, a: Rows, b: Rows) -> np.ndarray:
-    """Whether rows are equal modulo the primes of one level, of all chains at all points."""
+def equal_at_a_level(field: Any, a: Rows, b: Rows) -> np.ndarray:
+    """Whether rows are equal at all points modulo the primes of one level of all chains."""
     same = (a == b).reshape(
         a.shape[0], len(field.chains), field.levels, field.points, *a.shape[2:]
     )

@@ -1,0 +1,132 @@
+"""Losses that jump are refused wherever they do; those that do not are not."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from dynsys.nonsmooth import NotPiecewiseSmooth
+from dynsys.nonsmooth.find import find_pieces
+
+X = jnp.array([0.3, -1.2, 2.0])
+SCALES = [1e-9, 1e-3, 1.0, 1e3, 1e9]
+where = jnp.where
+
+JUMPS = {
+    "step": lambda x, s: where(x[0] > s, 1.0, 0.0),
+    "slope": lambda x, s: where(x[0] > s, x[0], 0.4 * x[0]) / s,
+    "beside an offset": lambda x, s: 1e6 + where(x[0] > s, x[0] / s, 0.4 * x[0] / s),
+    "another entry": lambda x, s: where(x[0] > s, x[1] / s, 0.0),
+    "reversed": lambda x, s: jnp.sum(where(x > 0, x[::-1] / s, 0.0)),
+    "sign": lambda x, s: jnp.sum(jnp.sign(x - s)),
+    "predicate": lambda x, s: jnp.sum((x > s).astype(x.dtype) * (x / s + 1)),
+    "and": lambda x, s: where((x[0] > -s) & (x[0] < s), 1.0, 0.0),
+    "a disc": lambda x, s: where(x @ x < s**2, x @ x, 4 * s**2) / s**2,
+    "a singular factor": lambda x, s: where(x[0] > 0, x[0] * (s / x[0]), 0.0) / s,
+}
+MEET = {
+    "hinge": lambda x, s: jnp.sum(where(x > s, 3 * (x - s), 0.0)),
+    "pieces": lambda x, s: where(x[0] < 0.75 * s, s - x[0], 3 * x[0] - 2 * s),
+    "and": lambda x, s: where((x[0] > -s) & (x[0] < s), 0.0, 2 * (jnp.abs(x[0]) - s)),
+    "sign": lambda x, s: jnp.sum(jnp.sign(x - s) * (x - s)),
+    "predicate": lambda x, s: jnp.sum((x > s).astype(x.dtype) * (x - s)),
+    "elu": lambda x, s: jnp.sum(jax.nn.elu(x / s)),
+    "two entries": lambda x, s: where(x[0] > x[1], x[0], x[1]) / s,
+    "of a square": lambda x, s: where(x @ x < s**2, s**2, x @ x),
+    "steep": lambda x, s: 1e11 * jnp.sum(where(x > s, x - s, s - x)),
+}
+PROVED = [name for name in MEET if name != "of a square"]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", JUMPS)
+def test_a_jump_is_refused_with_its_place(name, scale):
+    with pytest.raises(NotPiecewiseSmooth, match=r"jumps: `\w+` at test_jumps.py"):
+        find_pieces(lambda x: JUMPS[name](x, scale) + jnp.sum(x) / scale, X)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", MEET)
+def test_pieces_that_meet_are_followed(name, scale):
+    pieces = find_pieces(lambda x: MEET[name](x, scale), X)
+    assert pieces.number > 0
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_that_they_meet_is_proved_where_it_is_an_identity(name):
+    # At a scale of 1 their data are exact.
+    pieces = find_pieces(lambda x: MEET[name](x, 1.0), X)
+    assert not any(pieces.unproved)
+
+
+@pytest.mark.parametrize("name", ["pieces", "step"])
+def test_nothing_is_said_of_data_that_are_traced(name):
+    found = []
+
+    def run(s):
+        loss = lambda s, x: {**JUMPS, **MEET}[name](x, s)
+        found.append(find_pieces(Partial(loss, s), X))
+        return s
+
+    jax.jit(run)(jnp.array(2.0))
+    (pieces,) = found
+    assert pieces.unproved == ((name == "step"),) * pieces.number
+    assert not any(pieces.joint)
+
+
+def test_a_position_that_is_traced_says_nothing_about_where_a_jump_is():
+    def run(x):
+        find_pieces(lambda x: where(x > 80.0, 0.4 * x, x), x)
+        return x
+
+    with pytest.raises(NotPiecewiseSmooth, match="differ by 48"):
+        jax.jit(run)(1.0)
+
+
+def test_an_approximation_in_pieces_does_not_jump():
+    # The pieces of `log_ndtr` differ by 4e-9.
+    assert find_pieces(lambda x: jnp.sum(jax.scipy.stats.norm.logcdf(x)), X).number > 0
+
+
+def test_rounding_is_no_jump():
+    assert find_pieces(lambda x: where(x > 0.3, x * x, 0.09), jnp.array(1.0)).number == 1
+    loss = lambda x: where(x > 8.0, -jnp.exp(-x), jnp.log(1 - jnp.exp(-x)))
+    with pytest.raises(NotPiecewiseSmooth):
+        find_pieces(lambda x: loss(x - 6), jnp.array(1.0))
+    far = lambda x: where(x > 36.7, -jnp.exp(-x), jnp.log(1 - jnp.exp(-x)))
+    assert find_pieces(far, jnp.array(1.0)).number == 1
+
+
+JOINTS = {
+    "huber": lambda x: jnp.sum(where(jnp.abs(x) < 1.5, x**2 / 2, 1.5 * jnp.abs(x) - 1.125)),
+    "elu": lambda x: jnp.sum(jax.nn.elu(x)),
+    "celu": lambda x: jnp.sum(jax.nn.celu(x, 2.0)),
+    "squared hinge": lambda x: jnp.sum(jax.nn.relu(1 - x) ** 2),
+    "signed square": lambda x: jnp.sum(jnp.sign(x) * x**2),
+    "smoothstep": lambda x: jnp.sum((lambda t: t * t * (3 - 2 * t))(jnp.clip(x, 0, 1))),
+    "of a softplus": lambda x: jnp.sum(jax.nn.relu(jax.nn.softplus(x) - 1) ** 2),
+    "apart": lambda x: where(x[0] > x[1], (x[0] - x[1]) ** 2, 0.0),
+}
+KINKS = {
+    "huber, wrong": lambda x: jnp.sum(
+        where(jnp.abs(x) < 1.5, x**2, 3.2 * jnp.abs(x) - 2.55)
+    ),
+    "selu": lambda x: jnp.sum(jax.nn.selu(x)),
+    "hinge": lambda x: jnp.sum(jax.nn.relu(1 - x)),
+    "a small kink": lambda x: jnp.sum(jax.nn.relu(x) ** 2 + 1e-3 * jax.nn.relu(x)),
+    "leaky": lambda x: jnp.sum(jax.nn.leaky_relu(x)),
+}
+
+
+@pytest.mark.parametrize("name", JOINTS)
+def test_gradients_that_meet_are_seen_to_do_so(name):
+    pieces = find_pieces(JOINTS[name], X)
+    assert pieces.number
+    assert all(pieces.joint)
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_gradients_that_do_not_meet_are_kinks(name):
+    pieces = find_pieces(KINKS[name], X)
+    assert not np.array(pieces.joint)[-3:].any()
