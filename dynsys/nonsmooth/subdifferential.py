@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -74,6 +73,7 @@ def d_operator(
         ValueError: There is no term, or the number of weights is another.
 
     Example:
+        >>> import jax
         >>> halves = [jax.nn.relu, lambda t: -jax.nn.relu(-t)]
         >>> d_operator(halves, 0.0).vertices.tolist()
         [[0.0], [2.0]]

@@ -1,8 +1,8 @@
 r"""Kinks that meet at a point: which are parallel there, and what their gradients jump by.
 
 At a kink $z_i = 0$ the loss is continuous, so its gradient jumps along the normal,
-$\partial_{s_i}\nabla f_s = \kappa_i\nabla z_i$. Kinks whose normals are parallel act as one,
-whose jump is the sum of theirs.
+$\partial_{s_i}\nabla f_s = \kappa_i\nabla z_i$. Kinks whose normals are parallel act as
+one, whose jump is the sum of theirs.
 
 Normals are compared by their products with a few fixed directions, so that the cost is a
 few derivatives of the loss, however many kinks meet. The signs of the kinks that meet are
