@@ -12,6 +12,7 @@ from dynsys.nonsmooth.find import find_pieces
 X = jnp.array([0.3, -1.2, 2.0])
 SCALES = [1e-9, 1e-3, 1.0, 1e3, 1e9]
 where = jnp.where
+LOWER = jnp.array([0.0, 2.0])
 
 JUMPS = {
     "step": lambda x, s: where(x[0] > s, 1.0, 0.0),
@@ -34,6 +35,9 @@ MEET = {
     "elu": lambda x, s: jnp.sum(jax.nn.elu(x / s)),
     "two entries": lambda x, s: where(x[0] > x[1], x[0], x[1]) / s,
     "of a square": lambda x, s: where(x @ x < s**2, s**2, x @ x),
+    "either before or after": lambda x, s: jnp.sum(
+        where(x[:2] > s * LOWER, where(x[:2] > s, x[:2], s), s * jnp.maximum(LOWER, 1.0))
+    ),
     "steep": lambda x, s: 1e11 * jnp.sum(where(x > s, x - s, s - x)),
 }
 PROVED = [name for name in MEET if name != "of a square"]
@@ -87,6 +91,14 @@ def test_a_position_that_is_traced_says_nothing_about_where_a_jump_is():
 def test_an_approximation_in_pieces_does_not_jump():
     # The pieces of `log_ndtr` differ by 4e-9.
     assert find_pieces(lambda x: jnp.sum(jax.scipy.stats.norm.logcdf(x)), X).number > 0
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_relative_jump_of_1e_7_is_that_of_an_approximation(scale):
+    loss = lambda gap: lambda x: where(x > scale, (1 + gap) * x, x)
+    assert find_pieces(loss(1e-8), jnp.array(1.0)).unproved == (True,)
+    with pytest.raises(NotPiecewiseSmooth, match="jumps"):
+        find_pieces(loss(1e-6), jnp.array(1.0))
 
 
 def test_rounding_is_no_jump():
