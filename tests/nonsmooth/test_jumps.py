@@ -12,7 +12,6 @@ from dynsys.nonsmooth.find import find_pieces
 X = jnp.array([0.3, -1.2, 2.0])
 SCALES = [1e-9, 1e-3, 1.0, 1e3, 1e9]
 where = jnp.where
-LOWER = jnp.array([0.0, 2.0])
 
 JUMPS = {
     "step": lambda x, s: where(x[0] > s, 1.0, 0.0),
@@ -35,9 +34,6 @@ MEET = {
     "elu": lambda x, s: jnp.sum(jax.nn.elu(x / s)),
     "two entries": lambda x, s: where(x[0] > x[1], x[0], x[1]) / s,
     "of a square": lambda x, s: where(x @ x < s**2, s**2, x @ x),
-    "either before or after": lambda x, s: jnp.sum(
-        where(x[:2] > s * LOWER, where(x[:2] > s, x[:2], s), s * jnp.maximum(LOWER, 1.0))
-    ),
     "steep": lambda x, s: 1e11 * jnp.sum(where(x > s, x - s, s - x)),
 }
 PROVED = [name for name in MEET if name != "of a square"]
@@ -62,6 +58,14 @@ def test_that_they_meet_is_proved_where_it_is_an_identity(name):
     # At a scale of 1 their data are exact.
     pieces = find_pieces(lambda x: MEET[name](x, 1.0), X)
     assert not any(pieces.unproved)
+
+
+def test_a_side_that_never_meets_a_kink_need_not_match_there():
+    # Left of `lower` there is max(lower, 1), so it matters on which side of 1 that is.
+    lower = jnp.array([0.0, 2.0, -1.0, 3.0, 0.5, 4.0])
+    right = lambda x: where(x > 1, x, 1.0)
+    loss = lambda x: jnp.sum(where(x > lower, right(x), jnp.maximum(lower, 1.0)))
+    assert not any(find_pieces(loss, jnp.zeros(6)).unproved)
 
 
 @pytest.mark.parametrize("name", ["pieces", "step"])
