@@ -62,7 +62,7 @@ def test_that_they_meet_is_proved_where_it_is_an_identity(name):
 
 def test_a_side_that_never_meets_a_kink_need_not_match_there():
     # Left of `lower` there is max(lower, 1), so it matters on which side of 1 that is.
-    lower = jnp.array([0.0, 2.0, -1.0, 3.0, 0.5, 4.0])
+    lower = jnp.array([0.0, 2.0, 3.0, -1.0, 0.5, 4.0])
     right = lambda x: where(x > 1, x, 1.0)
     loss = lambda x: jnp.sum(where(x > lower, right(x), jnp.maximum(lower, 1.0)))
     assert not any(find_pieces(loss, jnp.zeros(6)).unproved)
