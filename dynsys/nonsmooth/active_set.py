@@ -138,8 +138,10 @@ def settle(
         offset: Whether the numbers $o_i$ are any but 0.
     """
     ties = ties_of(pieces, x, start, meeting)
+    reflected = ties.is_concave if smallest else None
     if smallest:
-        ties = ties._replace(is_concave=jnp.zeros_like(meeting), length=ties.jump)
+        # Every kink is taken as if it were convex.
+        ties = ties._replace(is_concave=jnp.zeros_like(meeting))
     leads = meeting & (ties.leader == jnp.arange(pieces.number))
     is_fixed, is_held = ties.any(fixed), ties.any(held & ~fixed)
     moves = leads & ~is_fixed
@@ -148,7 +150,7 @@ def settle(
     signature = jnp.where(leads & is_fixed, kept, jnp.clip(signature, -1, 1))
     weight = jnp.sum(jnp.where(leads, ties.jump, 0))
     searches = pieces.program.nested and not offset
-    look = _Look(pieces, x, aim, ties, moves, weight, smallest, searches)
+    look = _Look(pieces, x, aim, ties, moves, weight, reflected, searches)
     none, zero = jnp.zeros_like(moves), jnp.zeros((), int)
     no, yes = jnp.asarray(False), jnp.asarray(True)
     begin = _Search(signature, moves & is_held, aim.offset, weight, none, yes, no, no, zero)
@@ -175,7 +177,7 @@ class _Look(NamedTuple):
     ties: Ties
     moves: Bool[Array, " kinks"]
     weight: Float[Array, ""]
-    smallest: bool
+    reflected: Bool[Array, " kinks"] | None
     searches: bool
 
     def next(self, search: _Search) -> _Search:
@@ -230,12 +232,16 @@ class _Look(NamedTuple):
         return self.aim.drift + self.aim.factor * gradient, gradient
 
     def _along(self, signature: Signature, moved: Position) -> Float[Array, " kinks"]:
-        """Products of a displacement with the normals, or with the jumps of gradients."""
+        """Products of a displacement with the normals; of concave kinks, reflected ones."""
         along = lambda f: jax.jvp(f, (self.x,), (moved,))[1]
-        if not self.smallest:
-            return along(lambda x: self.pieces.switching(x, signature))
+        rates = along(lambda x: self.pieces.switching(x, signature))
+        if self.reflected is None:
+            return rates
         slope = jax.grad(lambda signs: along(lambda x: self.pieces.piece(x, signs)))
-        return self.ties.gather(slope(signature))
+        jumps = self.ties.gather(slope(signature))
+        # Where a kink is hidden behind others its gradient does not jump.
+        usual = jnp.where(self.reflected, -rates, rates)
+        return jnp.where(jumps == 0, usual, jnp.copysign(rates, jumps))
 
     def _change(self, search: _Search, heights: Any, new: Any) -> tuple[Signature, Any]:
         """Hold one more kink, or turn its sign, and solve for those that are held."""
@@ -302,4 +308,7 @@ class _Look(NamedTuple):
 
         count = jnp.sum(which < pieces.number)
         normals, jumps = jax.lax.fori_loop(0, count, row, (empty, empty))
-        return (jumps, jumps) if self.smallest else (normals, jumps)
+        if self.reflected is not None:
+            bends = jnp.sum(normals * jumps, axis=1, keepdims=True)
+            normals = jnp.where(bends < 0, -normals, normals)
+        return normals, jumps
