@@ -1,15 +1,29 @@
 """How much a loss changes with the sign of a kink at points given in floats."""
 
 from collections import ChainMap
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from jax.extend.core import Literal
 
 from dynsys.nonsmooth.floats import Floats
+from dynsys.nonsmooth.flow import is_in
 from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.scope import Scope
+
+
+class Selected(NamedTuple):
+    """What is selected, with a kink on either side, in each entry at some points.
+
+    Args:
+        upper: With the sign 1.
+        lower: With the sign -1.
+        reached: At which points the selection changes with the sign.
+    """
+
+    upper: np.ndarray
+    lower: np.ndarray
+    reached: np.ndarray
 
 
 class Difference(NamedTuple):
@@ -18,16 +32,16 @@ class Difference(NamedTuple):
     Args:
         local: The largest change of what is selected.
         size: The size of it.
-        whole: The change of the loss.
-        value: The size of the loss.
+        whole: The loss on both sides.
         infinite: Whether one side is infinite.
+        selected: All that is selected.
     """
 
     local: np.ndarray
     size: np.ndarray
-    whole: np.ndarray
-    value: np.ndarray
+    whole: Selected
     infinite: np.ndarray
+    selected: list[Selected]
 
 
 class SignedRun:
@@ -69,8 +83,10 @@ class SignedRun:
         rows = len(self.field.rows)
         local, size = np.zeros((2, rows))
         infinite, broken = np.zeros((2, rows), bool)
-        for v in self._selected(equations):
+        selected = []
+        for v, weights in self._selections(equations):
             a, b = (end.rows[v].reshape(rows, -1) for end in ends)
+            selected.append(Selected(a, b, self._reached(weights, ends)))
             infinite |= (np.isinf(a) != np.isinf(b)).any(axis=1)
             broken |= (np.isnan(a) | np.isnan(b)).any(axis=1)
             differs = ~((a == b) | np.isnan(a) | np.isnan(b))
@@ -80,11 +96,23 @@ class SignedRun:
             more = gap * np.maximum(size, 1e-300) >= local * np.maximum(here, 1e-300)
             local, size = np.where(more, gap, local), np.where(more, here, size)
         out = self.form.jaxpr.outvars[0]
-        a, b = (self.form.read(self.field, end, out).reshape(-1) for end in ends)
-        infinite &= np.isinf(a) != np.isinf(b)
-        whole = np.broadcast_to(a - b, (rows,))
+        a, b = (
+            np.broadcast_to(self.form.read(self.field, end, out).reshape(-1, 1), (rows, 1))
+            for end in ends
+        )
+        infinite &= np.isinf(a[:, 0]) != np.isinf(b[:, 0])
         local = np.where(broken, np.nan, local)
-        return Difference(local, size, whole, np.abs(a) + np.abs(b), infinite)
+        whole = Selected(a, b, a[:, 0] != b[:, 0])
+        return Difference(local, size, whole, infinite, selected)
+
+    def _reached(self, weights: list[Any], ends: list[Scope]) -> np.ndarray:
+        """At which points a selection by some weights changes; a kink does so everywhere."""
+        rows = len(self.field.rows)
+        found = np.full(rows, not weights)
+        for v in weights:
+            a, b = (end.rows[v].reshape(rows, -1) for end in ends)
+            found |= (a != b).any(axis=1)
+        return found
 
     def _turned(self, g: int, end: float, equations: frozenset[int]) -> Scope:
         scope = self.scope._replace(rows=ChainMap({}, self.scope.rows))
@@ -100,8 +128,14 @@ class SignedRun:
         self.form.run(self.field, scope, choose, self.form.downstream(equations))
         return scope
 
-    def _selected(self, equations: frozenset[int]) -> Iterator[Any]:
-        """Variables in which the weights of switches first meet what they select."""
+    def _selections(self, equations: frozenset[int]) -> list[tuple[Any, list[Any]]]:
+        """The last variables in which the weights of switches meet what they select.
+
+        With them the weights, of which absolute values and the like have none. A selection
+        whose result passes through others on all ways to the loss is judged there: the
+        inner one of `where(x < 1, 0, 1 / where(x < 1, 1, x))` may jump.
+        """
+        found = {}
         weights: set[Any] = set()
         changed: set[Any] = set()
         for i in self.form.downstream(equations):
@@ -110,14 +144,26 @@ class SignedRun:
             changing = [v for v in operands if v in changed]
             is_switch = i in equations and not changing
             name = equation.primitive.name
-            kinked = is_switch and self.form.switches[i].name in ("abs", "max", "min")
+            kinked = i in equations and self.form.switches[i].name in ("abs", "max", "min")
             others = [v for v in operands if v not in weights]
             is_weight = not kinked and name != "select_n" and (is_switch or not others)
-            if all(v in weights for v in changing) and not is_weight:
-                yield equation.outvars[0]
+            by = [v for v in changing if v in weights]
+            first = by if name == "select_n" else len(by) == len(changing)
+            if not is_weight and (kinked or first):
+                found[equation.outvars[0]] = [] if kinked else by
             if is_weight:
                 weights |= set(equation.outvars)
             changed |= set(equation.outvars)
         out = self.form.jaxpr.outvars[0]
         if out in weights:
-            yield out
+            found[out] = [out]
+        return [(v, found[v]) for v in self._last(found, changed)]
+
+    def _last(self, found: Any, changed: set[Any]) -> list[Any]:
+        """The variables from which some way leads to the loss through no other one."""
+        seen: set[Any] = {self.form.jaxpr.outvars[0]}
+        for i in reversed(self.form.open):
+            equation = self.form.jaxpr.eqns[i]
+            if any(v in seen and v not in found for v in equation.outvars):
+                seen |= {v for v in equation.invars if is_in(v, changed)}
+        return [v for v in found if v in seen]

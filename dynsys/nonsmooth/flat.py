@@ -80,7 +80,7 @@ def _evaluate(closed: ClosedJaxpr, operands: Sequence[Operand]) -> list[Operand]
     read = lambda v: Operand(v.val, False) if isinstance(v, Literal) else known[v]
     for equation in jaxpr.eqns:
         inputs = [read(v) for v in equation.invars]
-        if equation.primitive.name == "cond" and equation.invars[0] in made:
+        if equation.primitive.name == "cond" and is_in(equation.invars[0], made):
             inputs[0] = _predicate(made[equation.invars[0]], read, inputs[0])
         outputs = _open(equation, inputs)
         known |= dict(zip(equation.outvars, outputs, strict=True))

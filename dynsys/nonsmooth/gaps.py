@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from dynsys.checks import is_concrete
+from dynsys.nonsmooth.bends import bends
 from dynsys.nonsmooth.differences import Difference, SignedRun
 from dynsys.nonsmooth.flat import NotPiecewiseSmooth
 from dynsys.nonsmooth.normal_form import NormalForm
@@ -101,8 +102,8 @@ class Gaps:
             return False, 0.0, False
         step = NEARBY * np.maximum(np.abs(t), width)
         here = self._difference(g, line, t)
-        near = self._difference(g, line, t + step)
-        closer = self._difference(g, line, t + 0.1 * step)
+        beside = [self._difference(g, line, t + a * step) for a in (0.1, 1.0, 10.0, 100.0)]
+        near = beside[1]
         noisy = [self._difference(g, line, t, 4 * EPS) for _ in range(NOISY)]
         noise = lambda a, others: (
             ABOVE_NOISE * np.max([np.abs(b - a) for b in others], axis=0)
@@ -114,20 +115,37 @@ class Gaps:
                 noise(here.local, [n.local for n in noisy]),
             ]
         )
-        whole = np.abs(here.whole) > np.maximum(
-            SMALLER * np.abs(near.whole), noise(here.whole, [n.whole for n in noisy])
+        change = lambda d: (d.whole.upper - d.whole.lower)[:, 0]
+        whole = np.abs(change(here)) > np.maximum(
+            SMALLER * np.abs(change(near)), noise(change(here), list(map(change, noisy)))
         )
         jumps = (local & whole) | here.infinite
-        # A guard selects a number that is used nowhere; then the loss itself is looked at.
-        bends = [np.where(local, np.abs(d.whole), d.local) for d in (here, closer, near)]
-        usable = np.isfinite(bends).all(axis=0)
         gap = np.where(here.infinite, np.inf, here.local)[jumps]
         if len(gap):
             return True, float(gap.max()), False
-        flat = bends[2] <= 64 * EPS * np.where(local, near.value, near.size)
-        vanishes = bends[0] + bends[1] <= bends[2] / 50
-        joint = usable.any() and bool((flat | vanishes)[usable].all())
-        return bool(usable.any()), 0.0, joint
+        see = lambda of: bends(of(here), list(map(of, beside)), step)
+        seen = [see(lambda d, k=k: d.selected[k]) for k in range(len(here.selected))]
+        # A guard selects a number that is used nowhere; then the loss itself is looked at.
+        loss = see(lambda d: d.whole)
+        meets = np.where(local, loss.meets, np.all([p.meets for p in seen], axis=0))
+        usable = np.where(local, loss.usable, np.all([p.usable for p in seen], axis=0))
+        usable &= self._is_alone(g, line, t, step)
+        # Where a selection is not reached, nothing is seen of it.
+        reached = all((p.reached & usable & ~local).any() for p in seen)
+        reached |= bool((loss.reached & usable & local).any())
+        return bool(usable.any()), 0.0, reached and bool(meets[usable].all())
+
+    def _is_alone(
+        self, g: int, line: np.ndarray, t: np.ndarray, step: np.ndarray
+    ) -> np.ndarray:
+        """Of places on a kink whether no other one passes through them."""
+        signs = []
+        for at in (t - 1e-3 * step, t + 1e-3 * step):
+            run = self._run(line, at)
+            run.all()
+            signs.append(np.concatenate(run.z, axis=1) >= 0)
+        others = (self.groups >= 0) & (self.groups != g)
+        return ~((signs[0] != signs[1]) & others).any(axis=1)
 
     def _roots(self, g: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lines, and where on them the switching value of a group is 0."""
@@ -135,8 +153,8 @@ class Gaps:
         changes = np.isfinite(z[:, 1:]) & np.isfinite(z[:, :-1])
         changes &= (z[:, 1:] >= 0) != (z[:, :-1] >= 0)
         line, at = np.nonzero(changes)
-        chosen = np.unique(np.linspace(0, len(line) - 1, BRACKETS).astype(int))
-        line, at = line[chosen[: len(line)]], at[chosen[: len(line)]]
+        chosen = self._different(line, at)
+        line, at = line[chosen], at[chosen]
         low, high = self.along[at], self.along[at + 1]
         width = high - low
         up = z[line, at + 1] >= 0
@@ -160,6 +178,13 @@ class Gaps:
             run.all()
             self._known = np.concatenate(run.z, axis=1).reshape(LINES, len(self.along), -1)
         return self._known
+
+    def _different(self, line: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Some places, with as many different signs of all switches as possible."""
+        signs = np.packbits(self._grid()[line, at] >= 0, axis=1)
+        _, first = np.unique(signs, axis=0, return_index=True)
+        spread = np.linspace(0, len(line) - 1, BRACKETS).astype(int) if len(line) else first
+        return np.unique([*spread, *np.sort(first)[:BRACKETS]]).astype(int)
 
     def _switching(self, g: int, line: np.ndarray, t: np.ndarray) -> np.ndarray:
         entry = self.first[g]

@@ -165,4 +165,4 @@ def convolution(equation: Any) -> Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def is_data(v: Any) -> bool:
     """Whether an operand of a move is what is moved, and no index."""
-    return jnp.issubdtype(v.aval.dtype, jnp.floating)
+    return jnp.issubdtype(v.aval.dtype, jnp.inexact)

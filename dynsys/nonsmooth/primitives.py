@@ -77,8 +77,6 @@ SMOOTH = frozenset(
         "add_any",
         "asinh",
         "atan",
-        "bessel_i0e",
-        "bessel_i1e",
         "complex",
         "conj",
         "conv_general_dilated",

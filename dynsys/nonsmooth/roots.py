@@ -138,6 +138,8 @@ def _with_signs(
         value, gradient = there.compare(part)
         point.at_roots(part)
         impossible = np.zeros(len(part), bool)
+        # With these signs the kink may be nowhere: its switching value is a number.
+        impossible |= [there.is_apart(g) for g in part.tolist()]
         for i, end in given.items():
             impossible |= there.signs_of(i, point, part) == -end
         if base.steps > LONGEST or not (values | gradients).any():
