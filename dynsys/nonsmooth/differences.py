@@ -7,7 +7,7 @@ import numpy as np
 from jax.extend.core import Literal
 
 from dynsys.nonsmooth.floats import Floats
-from dynsys.nonsmooth.flow import is_in
+from dynsys.nonsmooth.flow import ways
 from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.scope import Scope
 
@@ -161,9 +161,5 @@ class SignedRun:
 
     def _last(self, found: Any, changed: set[Any]) -> list[Any]:
         """The variables from which some way leads to the loss through no other one."""
-        seen: set[Any] = {self.form.jaxpr.outvars[0]}
-        for i in reversed(self.form.open):
-            equation = self.form.jaxpr.eqns[i]
-            if any(v in seen and v not in found for v in equation.outvars):
-                seen |= {v for v in equation.invars if is_in(v, changed)}
-        return [v for v in found if v in seen]
+        seen = ways(self.form.jaxpr, frozenset(found))
+        return [v for v in found if v in seen and v in changed]
