@@ -14,10 +14,11 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from dynsys.equations import CALLS, as_closed, bind, programs_inside
 from dynsys.nonsmooth.flow import is_in as is_in
+from dynsys.nonsmooth.flow import is_used_by
 from dynsys.nonsmooth.pairs import can_pair, pairwise
 from dynsys.nonsmooth.places import at_place, placed
 from dynsys.nonsmooth.places import place as place
-from dynsys.nonsmooth.primitives import PLAIN, SOLVERS
+from dynsys.nonsmooth.primitives import FACTORS, MOVES, PLAIN, SOLVERS
 from dynsys.nonsmooth.refusals import NotPiecewiseSmooth as NotPiecewiseSmooth
 
 LONGEST_SCAN = 1024
@@ -136,7 +137,16 @@ def _is_opened(equation: Any, inputs: Sequence[Operand]) -> bool:
 
 def is_plain(jaxpr: Jaxpr) -> bool:
     """Whether a program is smooth without being looked into."""
-    return all(map(_is_plain_equation, jaxpr.eqns))
+    return all(
+        _is_plain_equation(e) and (e.primitive.name not in FACTORS or is_solved(jaxpr, e))
+        for e in jaxpr.eqns
+    )
+
+
+def is_solved(jaxpr: Jaxpr, equation: Any) -> bool:
+    """Whether the factors of a matrix are used to solve equations only."""
+    between = FACTORS | MOVES | {"convert_element_type"}
+    return is_used_by(jaxpr, equation, "custom_linear_solve", between)
 
 
 def _is_plain_equation(equation: Any) -> bool:

@@ -61,6 +61,26 @@ def dependent_variables(jaxpr: Any, equations: Collection[int]) -> set[Any]:
     return found
 
 
+def is_used_by(jaxpr: Any, equation: Any, last: str, between: Collection[str]) -> bool:
+    """Whether the results of an equation go into others of one kind only.
+
+    Args:
+        jaxpr: Its program.
+        equation: The equation.
+        last: The primitive of the others.
+        between: Primitives that results may go through before.
+    """
+    found = set(equation.outvars)
+    for user in jaxpr.eqns:
+        name = user.primitive.name
+        if name == last or not any(is_in(v, found) for v in user.invars):
+            continue
+        if name not in between:
+            return False
+        found |= set(user.outvars)
+    return not any(is_in(v, found) for v in jaxpr.outvars)
+
+
 def conditions(jaxpr: Any, compared: bool = True) -> dict[Any, frozenset[Condition]]:
     """Of each variable the conditions on which the value depends on it at all.
 
