@@ -72,7 +72,9 @@ class Attempt:
 
     def is_apart(self, g: int) -> bool:
         """Whether the switching value of a group is a number other than 0 here."""
-        return self.z is not None and is_constant(self.base.field, self.z[..., self._local(g)])
+        return self.z is not None and is_constant(
+            self.base.field, self.z[..., self._local(g)]
+        )
 
     def depends(self, g: int) -> bool:
         """Whether the switching value of a group depends on the entries."""

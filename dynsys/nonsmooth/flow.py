@@ -126,7 +126,9 @@ def ways(jaxpr: Any, ends: frozenset[Any]) -> dict[Any, set[frozenset[Condition]
         outer = [w for v in equation.outvars if v not in ends for w in found.get(v, ())]
         for v, inner in _uses(equation):
             holds = _holds_for(equation, v)
-            new = {frozenset(filter(holds, way | inner)) for way in outer if _fits(way, inner)}
+            new = {
+                frozenset(filter(holds, way | inner)) for way in outer if _fits(way, inner)
+            }
             if new and not isinstance(v, Literal):
                 found[v] = _few(found.get(v, set()) | new)
     return found

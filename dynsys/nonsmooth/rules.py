@@ -210,6 +210,8 @@ RULES: dict[str, Callable[[Call], Any]] = {
     **dict.fromkeys(("max",), _either),
     **dict.fromkeys(("min",), _both),
     "sub": _ring("sub"),
-    **dict.fromkeys(("scatter-add", "scatter_add", "scatter-sub", "scatter_sub"), _scattered),
+    **dict.fromkeys(
+        ("scatter-add", "scatter_add", "scatter-sub", "scatter_sub"), _scattered
+    ),
     "xor": _one_of,
 }
