@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax.extend.core import Literal
 
-from dynsys.nonsmooth.floats import Floats
 from dynsys.nonsmooth.flow import ways
 from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.scope import Scope
@@ -34,14 +33,12 @@ class Difference(NamedTuple):
         size: The size of it.
         whole: The loss on both sides.
         infinite: Whether one side is infinite.
-        selected: All that is selected.
     """
 
     local: np.ndarray
     size: np.ndarray
     whole: Selected
     infinite: np.ndarray
-    selected: list[Selected]
 
 
 class SignedRun:
@@ -53,17 +50,17 @@ class SignedRun:
         groups: np.ndarray,
         side: np.ndarray,
         scope: Scope,
-        noise: float = 0.0,
+        field: Any,
     ) -> None:
-        self.form, self.scope = form, scope
+        self.form, self.scope, self.field = form, scope, field
         self.groups, self.side = groups, side
-        self.field = Floats(next(iter(scope.rows.values())).shape[1], noise=noise)
         self.z: list[np.ndarray] = []
         self.signs: dict[int, np.ndarray] = {}
 
     def _choose(self, switch: Any, z: np.ndarray) -> np.ndarray:
         self.z.append(z.reshape(z.shape[1], -1))
-        sign = np.where(z >= 0, 1.0, -1.0)
+        value, slope = self.field.split(z)
+        sign = self.field.join(np.where(value >= 0, 1.0, -1.0), np.zeros_like(slope))
         self.signs[switch.equation] = sign
         return sign
 
@@ -77,16 +74,11 @@ class SignedRun:
 
     def difference(self, g: int) -> Difference:
         """Turn the sign of one group round."""
-        entries = np.flatnonzero(self.groups == g)
-        equations = frozenset(self.form.of_entry[entries].tolist())
-        ends = [self._turned(g, end, equations) for end in (1.0, -1.0)]
         rows = len(self.field.rows)
+        selected, whole = self.sides(g)
         local, size = np.zeros((2, rows))
         infinite, broken = np.zeros((2, rows), bool)
-        selected = []
-        for v, weights in self._selections(equations):
-            a, b = (end.rows[v].reshape(rows, -1) for end in ends)
-            selected.append(Selected(a, b, self._reached(weights, ends)))
+        for a, b, _ in selected:
             infinite |= (np.isinf(a) != np.isinf(b)).any(axis=1)
             broken |= (np.isnan(a) | np.isnan(b)).any(axis=1)
             differs = ~((a == b) | np.isnan(a) | np.isnan(b))
@@ -95,18 +87,43 @@ class SignedRun:
             # The selection with the largest relative change counts.
             more = gap * np.maximum(size, 1e-300) >= local * np.maximum(here, 1e-300)
             local, size = np.where(more, gap, local), np.where(more, here, size)
-        out = self.form.jaxpr.outvars[0]
-        a, b = (
-            np.broadcast_to(self.form.read(self.field, end, out).reshape(-1, 1), (rows, 1))
-            for end in ends
-        )
+        a, b, _ = whole
         infinite &= np.isinf(a[:, 0]) != np.isinf(b[:, 0])
         local = np.where(broken, np.nan, local)
-        whole = Selected(a, b, a[:, 0] != b[:, 0])
-        return Difference(local, size, whole, infinite, selected)
+        return Difference(local, size, whole, infinite)
+
+    def sides(self, g: int) -> tuple[list[Selected], Selected]:
+        """All that the sign of one group selects, and the loss, with it on either side."""
+        rows = len(self.field.rows)
+        entries = np.flatnonzero(self.groups == g)
+        equations = frozenset(self.form.of_entry[entries].tolist())
+        ends = [self._turned(g, end, equations) for end in (1.0, -1.0)]
+        selected = []
+        for v, weights in self._selections(equations):
+            a, b = (end.rows[v].reshape(rows, -1) for end in ends)
+            selected.append(Selected(a, b, self._reached(weights, ends)))
+        out = self.form.jaxpr.outvars[0]
+        values = (self.form.read(self.field, end, out).reshape(-1, 1) for end in ends)
+        a, b = (np.broadcast_to(value, (rows, 1)) for value in values)
+        return selected, Selected(a, b, a[:, 0] != b[:, 0])
+
+    def held(self, g: int, end: float) -> np.ndarray:
+        """The signs of all switching values, with those of one group held."""
+        found = []
+
+        def choose(switch: Any, z: np.ndarray) -> np.ndarray:
+            span = slice(switch.start, switch.stop)
+            mine = (self.groups[span] == g).reshape(switch.shape)
+            side = end * self.side[span].reshape(switch.shape)
+            sign = np.where(mine, side, np.where(z >= 0, 1.0, -1.0))
+            found.append(sign.reshape(z.shape[1], -1))
+            return sign
+
+        self.form.run(self.field, self.scope, choose)
+        return np.concatenate(found, axis=1)
 
     def _reached(self, weights: list[Any], ends: list[Scope]) -> np.ndarray:
-        """At which points a selection by some weights changes; a kink does so everywhere."""
+        """At which points a selection by some weights changes; a kink always does."""
         rows = len(self.field.rows)
         found = np.full(rows, not weights)
         for v in weights:
@@ -123,7 +140,8 @@ class SignedRun:
             if switch.equation not in equations:
                 return sign
             mine = (self.groups[span] == g).reshape(switch.shape)
-            return np.where(mine, end * self.side[span].reshape(switch.shape), sign)
+            turned = self.field.exact(end * self.side[span].reshape(switch.shape))
+            return np.where(mine, turned, sign)
 
         self.form.run(self.field, scope, choose, self.form.downstream(equations))
         return scope

@@ -11,11 +11,12 @@ import jax
 import numpy as np
 
 from dynsys.checks import is_concrete
-from dynsys.nonsmooth.bends import bends
-from dynsys.nonsmooth.differences import Difference, SignedRun
+from dynsys.nonsmooth.differences import Difference, Selected, SignedRun
 from dynsys.nonsmooth.flat import NotPiecewiseSmooth
+from dynsys.nonsmooth.floats import Floats
 from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.scope import Scope
+from dynsys.nonsmooth.tangents import Tangents
 from dynsys.nonsmooth.turns import first_of
 
 LENGTHS = 10.0 ** np.arange(-12, 12.5, 0.5)
@@ -37,6 +38,9 @@ ABOVE_NOISE = 16
 
 ACCEPTED = 1e-7
 """Relative jump that is taken for one of an approximation: `norm.logcdf` has 4e-9."""
+
+ACCEPTED_SLOPE = 1e-6
+"""Relative jump of a slope that is taken for one of an approximation."""
 
 NEARBY = 1e-4
 """Relative distance from a kink at which a gap is compared with that on it."""
@@ -102,8 +106,7 @@ class Gaps:
             return False, 0.0, False
         step = NEARBY * np.maximum(np.abs(t), width)
         here = self._difference(g, line, t)
-        beside = [self._difference(g, line, t + a * step) for a in (0.1, 1.0, 10.0, 100.0)]
-        near = beside[1]
+        near = self._difference(g, line, t + step)
         noisy = [self._difference(g, line, t, 4 * EPS) for _ in range(NOISY)]
         noise = lambda a, others: (
             ABOVE_NOISE * np.max([np.abs(b - a) for b in others], axis=0)
@@ -123,29 +126,44 @@ class Gaps:
         gap = np.where(here.infinite, np.inf, here.local)[jumps]
         if len(gap):
             return True, float(gap.max()), False
-        see = lambda of: bends(of(here), list(map(of, beside)), step)
-        seen = [see(lambda d, k=k: d.selected[k]) for k in range(len(here.selected))]
+        points = [self._sides(g, line, at) for at in (t, t + step)]
+        seen = [bends(*pair) for pair in zip(*(selected for selected, _ in points), strict=True)]
         # A guard selects a number that is used nowhere; then the loss itself is looked at.
-        loss = see(lambda d: d.whole)
-        meets = np.where(local, loss.meets, np.all([p.meets for p in seen], axis=0))
-        usable = np.where(local, loss.usable, np.all([p.usable for p in seen], axis=0))
+        loss = bends(*(whole for _, whole in points))
+        meets = np.where(local, loss.meets, np.all([b.meets for b in seen], axis=0))
+        usable = np.where(local, loss.usable, np.all([b.usable for b in seen], axis=0))
         usable &= self._is_alone(g, line, t, step)
         # Where a selection is not reached, nothing is seen of it.
-        reached = all((p.reached & usable & ~local).any() for p in seen)
+        reached = all((b.reached & usable & ~local).any() for b in seen)
         reached |= bool((loss.reached & usable & local).any())
         return bool(usable.any()), 0.0, reached and bool(meets[usable].all())
+
+    def _sides(
+        self, g: int, line: np.ndarray, t: np.ndarray
+    ) -> tuple[list[Selected], Selected]:
+        """What a group selects at places on lines, with slopes along them."""
+        rows = {}
+        for v, (middle, direction) in zip(self.form.jaxpr.invars, self.lines, strict=True):
+            along = t.reshape(-1, *(1,) * len(v.aval.shape))
+            at = middle[line] + along * direction[line]
+            rows[v] = np.concatenate([at, direction[line]])[None]
+        scope, field = Scope(self.form.known, rows, {}), Tangents(len(t))
+        run = SignedRun(self.form, self.groups, self.side, scope, field)
+        run.all()
+        return run.sides(g)
 
     def _is_alone(
         self, g: int, line: np.ndarray, t: np.ndarray, step: np.ndarray
     ) -> np.ndarray:
-        """Of places on a kink whether no other one passes through them."""
-        signs = []
-        for at in (t - 1e-3 * step, t + 1e-3 * step):
-            run = self._run(line, at)
-            run.all()
-            signs.append(np.concatenate(run.z, axis=1) >= 0)
+        """Of places on a kink whether no other one passes through them, on either side."""
         others = (self.groups >= 0) & (self.groups != g)
-        return ~((signs[0] != signs[1]) & others).any(axis=1)
+        alone = np.ones(len(t), bool)
+        for end in (1.0, -1.0):
+            before, after = (
+                self._run(line, at).held(g, end) for at in (t - 1e-3 * step, t + 1e-3 * step)
+            )
+            alone &= ~((before != after) & others).any(axis=1)
+        return alone
 
     def _roots(self, g: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lines, and where on them the switching value of a group is 0."""
@@ -200,7 +218,8 @@ class Gaps:
             along = t.reshape(-1, *(1,) * len(v.aval.shape))
             rows[v] = (middle[line] + along * direction[line])[None]
         scope = Scope(self.form.known, rows, {})
-        return SignedRun(self.form, self.groups, self.side, scope, noise)
+        field = Floats(len(t), noise=noise)
+        return SignedRun(self.form, self.groups, self.side, scope, field)
 
     def _difference(
         self, g: int, line: np.ndarray, t: np.ndarray, noise: float = 0.0
@@ -208,6 +227,31 @@ class Gaps:
         run = self._run(line, t, noise)
         run.all()
         return run.difference(g)
+
+
+class Bends(NamedTuple):
+    """What is seen of a selection at some points.
+
+    Args:
+        meets: Whether the slopes are equal.
+        usable: Whether all numbers are finite.
+        reached: Whether the selection changes there.
+    """
+
+    meets: np.ndarray
+    usable: np.ndarray
+    reached: np.ndarray
+
+
+def bends(here: Selected, near: Selected) -> Bends:
+    """Compare the slopes of both sides of a selection, on a kink and near it."""
+    number = len(here.reached) // 2
+    upper, lower = here.upper[number:], here.lower[number:]
+    gap, beside = np.abs(upper - lower), np.abs(near.upper - near.lower)[number:]
+    meets = gap <= ACCEPTED_SLOPE * np.maximum(np.abs(upper), np.abs(lower))
+    meets |= gap <= SMALLER * beside
+    usable = np.isfinite([gap, beside]).all(axis=(0, 2))
+    return Bends(meets.all(axis=1), usable, here.reached[:number])
 
 
 def refuse_jump(where: str, gap: float) -> None:
