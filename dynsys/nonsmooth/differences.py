@@ -17,7 +17,7 @@ class Selected(NamedTuple):
     Args:
         upper: With the sign 1.
         lower: With the sign -1.
-        reached: At which points the selection changes with the sign.
+        reached: Whether what is selected by changes with the sign.
     """
 
     upper: np.ndarray
@@ -101,11 +101,11 @@ class SignedRun:
         selected = []
         for v, weights in self._selections(equations):
             a, b = (end.rows[v].reshape(rows, -1) for end in ends)
-            selected.append(Selected(a, b, self._reached(weights, ends)))
+            selected.append(Selected(a, b, self._reached(v, weights, ends)))
         out = self.form.jaxpr.outvars[0]
         values = (self.form.read(self.field, end, out).reshape(-1, 1) for end in ends)
         a, b = (np.broadcast_to(value, (rows, 1)) for value in values)
-        return selected, Selected(a, b, a[:, 0] != b[:, 0])
+        return selected, Selected(a, b, a != b)
 
     def held(self, g: int, end: float) -> np.ndarray:
         """The signs of all switching values, with those of one group held."""
@@ -122,13 +122,14 @@ class SignedRun:
         self.form.run(self.field, self.scope, choose)
         return np.concatenate(found, axis=1)
 
-    def _reached(self, weights: list[Any], ends: list[Scope]) -> np.ndarray:
-        """At which points a selection by some weights changes; a kink always does."""
-        rows = len(self.field.rows)
-        found = np.full(rows, not weights)
-        for v in weights:
-            a, b = (end.rows[v].reshape(rows, -1) for end in ends)
-            found |= (a != b).any(axis=1)
+    def _reached(self, v: Any, weights: list[Any], ends: list[Scope]) -> np.ndarray:
+        """Of each entry whether it is selected otherwise; that of a kink always is."""
+        rows, size = len(self.field.rows), int(v.aval.size)
+        found = np.full((rows, size), not weights)
+        for w in weights:
+            changes = ends[0].rows[w].reshape(rows, -1) != ends[1].rows[w].reshape(rows, -1)
+            is_each = w.aval.shape in ((), v.aval.shape)
+            found |= changes if is_each else changes.any(axis=1, keepdims=True)
         return found
 
     def _turned(self, g: int, end: float, equations: frozenset[int]) -> Scope:

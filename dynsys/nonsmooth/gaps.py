@@ -127,7 +127,9 @@ class Gaps:
         if len(gap):
             return True, float(gap.max()), False
         points = [self._sides(g, line, at) for at in (t, t + step)]
-        seen = [bends(*pair) for pair in zip(*(selected for selected, _ in points), strict=True)]
+        seen = [
+            bends(*pair) for pair in zip(*(selected for selected, _ in points), strict=True)
+        ]
         # A guard selects a number that is used nowhere; then the loss itself is looked at.
         loss = bends(*(whole for _, whole in points))
         meets = np.where(local, loss.meets, np.all([b.meets for b in seen], axis=0))
@@ -160,7 +162,8 @@ class Gaps:
         alone = np.ones(len(t), bool)
         for end in (1.0, -1.0):
             before, after = (
-                self._run(line, at).held(g, end) for at in (t - 1e-3 * step, t + 1e-3 * step)
+                self._run(line, at).held(g, end)
+                for at in (t - 1e-3 * step, t + 1e-3 * step)
             )
             alone &= ~((before != after) & others).any(axis=1)
         return alone
@@ -250,8 +253,11 @@ def bends(here: Selected, near: Selected) -> Bends:
     gap, beside = np.abs(upper - lower), np.abs(near.upper - near.lower)[number:]
     meets = gap <= ACCEPTED_SLOPE * np.maximum(np.abs(upper), np.abs(lower))
     meets |= gap <= SMALLER * beside
-    usable = np.isfinite([gap, beside]).all(axis=(0, 2))
-    return Bends(meets.all(axis=1), usable, here.reached[:number])
+    reached = here.reached[:number]
+    # Other entries of the same array may be infinite far away.
+    other = ~reached & ~(gap > 0)
+    usable = (other | np.isfinite(gap + beside)).all(axis=1)
+    return Bends((other | meets).all(axis=1), usable, reached.any(axis=1))
 
 
 def refuse_jump(where: str, gap: float) -> None:

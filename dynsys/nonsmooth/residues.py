@@ -96,7 +96,7 @@ class Residues:
         return np.where(finite, out, np.where(value < 0, self.neg(infinite), other))
 
     def _complex(self, value: np.ndarray) -> Rows:
-        """The imaginary unit is an unknown: what is equal for all numbers is for it, too."""
+        """The imaginary unit is an unknown: what holds for all numbers does for it."""
         imaginary = self.exact(value.imag)
         unit = self.hash("imaginary unit", np.ones_like(imaginary))
         return self.add(self.exact(value.real), self.mul(unit, imaginary))

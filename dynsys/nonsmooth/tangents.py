@@ -68,5 +68,10 @@ def _pushed(equation: Any, call: Callable[..., Any], values: Any, slopes: Any) -
 
     pick = lambda parts: tuple(a for m, a in zip(moving, parts, strict=True) if m)
     with jax.ensure_compile_time_eval():
-        found = jax.jvp(of_moving, pick(real), pick(along))
-    return jax.tree.map(np.asarray, found)
+        if not any(moving):
+            found = call(*real)
+            return jax.tree.map(np.asarray, (found, jax.tree.map(jnp.zeros_like, found)))
+        found, pushed = jax.jvp(of_moving, pick(real), pick(along))
+    # What is no float has no slope.
+    fix = lambda v, s: np.zeros(v.shape) if s.dtype == jax.dtypes.float0 else np.asarray(s)
+    return jax.tree.map(np.asarray, found), jax.tree.map(fix, found, pushed)
