@@ -132,13 +132,11 @@ class Attempt:
         """Of groups whether both sides have one value at the root, and one slope."""
         nothing = np.zeros(len(part), bool)
         run = self.at_roots(part)
-        if run is None or run.z is None:
+        if run is None:
             return nothing, nothing.copy()
-        local = [self._local(g) for g in part.tolist()]
-        value, _ = self.base.field.split(run.z)
-        zero = (value[..., local] == 0).all(axis=(0, 1))
         free = lambda labels: np.array([g not in labels for g in part.tolist()])
-        values = zero & free(run.bad) & free(run.differing_in(0))
+        # Were these no roots, nothing would be equal there.
+        values = free(run.bad) & free(run.differing_in(0))
         return values, values & free(run.differing_in(1))
 
     def at_roots(self, part: np.ndarray) -> Moved | None:

@@ -114,6 +114,7 @@ SAME = {
         lambda x: x[0],
     ),
     "guard": (lambda x: jnp.where(x[0] != x[0], 7.0, x[0] ** 2), lambda x: x[0] ** 2),
+    "guard of a tie": (lambda x: jnp.where(x[0] == x[1], 7.0, x[2]), lambda x: x[2]),
     "call": (jax.jit(lambda x: jnp.sum(jnp.exp(x))), lambda x: jnp.sum(jnp.exp(x))),
 }
 
@@ -228,6 +229,12 @@ POLYNOMIALS = {
     ),
     "log": (lambda x: jnp.log(x[2]), lambda x: -3 / x[2]),
     "tanh": (lambda x: jnp.tanh(x[0]), lambda x: 1 - jnp.tanh(x[0]) ** 2),
+    "tan": (lambda x: jnp.tan(x[0]), lambda x: 1 + jnp.tan(x[0]) ** 2),
+    "cbrt": (lambda x: jnp.cbrt(1 + jnp.exp(x[0])) ** 3, lambda x: jnp.exp(x[0])),
+    "sqrt": (
+        lambda x: jnp.sqrt(1 + x[0] ** 2),
+        lambda x: x[0] * jnp.sqrt(1 + x[0] ** 2) / (1 + x[0] ** 2),
+    ),
     "logistic": (lambda x: expit(x[0]), lambda x: expit(x[0]) * expit(-x[0])),
     "atan": (lambda x: jnp.arctan(x[0]), lambda x: 1 / (1 + x[0] ** 2)),
     "sin": (lambda x: jnp.sin(x[0]), lambda x: jnp.cos(x[0])),

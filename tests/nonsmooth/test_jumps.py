@@ -60,6 +60,14 @@ def test_that_they_meet_is_proved_where_it_is_an_identity(name):
     assert not any(pieces.unproved)
 
 
+def test_a_side_that_never_meets_a_kink_need_not_match_there():
+    # Left of `lower` there is max(lower, 1), so it matters on which side of 1 that is.
+    lower = jnp.array([0.0, 2.0, 3.0, -1.0, 0.5, 4.0])
+    right = lambda x: where(x > 1, x, 1.0)
+    loss = lambda x: jnp.sum(where(x > lower, right(x), jnp.maximum(lower, 1.0)))
+    assert not any(find_pieces(loss, jnp.zeros(6)).unproved)
+
+
 @pytest.mark.parametrize("name", ["pieces", "step"])
 def test_nothing_is_said_of_data_that_are_traced(name):
     found = []
@@ -87,6 +95,14 @@ def test_a_position_that_is_traced_says_nothing_about_where_a_jump_is():
 def test_an_approximation_in_pieces_does_not_jump():
     # The pieces of `log_ndtr` differ by 4e-9.
     assert find_pieces(lambda x: jnp.sum(jax.scipy.stats.norm.logcdf(x)), X).number > 0
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_relative_jump_of_1e_7_is_that_of_an_approximation(scale):
+    loss = lambda gap: lambda x: where(x > scale, (1 + gap) * x, x)
+    assert find_pieces(loss(1e-8), jnp.array(1.0)).unproved == (True,)
+    with pytest.raises(NotPiecewiseSmooth, match="jumps"):
+        find_pieces(loss(1e-6), jnp.array(1.0))
 
 
 def test_rounding_is_no_jump():

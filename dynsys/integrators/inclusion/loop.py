@@ -86,7 +86,7 @@ def run_inclusion(
     no_landing = Landing(jnp.asarray(False), jnp.zeros((), int), jnp.zeros((), int))
     turns = None if piece is None else Turns.begin(TURNS * max_events + 1, first)
     base = base._replace(code=jnp.where(base.code == Status.SUCCESS, start.code, base.code))
-    touches = jnp.any(start.touching)
+    touches = jnp.any(start.bends)
     derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
     derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
     pace = first_pace(problem, len(first.held), start.rests)
