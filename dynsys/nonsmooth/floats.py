@@ -65,7 +65,7 @@ class Floats:
         return value
 
     def exact(self, value: Any) -> Rows:
-        value = _numbers(value)
+        value = numbers_of(value)
         return np.broadcast_to(value, (1, len(self.rows), *value.shape))
 
     integers = exact
@@ -136,7 +136,7 @@ class Floats:
         ]
         with jax.ensure_compile_time_eval():
             found = jax.vmap(lambda *values: bind(equation, values))(*flat)
-        return [_numbers(f).reshape(*shape, *f.shape[1:]) for f in found]
+        return [numbers_of(f).reshape(*shape, *f.shape[1:]) for f in found]
 
     def function(self, equation: Any, operands: list[Rows]) -> Rows:
         """A primitive that acts on each entry alone."""
@@ -151,10 +151,10 @@ class Floats:
             for a, v in zip(operands, equation.invars, strict=True)
         ]
         with jax.ensure_compile_time_eval():
-            return _numbers(equation.primitive.bind(*same, **equation.params))
+            return numbers_of(equation.primitive.bind(*same, **equation.params))
 
 
-def _numbers(value: Any) -> np.ndarray:
+def numbers_of(value: Any) -> np.ndarray:
     """As floats, or as complex numbers where they are such."""
     value = np.asarray(value)
     return value.astype(complex if value.dtype.kind == "c" else float)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dynsys.equations import bind
 from dynsys.nonsmooth.duals import Duals
-from dynsys.nonsmooth.floats import Floats, Rows
+from dynsys.nonsmooth.floats import Floats, Rows, numbers_of
 
 
 class Tangents(Duals):
@@ -70,8 +70,8 @@ def _pushed(equation: Any, call: Callable[..., Any], values: Any, slopes: Any) -
     with jax.ensure_compile_time_eval():
         if not any(moving):
             found = call(*real)
-            return jax.tree.map(np.asarray, (found, jax.tree.map(jnp.zeros_like, found)))
+            return jax.tree.map(numbers_of, (found, jax.tree.map(jnp.zeros_like, found)))
         found, pushed = jax.jvp(of_moving, pick(real), pick(along))
     # What is no float has no slope.
     fix = lambda v, s: np.zeros(v.shape) if s.dtype == jax.dtypes.float0 else np.asarray(s)
-    return jax.tree.map(np.asarray, found), jax.tree.map(fix, found, pushed)
+    return jax.tree.map(numbers_of, found), jax.tree.map(fix, found, pushed)
