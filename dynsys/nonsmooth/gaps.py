@@ -1,7 +1,7 @@
 r"""Whether a loss jumps across a kink, and whether its gradient does, in floats.
 
 For what is not proved. Points on a kink are found by bisection along lines through the
-position and the origin, at all lengths from 1e-12 to 1e12. The gap there is compared with
+position and the origin, at all lengths from 1e-15 to 1e12. The gap there is compared with
 the size of what the switch selects, not with the whole loss: an offset hides nothing.
 """
 
@@ -19,7 +19,7 @@ from dynsys.nonsmooth.scope import Scope
 from dynsys.nonsmooth.tangents import Tangents
 from dynsys.nonsmooth.turns import first_of
 
-LENGTHS = 10.0 ** np.arange(-12, 12.5, 0.5)
+LENGTHS = 10.0 ** np.arange(-15, 12.5, 0.5)
 LINES = 6
 """Random lines; every other one goes through the origin."""
 
@@ -241,9 +241,9 @@ class Bends(NamedTuple):
         reached: Whether the selection changes there.
     """
 
-    meets: np.ndarray
-    usable: np.ndarray
-    reached: np.ndarray
+    meets: Any
+    usable: Any
+    reached: Any
 
 
 def bends(here: Selected, near: Selected) -> Bends:

@@ -126,7 +126,7 @@ def targets(equation: Any, index: Any) -> np.ndarray | None:
     bind = lambda u: equation.primitive.bind(zeros, index, u, **equation.params)
     with jax.ensure_compile_time_eval():
         _, pull = jax.vjp(bind, jnp.zeros(updates.shape, dtype))
-        return np.rint(np.asarray(pull(names)[0])).astype(int) - 1
+        return np.rint(np.abs(pull(names)[0])).astype(int) - 1
 
 
 def slots(into: np.ndarray, size: int) -> np.ndarray:

@@ -97,9 +97,9 @@ class Residues:
 
     def _complex(self, value: np.ndarray) -> Rows:
         """The imaginary unit is an unknown: what holds for all numbers does for it."""
-        imaginary = self.exact(value.imag)
+        imaginary = self.exact(np.imag(value))
         unit = self.hash("imaginary unit", np.ones_like(imaginary))
-        return self.add(self.exact(value.real), self.mul(unit, imaginary))
+        return self.add(self.exact(np.real(value)), self.mul(unit, imaginary))
 
     def integers(self, value: np.ndarray) -> Rows:
         """Whole numbers, of which one that a float does not hold is taken exactly, too."""
