@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dynsys.equations import programs_inside
-from dynsys.nonsmooth.flat import is_kept, is_plain
+from dynsys.nonsmooth.flat import is_kept, is_plain, is_solved
 from dynsys.nonsmooth.flow import is_in
 from dynsys.nonsmooth.intervals import Bounds
 from dynsys.nonsmooth.primitives import (
+    FACTORS,
     IN_DOMAIN,
     LINEAR_ON_INTEGERS,
     LOGIC,
@@ -38,12 +39,14 @@ class Context(NamedTuple):
     """What is known of a program when its equations are looked at.
 
     Args:
+        jaxpr: The program.
         active: Variables that depend on the position.
         live: Variables that the value depends on.
         switched: Variables that depend on a switch.
         bounds: Between which bounds variables stay.
     """
 
+    jaxpr: Any
     active: set[Any]
     live: set[Any]
     switched: set[Any]
@@ -75,6 +78,12 @@ def check(equation: Any, context: Context) -> None:
 
 def _check_closed(equation: Any, context: Context) -> None:
     """A program that is not opened is smooth; `slogdet` is, but for its sign."""
+    if equation.primitive.name in FACTORS and not is_solved(context.jaxpr, equation):
+        raise refuse(
+            equation,
+            "jumps where other pivots are chosen",
+            "Use `jnp.linalg.solve` or `jnp.linalg.det`, which do not",
+        )
     if not (is_kept(equation) or all(map(is_plain, programs_inside(equation)))):
         raise refuse(equation)
     is_slogdet = equation.primitive.name == "custom_jvp_call" and is_kept(equation)

@@ -70,6 +70,12 @@ class Attempt:
         step = values.mul(value[:1], values.inv(slope))
         return values.sub(start[..., k], values.mul(step, moved[..., k]))
 
+    def is_apart(self, g: int) -> bool:
+        """Whether the switching value of a group is a number other than 0 here."""
+        return self.z is not None and is_constant(
+            self.base.field, self.z[..., self._local(g)]
+        )
+
     def depends(self, g: int) -> bool:
         """Whether the switching value of a group depends on the entries."""
         if self.z is None:

@@ -1,5 +1,6 @@
 """The smooth pieces of a loss that meet at a point, and the hull of their gradients."""
 
+import math
 from typing import Any
 
 import jax
@@ -116,7 +117,10 @@ def cells_of(pieces: Pieces, x: Any, active: np.ndarray) -> GradientSet:
 def _normals(pieces: Pieces, x: Any, signature: Any) -> Any:
     """The gradients of all switching functions, one a row."""
     tree = jax.jacrev(lambda x: pieces.switching(x, signature))(x)
-    rows = [leaf.reshape(pieces.number, -1) for leaf in jax.tree.leaves(tree)]
+    rows = [
+        leaf.reshape(leaf.shape[0], math.prod(leaf.shape[1:]))
+        for leaf in jax.tree.leaves(tree)
+    ]
     return jnp.concatenate(rows, axis=1)
 
 

@@ -13,11 +13,13 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from dynsys.equations import CALLS, as_closed, bind, programs_inside
+from dynsys.nonsmooth.choices import choice_of, compared, limited, selected
 from dynsys.nonsmooth.flow import is_in as is_in
+from dynsys.nonsmooth.flow import is_used_by
 from dynsys.nonsmooth.pairs import can_pair, pairwise
 from dynsys.nonsmooth.places import at_place, placed
 from dynsys.nonsmooth.places import place as place
-from dynsys.nonsmooth.primitives import PLAIN, SOLVERS
+from dynsys.nonsmooth.primitives import FACTORS, MOVES, PLAIN, SOLVERS
 from dynsys.nonsmooth.refusals import NotPiecewiseSmooth as NotPiecewiseSmooth
 
 LONGEST_SCAN = 1024
@@ -31,10 +33,17 @@ KEPT = frozenset({"_det", "_slogdet_lu", "_slogdet_qr"})
 
 
 class Operand(NamedTuple):
-    """A value in a program, and whether it depends on the position."""
+    """A value in a program.
+
+    Args:
+        value: The value.
+        moves: Whether it depends on the position.
+        choice: How predicates decide it, if it is an integer for which that is known.
+    """
 
     value: Any
     moves: bool
+    choice: Any = None
 
 
 def flatten(function: Callable[..., Any], x: Any) -> ClosedJaxpr:
@@ -76,29 +85,22 @@ def _evaluate(closed: ClosedJaxpr, operands: Sequence[Operand]) -> list[Operand]
     constants = [Operand(c, False) for c in closed.consts]
     known = dict(zip(jaxpr.constvars, constants, strict=True))
     known |= dict(zip(jaxpr.invars, operands, strict=True))
-    made: dict[Any, Any] = {}
     read = lambda v: Operand(v.val, False) if isinstance(v, Literal) else known[v]
     for equation in jaxpr.eqns:
         inputs = [read(v) for v in equation.invars]
-        if equation.primitive.name == "cond" and equation.invars[0] in made:
-            inputs[0] = _predicate(made[equation.invars[0]], read, inputs[0])
         outputs = _open(equation, inputs)
         known |= dict(zip(equation.outvars, outputs, strict=True))
-        made |= dict.fromkeys(equation.outvars, equation)
     return [read(v) for v in jaxpr.outvars]
-
-
-def _predicate(equation: Any, read: Any, index: Operand) -> Operand:
-    """The predicate that an index of two branches has been converted from, if any."""
-    is_converted = equation.primitive.name == "convert_element_type"
-    if is_converted and equation.invars[0].aval.dtype == bool:
-        return read(equation.invars[0])
-    return index
 
 
 def _open(equation: Any, inputs: list[Operand]) -> Sequence[Operand]:
     name = equation.primitive.name
     values, moves = [v.value for v in inputs], any(v.moves for v in inputs)
+    if moves and len(equation.outvars) == 1:
+        with at_place(equation):
+            found = _chosen(equation, inputs)
+        if found is not None:
+            return [found]
     if moves and can_pair(equation):
         with at_place(equation):
             return [Operand(pairwise(equation, values[0]), True)]
@@ -109,10 +111,21 @@ def _open(equation: Any, inputs: list[Operand]) -> Sequence[Operand]:
     if not is_kept(equation) and _is_opened(equation, inputs):
         with at_place(equation):
             return _inside(equation, inputs)
-    if name == "cond" and values[0].dtype == bool:
-        values[0] = values[0].astype(equation.invars[0].aval.dtype)
     moves = moves and name != "stop_gradient"
     return [Operand(value, moves) for value in apply(equation, values)]
+
+
+def _chosen(equation: Any, inputs: Sequence[Operand]) -> Operand | None:
+    """The result of an equation that works with integers that predicates decide."""
+    values, choices = [v.value for v in inputs], [v.choice for v in inputs]
+    if equation.primitive.name == "select_n" and choices[0] is not None:
+        index = limited(choices[0], len(values) - 1)
+        return Operand(selected(index, values[1:]), True)
+    predicate = compared(equation, values, choices)
+    if predicate is not None:
+        return Operand(predicate, True)
+    choice = choice_of(equation, values, choices)
+    return None if choice is None else Operand(apply(equation, values)[0], True, choice)
 
 
 def _is_opened(equation: Any, inputs: Sequence[Operand]) -> bool:
@@ -136,7 +149,16 @@ def _is_opened(equation: Any, inputs: Sequence[Operand]) -> bool:
 
 def is_plain(jaxpr: Jaxpr) -> bool:
     """Whether a program is smooth without being looked into."""
-    return all(map(_is_plain_equation, jaxpr.eqns))
+    return all(
+        _is_plain_equation(e) and (e.primitive.name not in FACTORS or is_solved(jaxpr, e))
+        for e in jaxpr.eqns
+    )
+
+
+def is_solved(jaxpr: Jaxpr, equation: Any) -> bool:
+    """Whether the factors of a matrix are used to solve equations only."""
+    between = FACTORS | MOVES | {"convert_element_type"}
+    return is_used_by(jaxpr, equation, "custom_linear_solve", between)
 
 
 def _is_plain_equation(equation: Any) -> bool:
@@ -174,12 +196,15 @@ def _selected(branches: Sequence[ClosedJaxpr], inputs: list[Operand]) -> list[Op
 
     def select(*cases: Operand) -> Operand:
         moves = index.moves or any(case.moves for case in cases)
-        which = index.value
-        if which.dtype != bool:
-            which = jax.lax.clamp(
-                jnp.zeros_like(which), which, jnp.full_like(which, len(cases) - 1)
-            )
-        return Operand(jax.lax.select_n(which, *(case.value for case in cases)), moves)
+        values = [case.value for case in cases]
+        if index.choice is not None:
+            return Operand(selected(limited(index.choice, len(cases)), values), moves)
+        which = jax.lax.clamp(
+            jnp.zeros_like(index.value),
+            index.value,
+            jnp.full_like(index.value, len(cases) - 1),
+        )
+        return Operand(jax.lax.select_n(which, *values), moves)
 
     return [select(*cases) for cases in zip(*results, strict=True)]
 

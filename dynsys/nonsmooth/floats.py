@@ -65,7 +65,7 @@ class Floats:
         return value
 
     def exact(self, value: Any) -> Rows:
-        value = np.asarray(value, float)
+        value = numbers_of(value)
         return np.broadcast_to(value, (1, len(self.rows), *value.shape))
 
     integers = exact
@@ -136,7 +136,7 @@ class Floats:
         ]
         with jax.ensure_compile_time_eval():
             found = jax.vmap(lambda *values: bind(equation, values))(*flat)
-        return [np.asarray(f, float).reshape(*shape, *f.shape[1:]) for f in found]
+        return [numbers_of(f).reshape(*shape, *f.shape[1:]) for f in found]
 
     def function(self, equation: Any, operands: list[Rows]) -> Rows:
         """A primitive that acts on each entry alone."""
@@ -151,4 +151,10 @@ class Floats:
             for a, v in zip(operands, equation.invars, strict=True)
         ]
         with jax.ensure_compile_time_eval():
-            return np.asarray(equation.primitive.bind(*same, **equation.params), float)
+            return numbers_of(equation.primitive.bind(*same, **equation.params))
+
+
+def numbers_of(value: Any) -> np.ndarray:
+    """As floats, or as complex numbers where they are such."""
+    value = np.asarray(value)
+    return value.astype(complex if value.dtype.kind == "c" else float)

@@ -11,6 +11,10 @@ from dynsys.nonsmooth.primitives import COMPARISONS
 NOWHERE: frozenset["Condition"] = frozenset()
 
 
+MANY = 16
+"""Ways that are told apart."""
+
+
 class Condition(NamedTuple):
     """That a selection takes one of its cases.
 
@@ -57,6 +61,26 @@ def dependent_variables(jaxpr: Any, equations: Collection[int]) -> set[Any]:
     return found
 
 
+def is_used_by(jaxpr: Any, equation: Any, last: str, between: Collection[str]) -> bool:
+    """Whether the results of an equation go into others of one kind only.
+
+    Args:
+        jaxpr: Its program.
+        equation: The equation.
+        last: The primitive of the others.
+        between: Primitives that results may go through before.
+    """
+    found = set(equation.outvars)
+    for user in jaxpr.eqns:
+        name = user.primitive.name
+        if name == last or not any(is_in(v, found) for v in user.invars):
+            continue
+        if name not in between:
+            return False
+        found |= set(user.outvars)
+    return not any(is_in(v, found) for v in jaxpr.outvars)
+
+
 def conditions(jaxpr: Any, compared: bool = True) -> dict[Any, frozenset[Condition]]:
     """Of each variable the conditions on which the value depends on it at all.
 
@@ -83,6 +107,41 @@ def conditions(jaxpr: Any, compared: bool = True) -> dict[Any, frozenset[Conditi
             if compared or equation.primitive.name not in COMPARISONS:
                 meet(v, frozenset(filter(_holds_for(equation, v), outer | inner)))
     return needed
+
+
+def ways(jaxpr: Any, ends: frozenset[Any]) -> dict[Any, set[frozenset[Condition]]]:
+    """Of each variable the conditions of the ways from it to the value.
+
+    A way on which a selection would take both of its cases is none.
+
+    Args:
+        jaxpr: The program.
+        ends: Variables through which no way leads.
+    """
+    found: dict[Any, set[frozenset[Condition]]] = {}
+    for v in jaxpr.outvars:
+        if not isinstance(v, Literal):
+            found[v] = {NOWHERE}
+    for equation in reversed(jaxpr.eqns):
+        outer = [w for v in equation.outvars if v not in ends for w in found.get(v, ())]
+        for v, inner in _uses(equation):
+            holds = _holds_for(equation, v)
+            new = {
+                frozenset(filter(holds, way | inner)) for way in outer if _fits(way, inner)
+            }
+            if new and not isinstance(v, Literal):
+                found[v] = _few(found.get(v, set()) | new)
+    return found
+
+
+def _fits(way: frozenset[Condition], inner: frozenset[Condition]) -> bool:
+    cases = dict(way)
+    return all(cases.get(c.predicate, c.case) == c.case for c in inner)
+
+
+def _few(ways: set[frozenset[Condition]]) -> set[frozenset[Condition]]:
+    """Not more than can be handled: what holds on all of them, if there are many."""
+    return ways if len(ways) <= MANY else {frozenset.intersection(*ways)}
 
 
 def _uses(equation: Any) -> Iterator[tuple[Any, frozenset[Condition]]]:

@@ -1,7 +1,7 @@
 r"""Whether a loss jumps across a kink, and whether its gradient does, in floats.
 
 For what is not proved. Points on a kink are found by bisection along lines through the
-position and the origin, at all lengths from 1e-12 to 1e12. The gap there is compared with
+position and the origin, at all lengths from 1e-15 to 1e12. The gap there is compared with
 the size of what the switch selects, not with the whole loss: an offset hides nothing.
 """
 
@@ -11,13 +11,15 @@ import jax
 import numpy as np
 
 from dynsys.checks import is_concrete
-from dynsys.nonsmooth.differences import Difference, SignedRun
+from dynsys.nonsmooth.differences import Difference, Selected, SignedRun
 from dynsys.nonsmooth.flat import NotPiecewiseSmooth
+from dynsys.nonsmooth.floats import Floats
 from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.scope import Scope
+from dynsys.nonsmooth.tangents import Tangents
 from dynsys.nonsmooth.turns import first_of
 
-LENGTHS = 10.0 ** np.arange(-12, 12.5, 0.5)
+LENGTHS = 10.0 ** np.arange(-15, 12.5, 0.5)
 LINES = 6
 """Random lines; every other one goes through the origin."""
 
@@ -36,6 +38,9 @@ ABOVE_NOISE = 16
 
 ACCEPTED = 1e-7
 """Relative jump that is taken for one of an approximation: `norm.logcdf` has 4e-9."""
+
+ACCEPTED_SLOPE = 1e-6
+"""Relative jump of a slope that is taken for one of an approximation."""
 
 NEARBY = 1e-4
 """Relative distance from a kink at which a gap is compared with that on it."""
@@ -102,7 +107,6 @@ class Gaps:
         step = NEARBY * np.maximum(np.abs(t), width)
         here = self._difference(g, line, t)
         near = self._difference(g, line, t + step)
-        closer = self._difference(g, line, t + 0.1 * step)
         noisy = [self._difference(g, line, t, 4 * EPS) for _ in range(NOISY)]
         noise = lambda a, others: (
             ABOVE_NOISE * np.max([np.abs(b - a) for b in others], axis=0)
@@ -114,20 +118,55 @@ class Gaps:
                 noise(here.local, [n.local for n in noisy]),
             ]
         )
-        whole = np.abs(here.whole) > np.maximum(
-            SMALLER * np.abs(near.whole), noise(here.whole, [n.whole for n in noisy])
+        change = lambda d: (d.whole.upper - d.whole.lower)[:, 0]
+        whole = np.abs(change(here)) > np.maximum(
+            SMALLER * np.abs(change(near)), noise(change(here), list(map(change, noisy)))
         )
         jumps = (local & whole) | here.infinite
-        # A guard selects a number that is used nowhere; then the loss itself is looked at.
-        bends = [np.where(local, np.abs(d.whole), d.local) for d in (here, closer, near)]
-        usable = np.isfinite(bends).all(axis=0)
         gap = np.where(here.infinite, np.inf, here.local)[jumps]
         if len(gap):
             return True, float(gap.max()), False
-        flat = bends[2] <= 64 * EPS * np.where(local, near.value, near.size)
-        vanishes = bends[0] + bends[1] <= bends[2] / 50
-        joint = usable.any() and bool((flat | vanishes)[usable].all())
-        return bool(usable.any()), 0.0, joint
+        points = [self._sides(g, line, at) for at in (t, t + step)]
+        seen = [
+            bends(*pair) for pair in zip(*(selected for selected, _ in points), strict=True)
+        ]
+        # A guard selects a number that is used nowhere; then the loss itself is looked at.
+        loss = bends(*(whole for _, whole in points))
+        meets = np.where(local, loss.meets, np.all([b.meets for b in seen], axis=0))
+        usable = np.where(local, loss.usable, np.all([b.usable for b in seen], axis=0))
+        usable &= self._is_alone(g, line, t, step)
+        # Where a selection is not reached, nothing is seen of it.
+        reached = all((b.reached & usable & ~local).any() for b in seen)
+        reached |= bool((loss.reached & usable & local).any())
+        return bool(usable.any()), 0.0, reached and bool(meets[usable].all())
+
+    def _sides(
+        self, g: int, line: np.ndarray, t: np.ndarray
+    ) -> tuple[list[Selected], Selected]:
+        """What a group selects at places on lines, with slopes along them."""
+        rows = {}
+        for v, (middle, direction) in zip(self.form.jaxpr.invars, self.lines, strict=True):
+            along = t.reshape(-1, *(1,) * len(v.aval.shape))
+            at = middle[line] + along * direction[line]
+            rows[v] = np.concatenate([at, direction[line]])[None]
+        scope, field = Scope(self.form.known, rows, {}), Tangents(len(t))
+        run = SignedRun(self.form, self.groups, self.side, scope, field)
+        run.all()
+        return run.sides(g)
+
+    def _is_alone(
+        self, g: int, line: np.ndarray, t: np.ndarray, step: np.ndarray
+    ) -> np.ndarray:
+        """Of places on a kink whether no other one passes through them, on either side."""
+        others = (self.groups >= 0) & (self.groups != g)
+        alone = np.ones(len(t), bool)
+        for end in (1.0, -1.0):
+            before, after = (
+                self._run(line, at).held(g, end)
+                for at in (t - 1e-3 * step, t + 1e-3 * step)
+            )
+            alone &= ~((before != after) & others).any(axis=1)
+        return alone
 
     def _roots(self, g: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lines, and where on them the switching value of a group is 0."""
@@ -135,8 +174,8 @@ class Gaps:
         changes = np.isfinite(z[:, 1:]) & np.isfinite(z[:, :-1])
         changes &= (z[:, 1:] >= 0) != (z[:, :-1] >= 0)
         line, at = np.nonzero(changes)
-        chosen = np.unique(np.linspace(0, len(line) - 1, BRACKETS).astype(int))
-        line, at = line[chosen[: len(line)]], at[chosen[: len(line)]]
+        chosen = self._different(line, at)
+        line, at = line[chosen], at[chosen]
         low, high = self.along[at], self.along[at + 1]
         width = high - low
         up = z[line, at + 1] >= 0
@@ -161,6 +200,13 @@ class Gaps:
             self._known = np.concatenate(run.z, axis=1).reshape(LINES, len(self.along), -1)
         return self._known
 
+    def _different(self, line: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Some places, with as many different signs of all switches as possible."""
+        signs = np.packbits(self._grid()[line, at] >= 0, axis=1)
+        _, first = np.unique(signs, axis=0, return_index=True)
+        spread = np.linspace(0, len(line) - 1, BRACKETS).astype(int) if len(line) else first
+        return np.unique([*spread, *np.sort(first)[:BRACKETS]]).astype(int)
+
     def _switching(self, g: int, line: np.ndarray, t: np.ndarray) -> np.ndarray:
         entry = self.first[g]
         run = self._run(line, t)
@@ -175,7 +221,8 @@ class Gaps:
             along = t.reshape(-1, *(1,) * len(v.aval.shape))
             rows[v] = (middle[line] + along * direction[line])[None]
         scope = Scope(self.form.known, rows, {})
-        return SignedRun(self.form, self.groups, self.side, scope, noise)
+        field = Floats(len(t), noise=noise)
+        return SignedRun(self.form, self.groups, self.side, scope, field)
 
     def _difference(
         self, g: int, line: np.ndarray, t: np.ndarray, noise: float = 0.0
@@ -183,6 +230,34 @@ class Gaps:
         run = self._run(line, t, noise)
         run.all()
         return run.difference(g)
+
+
+class Bends(NamedTuple):
+    """What is seen of a selection at some points.
+
+    Args:
+        meets: Whether the slopes are equal.
+        usable: Whether all numbers are finite.
+        reached: Whether the selection changes there.
+    """
+
+    meets: Any
+    usable: Any
+    reached: Any
+
+
+def bends(here: Selected, near: Selected) -> Bends:
+    """Compare the slopes of both sides of a selection, on a kink and near it."""
+    number = len(here.reached) // 2
+    upper, lower = here.upper[number:], here.lower[number:]
+    gap, beside = np.abs(upper - lower), np.abs(near.upper - near.lower)[number:]
+    meets = gap <= ACCEPTED_SLOPE * np.maximum(np.abs(upper), np.abs(lower))
+    meets |= gap <= SMALLER * beside
+    reached = here.reached[:number]
+    # Other entries of the same array may be infinite far away.
+    other = ~reached & ~(gap > 0)
+    usable = (other | np.isfinite(gap + beside)).all(axis=1)
+    return Bends((other | meets).all(axis=1), usable, reached.any(axis=1))
 
 
 def refuse_jump(where: str, gap: float) -> None:

@@ -107,6 +107,40 @@ def sources(equation: Any, known: Sequence[Any]) -> list[np.ndarray] | None:
     return [np.nan_to_num(np.asarray(f, float)).astype(int) - 1 for f in found]
 
 
+def targets(equation: Any, index: Any) -> np.ndarray | None:
+    """Of each update that is added to an array the entry that it is added to.
+
+    Args:
+        equation: The addition.
+        index: The value of its indices.
+
+    Returns:
+        Indices, -1 for what is added nowhere; `None` if they cannot be told.
+    """
+    array, _, updates = (v.aval for v in equation.invars)
+    dtype = default_float()
+    if array.size + 1 > 2 / jnp.finfo(dtype).eps:
+        return None
+    names = jnp.arange(1, array.size + 1, dtype=dtype).reshape(array.shape)
+    zeros = jnp.zeros(array.shape, dtype)
+    bind = lambda u: equation.primitive.bind(zeros, index, u, **equation.params)
+    with jax.ensure_compile_time_eval():
+        _, pull = jax.vjp(bind, jnp.zeros(updates.shape, dtype))
+        return np.rint(np.abs(pull(names)[0])).astype(int) - 1
+
+
+def slots(into: np.ndarray, size: int) -> np.ndarray:
+    """Of each entry of an array which updates are added to it, -1 in empty places."""
+    into = into.reshape(-1)
+    order = np.argsort(into, kind="stable")
+    order = order[into[order] >= 0]
+    entry = into[order]
+    rank = np.arange(len(entry)) - np.searchsorted(entry, entry)
+    found = np.full((size, int(rank.max(initial=-1)) + 1), -1)
+    found[entry, rank] = order
+    return found
+
+
 def take(indices: np.ndarray, operands: Sequence[np.ndarray], absent: np.ndarray) -> Any:
     """Entries of joined operands, and what is not a number where there is none."""
     turns = max(a.shape[0] for a in operands)
@@ -165,4 +199,4 @@ def convolution(equation: Any) -> Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def is_data(v: Any) -> bool:
     """Whether an operand of a move is what is moved, and no index."""
-    return jnp.issubdtype(v.aval.dtype, jnp.floating)
+    return jnp.issubdtype(v.aval.dtype, jnp.inexact)

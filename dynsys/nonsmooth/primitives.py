@@ -77,8 +77,6 @@ SMOOTH = frozenset(
         "add_any",
         "asinh",
         "atan",
-        "bessel_i0e",
-        "bessel_i1e",
         "complex",
         "conj",
         "conv_general_dilated",
@@ -142,8 +140,11 @@ IN_DOMAIN = frozenset(
 CRITICAL = frozenset({"acos", "asin", "cbrt", "pow", "sqrt"})
 """Smooth inside of their domain, but finite at an end of it, where their slope is not."""
 
-SOLVERS = frozenset({"custom_linear_solve", "lu", "lu_pivots_to_permutation"})
-"""Choose pivots, on which what is made of their results does not depend."""
+FACTORS = frozenset({"lu", "lu_pivots_to_permutation"})
+"""Jump where other pivots are chosen, but a solution that is made of them does not."""
+
+SOLVERS = FACTORS | {"custom_linear_solve"}
+"""Solve linear equations."""
 
 LOGIC = frozenset({"and", "eq", "is_finite", "ne", "not", "or", "select_n", "xor"})
 """Predicates, and selections by them."""

@@ -153,7 +153,7 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
     switching = {i for i in seen if _is_switch(jaxpr.eqns[i])}
     switched = dependent_variables(jaxpr, switching)
     ends = Ends(jaxpr, closed.consts, jax.tree.leaves(x), bounds, active, switched)
-    context = Context(active, live, switched, bounds)
+    context = Context(jaxpr, active, live, switched, bounds)
     roots = []
     for i in seen:
         check(jaxpr.eqns[i], context)

@@ -78,7 +78,10 @@ class Residues:
 
     def exact(self, value: Any) -> Rows:
         """A number with all its bits; what is not finite is one of three unknowns."""
-        value = np.asarray(value, np.float64)
+        value = np.asarray(value)
+        if value.dtype.kind == "c":
+            return self._complex(value)
+        value = value.astype(np.float64)
         finite = np.isfinite(value)
         part, power = np.frexp(np.where(finite, value, 0))
         whole = (part * 2.0**53).astype(np.int64)
@@ -91,6 +94,12 @@ class Residues:
         infinite = self.hash("infinite", np.ones_like(out))
         other = np.where(value > 0, infinite, self.hash("nan", np.ones_like(out)))
         return np.where(finite, out, np.where(value < 0, self.neg(infinite), other))
+
+    def _complex(self, value: np.ndarray) -> Rows:
+        """The imaginary unit is an unknown: what holds for all numbers does for it."""
+        imaginary = self.exact(np.imag(value))
+        unit = self.hash("imaginary unit", np.ones_like(imaginary))
+        return self.add(self.exact(np.real(value)), self.mul(unit, imaginary))
 
     def integers(self, value: np.ndarray) -> Rows:
         """Whole numbers, of which one that a float does not hold is taken exactly, too."""

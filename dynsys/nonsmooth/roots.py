@@ -50,17 +50,19 @@ def meeting(base: Base, floats: Base, kinked: np.ndarray) -> Proved:
         kinked: The groups.
     """
     proved = Proved(*np.zeros((2, base.number), bool))
+    settled = np.zeros(base.number, bool)
     for some in _classes(base, kinked):
         if base.steps > LONGEST:
             break
         for v in _candidates(base, some):
-            # With values that meet, gradients that do not are seen not to.
-            left = some[~proved.values[some]]
+            left = some[~settled[some]]
             if not len(left) or base.steps > LONGEST:
                 break
-            for part, values, gradients in _prove(base, floats, left, v):
+            for part, values, gradients, is_exact in _prove(base, floats, left, v):
                 proved.values[part] |= values
                 proved.gradients[part] |= gradients
+                # With values that meet, gradients that do not are seen not to.
+                settled[part] |= values & (gradients | is_exact)
     return proved
 
 
@@ -98,8 +100,13 @@ def _candidates(base: Base, some: np.ndarray) -> list[Any]:
 
 def _prove(
     base: Base, floats: Base, some: np.ndarray, v: Any
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Move entries of one variable onto groups, in parts with an entry of their own."""
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool]]:
+    """Move entries of one variable onto groups, in parts with an entry of their own.
+
+    Yields:
+        A part, of each group whether its values and its gradients meet, and whether no
+        other switch was on the way, so that what was not seen to meet does not.
+    """
     left = set(some.tolist())
     for mask in _masks(base, some, v):
         plain = Attempt(base, some, v, {}, mask)
@@ -112,7 +119,7 @@ def _prove(
                 more = _with_signs(base, floats, plain, part)
                 values, gradients = values | more[0], gradients | more[1]
             left -= set(part[values].tolist())
-            yield part, values, gradients
+            yield part, values, gradients, not plain.others
         if not left:
             return
 
@@ -138,6 +145,8 @@ def _with_signs(
         value, gradient = there.compare(part)
         point.at_roots(part)
         impossible = np.zeros(len(part), bool)
+        # With these signs the kink may be nowhere: its switching value is a number.
+        impossible |= [there.is_apart(g) for g in part.tolist()]
         for i, end in given.items():
             impossible |= there.signs_of(i, point, part) == -end
         if base.steps > LONGEST or not (values | gradients).any():

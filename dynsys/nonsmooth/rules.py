@@ -14,6 +14,9 @@ from dynsys.nonsmooth import moves
 from dynsys.nonsmooth.flat import is_in
 from dynsys.nonsmooth.scope import Call
 
+LARGEST_TABLE = 1 << 20
+"""Entries times updates of each up to which scattered sums are followed."""
+
 SAME = frozenset(
     {"copy", "copy_p", "optimization_barrier", "reduce_precision", "stop_gradient"}
 )
@@ -114,6 +117,25 @@ def _converted(call: Call) -> Any:
     return None if rounds else call.rows(0)
 
 
+def _scattered(call: Call) -> Any:
+    """Updates that are added to entries, some of them to the same one."""
+    equation, index = call.equation, call.known(1)
+    if index is None:
+        return None
+    cache, key = call.form.sources, id(equation)
+    if key not in cache:
+        into = moves.targets(equation, index)
+        size = int(equation.invars[0].aval.size)
+        table = None if into is None else moves.slots(into, size)
+        cache[key] = None if table is None or table.size > LARGEST_TABLE else table
+    if cache[key] is None:
+        return None
+    parts = moves.take(cache[key], [call.rows(2)], call.field.exact(0.0))
+    total = call.field.total(parts, (1,)).reshape(-1, *call.rows(0).shape[1:])
+    is_minus = equation.primitive.name in ("scatter-sub", "scatter_sub")
+    return (call.field.sub if is_minus else call.field.add)(call.rows(0), total)
+
+
 def _running(call: Call) -> Any:
     axis, a = call.equation.params["axis"], call.rows(0)
     if not call.equation.params["reverse"]:
@@ -188,5 +210,8 @@ RULES: dict[str, Callable[[Call], Any]] = {
     **dict.fromkeys(("max",), _either),
     **dict.fromkeys(("min",), _both),
     "sub": _ring("sub"),
+    **dict.fromkeys(
+        ("scatter-add", "scatter_add", "scatter-sub", "scatter_sub"), _scattered
+    ),
     "xor": _one_of,
 }

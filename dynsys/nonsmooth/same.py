@@ -69,7 +69,11 @@ class Kinds:
         def choose(switch: Any, z: Rows) -> Rows:
             span = slice(switch.start, switch.stop)
             flat = z.reshape(*z.shape[:2], -1)
-            some = free[span] & (flat != 0).any(axis=(0, 1))
+            fixed = free[span] & is_number(self.field, flat)
+            sign = np.sign(numbers[:, span])
+            fixed &= (sign == sign[:1]).all(axis=0) & (sign[0] != 0)
+            side[span][fixed] = sign[0, fixed]
+            some = free[span] & ~fixed & (flat != 0).any(axis=(0, 1))
             at = switch.start + np.flatnonzero(some)
             groups[at], side[at] = self._place(flat[..., some], numbers[:, at])
             return self._sign(groups[span], side[span]).reshape(1, -1, *switch.shape)
@@ -147,6 +151,12 @@ class Unknowns:
         for v, c in form.traced.items():
             rows[v] = self.of_data.setdefault(id(c), draw(v))
         return Scope(form.known, rows, {})
+
+
+def is_number(field: Field, values: Rows) -> np.ndarray:
+    """Of each column whether it is a number other than 0: the same at all points."""
+    points = values[0].reshape(-1, field.points, values.shape[2])
+    return ((points == points[:, :1]) & (points != 0)).all(axis=(0, 1))
 
 
 def keys_of(field: Field, values: Rows) -> list[list[bytes]]:

@@ -322,3 +322,53 @@ def test_traced_data_is_refused_no_more_and_no_less():
         return data
 
     jax.jit(check)(EDGES)
+
+
+def factors(x):
+    return jax.scipy.linalg.lu_factor(positive(x))[0]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: factors(x)[0, 0],
+        lambda x: jnp.sum(jax.scipy.linalg.lu(positive(x))[2]),
+        lambda x: factors(x)[2, 2] + jnp.sum(jnp.linalg.solve(positive(x), x)),
+        lambda x: jax.lax.scan(lambda c, _: (factors(c)[0], None), x, None, length=2)[0][0],
+    ],
+)
+def test_factors_that_jump_with_the_pivots_are_refused(loss):
+    with pytest.raises(NotPiecewiseSmooth, match="`lu` at"):
+        kinks(loss, X)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: x @ jnp.linalg.solve(positive(x), x),
+        lambda x: jnp.sum(jnp.linalg.inv(positive(x))),
+        lambda x: jnp.linalg.det(positive(x)) + jnp.linalg.slogdet(positive(x))[1],
+        lambda x: jnp.sum(
+            jax.vmap(lambda a: jnp.linalg.solve(positive(a), a))(A * x[None])
+        ),
+        lambda x: jax.lax.scan(
+            lambda c, _: (jnp.linalg.solve(positive(c), c), None), x, None, length=2
+        )[0][0],
+    ],
+)
+def test_solutions_do_not_jump_with_the_pivots(loss):
+    assert len(kinks(loss, X).values) == 0
+
+
+@pytest.mark.parametrize("function", [jax.scipy.special.i0e, jax.scipy.special.i1e])
+def test_scaled_bessel_functions_are_refused(function):
+    with pytest.raises(NotPiecewiseSmooth, match="`bessel_i"):
+        kinks(lambda x: jnp.sum(function(x)), X)
+
+
+def test_complex_numbers_keep_both_parts():
+    turned = lambda x: jnp.abs(jnp.real((1 + 2j) * complex_of(x)))
+    found = kinks(turned, X)
+    np.testing.assert_allclose(found.values, [X[0] - 2 * X[1]])
+    two = kinks(lambda x: turned(x) + jnp.abs(jnp.real((1 + 3j) * complex_of(x))), X)
+    assert len(two.values) == 2

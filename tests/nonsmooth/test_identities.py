@@ -26,6 +26,18 @@ SAME = {
     "product": (jnp.prod, lambda x: x[0] * x[1] * x[2]),
     "gather": (lambda x: x[jnp.array([2, 0])] @ jnp.ones(2), lambda x: x[0] + x[2]),
     "scatter": (lambda x: jnp.sum(x.at[1].set(0.0)), lambda x: x[0] + x[2]),
+    "scattered sum": (
+        lambda x: jnp.zeros(4).at[jnp.array([0, 1, 0])].add(x)[0],
+        lambda x: x[0] + x[2],
+    ),
+    "scattered difference": (
+        lambda x: x.at[jnp.array([1, 1, 7])].subtract(2 * x, mode="drop")[1],
+        lambda x: -x[1] - 2 * x[0],
+    ),
+    "segments": (
+        lambda x: jax.ops.segment_sum(x, jnp.array([1, 0, 1]), 2),
+        lambda x: jnp.stack([x[1], x[0] + x[2]]),
+    ),
     "pad": (
         lambda x: jnp.sum(jnp.pad(x, 2, constant_values=0.5)),
         lambda x: jnp.sum(x) + 2,

@@ -146,3 +146,41 @@ def test_gradients_that_meet_are_seen_to_do_so(name):
 def test_gradients_that_do_not_meet_are_kinks(name):
     pieces = find_pieces(KINKS[name], X)
     assert not np.array(pieces.joint)[-3:].any()
+
+
+MEETING = {
+    "Huber": lambda x, s: jnp.where(jnp.abs(x) < s, x**2 / 2, s * (jnp.abs(x) - s / 2)),
+    "clip": lambda x, s: (x - jnp.clip(x, -s, s)) ** 2,
+    "a formula near 0": lambda x, s: where(
+        jnp.abs(x) < 1e-4 * s,
+        1 + x / (2 * s) + (x / s) ** 2 / 6,
+        jnp.expm1(x / s) / where(jnp.abs(x) < 1e-4 * s, 1.0, x / s),
+    ),
+    "a formula far away": lambda x, s: where(x > 20 * s, x / s, jnp.log1p(jnp.exp(x / s))),
+    "small beside its rounding": lambda x, s: jax.scipy.stats.norm.logcdf(x / s),
+}
+BENDS = {
+    "positive orthant": lambda x, s: where(jnp.all(x > s), jnp.prod(x / s - 1), 0.0),
+    "within another": lambda x, s: where(
+        x[1] > 5 * s, where(x[0] > s, x[0] / s - 1, 0.0) * (x[1] / s - 5), 0.0
+    ),
+    "small beside an offset": lambda x, s: where(
+        x[0] > s, 1e6 + 1e-3 * (x[0] / s - 1), 1e6 - 1e-3 * (x[0] / s - 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", MEETING)
+def test_slopes_that_meet_are_seen_to(name, scale):
+    pieces = find_pieces(lambda x: jnp.sum(MEETING[name](x, scale)), X * scale)
+    assert pieces.number
+    assert all(pieces.joint)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", BENDS)
+def test_what_is_hidden_from_most_points_is_no_joint(name, scale):
+    pieces = find_pieces(lambda x: BENDS[name](x, scale), X * scale)
+    assert pieces.number
+    assert not any(pieces.joint)
