@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linprog, nnls
+from scipy.optimize import linprog
 
 from scripts.studies.line_motion import root
 
@@ -74,11 +74,29 @@ class Corners(NamedTuple):
     points: np.ndarray
 
     def nearest(self, u: np.ndarray) -> np.ndarray:
-        """The point of the hull that is nearest to a point."""
+        """The point of the hull that is nearest to a point, by Wolfe's method."""
         shifted = self.points - u
-        matrix = np.vstack([shifted.T, np.ones(len(shifted))])
-        weights = nnls(matrix, np.eye(len(matrix))[-1])[0]
-        return weights / weights.sum() @ self.points
+        size = np.abs(shifted).max()
+        corral, weights = [int(np.argmin((shifted**2).sum(1)))], np.ones(1)
+        while True:
+            point = weights @ shifted[corral]
+            products = shifted @ point
+            new = int(np.argmin(products))
+            if products[new] >= point @ point - 1e-13 * size**2 or new in corral:
+                return point + u
+            corral, weights = [*corral, new], np.append(weights, 0.0)
+            while True:
+                inside = _in_affine_hull(shifted[corral])
+                if (inside > -1e-14).all():
+                    weights = inside
+                    break
+                falls = inside <= -1e-14
+                part = np.min(weights[falls] / (weights[falls] - inside[falls]))
+                weights = np.maximum(weights + part * (inside - weights), 0)
+                kept = weights > 1e-14
+                kept[np.argmin(np.where(falls, weights, np.inf))] = False
+                corral = [i for i, keep in zip(corral, kept, strict=True) if keep]
+                weights = weights[kept] / weights[kept].sum()
 
     def face(self, direction: np.ndarray, tolerance: float) -> "Corners":
         """The corners whose product with a direction is largest."""
@@ -104,6 +122,13 @@ class Corners(NamedTuple):
         bounds = [(0, None)] * count + [(0, 1)]
         found = linprog(cost, A_eq=matrix, b_eq=[*still, 1.0], bounds=bounds)
         return float(found.x[-1]) if found.status == 0 else 1.0
+
+
+def _in_affine_hull(points: np.ndarray) -> np.ndarray:
+    """Weights, of sum 1, of the smallest point of an affine hull."""
+    edges = (points[1:] - points[0]).T
+    rest = np.linalg.lstsq(edges, -points[0], rcond=None)[0] if len(points) > 1 else []
+    return np.array([1 - np.sum(rest), *rest])
 
 
 class Damping(NamedTuple):

@@ -142,5 +142,24 @@ def test_refusals():
         d_operator([], 0.0)
     with pytest.raises(ValueError, match="`weights` must be"):
         d_operator(HALVES, 0.0, [1.0, 2.0, 3.0])
-    with pytest.raises(ValueError, match="13 kinks are active"):
-        clarke_subdifferential(lambda x: jnp.sum(jnp.abs(x)), jnp.zeros(13))
+
+
+def test_any_number_of_convex_kinks_is_a_sum_of_segments():
+    """The zonotope of 40 rows, some parallel, some opposite, by its support function."""
+    A = np.random.default_rng(3).integers(-3, 4, (40, 3)).astype(float)
+    point = jnp.array([0.1, 0.2, 0.3])
+    found = clarke_subdifferential(lambda x: jnp.sum(jnp.abs(A @ (x - point))), point)
+    for d in np.random.default_rng(4).normal(size=(5, 3)):
+        np.testing.assert_allclose(found.support(d), np.abs(A @ d).sum())
+    assert found.contains(np.zeros(3))
+    assert found.pieces is None
+    assert not found.first_order
+    # One of them concave, and the sum is none.
+    bent = lambda x: jnp.sum(jnp.abs(A @ (x - point))) - 2 * jnp.abs(x[0] + x[1] - x[2])
+    assert clarke_subdifferential(bent, point).pieces > 40
+
+
+def test_too_many_pieces_are_refused(monkeypatch):
+    monkeypatch.setattr("dynsys.nonsmooth.cells.MOST_CELLS", 16)
+    with pytest.raises(ValueError, match="16 smooth pieces meet .*, on 5 kinks"):
+        clarke_subdifferential(lambda x: -jnp.sum(jnp.abs(x)), jnp.zeros(5))
