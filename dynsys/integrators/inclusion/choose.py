@@ -19,7 +19,7 @@ from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Position, dimension, time_dtype
 
-MANY_KINKS = 512
+MANY_KINKS = 1024
 """Kinks above which they are not followed one by one."""
 
 MANY_PLACES = 2048
