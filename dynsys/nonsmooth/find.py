@@ -11,9 +11,9 @@ from dynsys.nonsmooth.functions import Field
 from dynsys.nonsmooth.jumps import joints
 from dynsys.nonsmooth.mixed import mixed_kinks
 from dynsys.nonsmooth.normal_form import NormalForm
-from dynsys.nonsmooth.repeated import repeated
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.program import Program, program_of
+from dynsys.nonsmooth.repeated import repeated
 from dynsys.nonsmooth.same import Kinds
 from dynsys.nonsmooth.smooth import differing
 from dynsys.nonsmooth.smooth import is_smooth as changes_nowhere
@@ -55,7 +55,7 @@ def pieces_of(
         NotPiecewiseSmooth: The loss jumps, or has a cone.
     """
     if program.size == 0 and not program.roots:
-        return Pieces(consts, program, (), (), (), (), (), (), ())
+        return Pieces(consts, program, (), (), (), (), (), ())
     with jax.ensure_compile_time_eval():
         form = NormalForm(program, consts)
         kinds = _kinds(form, x, bool(terms))
