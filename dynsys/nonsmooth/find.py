@@ -13,6 +13,7 @@ from dynsys.nonsmooth.mixed import mixed_kinks
 from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.program import Program, program_of
+from dynsys.nonsmooth.repeated import repeated
 from dynsys.nonsmooth.same import Kinds
 from dynsys.nonsmooth.smooth import differing
 from dynsys.nonsmooth.smooth import is_smooth as changes_nowhere
@@ -65,12 +66,13 @@ def pieces_of(
         mixed = mixed_kinks(kinds, number, terms, x) if terms else np.zeros(number, bool)
         kinked = np.flatnonzero(differing(bases) | mixed)
         joint, unproved = joints(form, groups, side, kinked, x)
+        bent = repeated(bases, kinked)
     names = np.full(len(groups) + 1, -1)
     names[kinked] = np.arange(len(kinked))
     first = tuple(map(int, bases[0].first[kinked]))
     member, side = tuple(map(int, names[groups])), tuple(map(int, side))
     both = tuple(map(bool, mixed[kinked]))
-    return Pieces(consts, program, member, side, first, joint, both, unproved)
+    return Pieces(consts, program, member, side, first, joint, both, unproved, bent)
 
 
 def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:

@@ -1,6 +1,7 @@
 """A flat program run with given signs of its switches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -67,6 +68,7 @@ def interpret(
     choose: Callable[[Any, slice], Any],
     root: int = -1,
     algebra: Algebra = EXACT,
+    given: Mapping[Any, Any] = MappingProxyType({}),
 ) -> Run:
     """Run a program with signs in place of those of its switching values.
 
@@ -77,6 +79,7 @@ def interpret(
         choose: From switching values, and the slice they have among all, to signs.
         root: A square root that is taken with the other sign.
         algebra: What to do with weights.
+        given: Values of variables that are known already.
     """
     jaxpr = program.jaxpr
     known: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
@@ -109,6 +112,7 @@ def interpret(
             known |= dict(zip(equation.outvars, results, strict=True))
         if i == root:
             known[out] = -known[out]
+        known |= {v: given[v] for v in equation.outvars if v in given}
     return run
 
 

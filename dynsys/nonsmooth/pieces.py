@@ -10,7 +10,8 @@ Source:
     differentiation", Optim. Methods Softw. 28 (2013); selections are added here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import equinox as eqx
@@ -20,7 +21,8 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from dynsys.cached_call import cached_call
-from dynsys.nonsmooth.interpret import EXACT, OF_SIZES, Algebra, interpret, natural
+from dynsys.nonsmooth.between import Repeated, between, blended
+from dynsys.nonsmooth.interpret import OF_SIZES, interpret, natural
 from dynsys.nonsmooth.program import Program
 from dynsys.nonsmooth.sizes import sizes_of
 from dynsys.trees import as_vector
@@ -42,6 +44,7 @@ class Pieces(eqx.Module):
         mixed: Of each kink whether some terms of the loss are convex there and others
             concave, so that the talk's operator D is larger than the subdifferential.
         unproved: Of each kink whether it is not proved that the loss is continuous there.
+        repeated: The kinks whose signs meet themselves, and where they are blended.
     """
 
     consts: list[Any]
@@ -52,6 +55,7 @@ class Pieces(eqx.Module):
     joint: tuple[bool, ...] = eqx.field(static=True)
     mixed: tuple[bool, ...] = eqx.field(static=True)
     unproved: tuple[bool, ...] = eqx.field(static=True)
+    repeated: Repeated = eqx.field(static=True, default=Repeated())
 
     @property
     def number(self) -> int:
@@ -101,8 +105,24 @@ class Pieces(eqx.Module):
         self, x: Any, signature: Signature
     ) -> tuple[Float[Array, ""], Float[Array, " kinks"]]:
         """The smooth piece and the switching functions along it."""
-        value, z = self.program.run(self.consts, x, self._signs(signature))
+        if self.repeated.is_many:
+            return self._evaluate(x, signature, self._blended(x, signature))
+        return between(self._evaluate, self.repeated.kinks, x, signature)
+
+    def _evaluate(
+        self, x: Any, signature: Signature, given: Mapping[Any, Any] = MappingProxyType({})
+    ) -> tuple[Float[Array, ""], Float[Array, " kinks"]]:
+        signs = self._signs(signature)
+        value, z = self.program.run(self.consts, x, signs, given=given)
         return value, _take(z, np.asarray(self.first, int))
+
+    def _blended(self, x: Any, signature: Signature) -> dict[Any, Any]:
+        """Variables that are blended from both ends of the signs that meet themselves."""
+
+        def values(x: Any, signature: Signature) -> Mapping[Any, Any]:
+            return interpret(self.program, self.consts, x, self._signs(signature)).values
+
+        return blended(values, self.repeated, x, signature)
 
     def sizes(self, x: Any, signature: Signature | None = None) -> Float[Array, " kinks"]:
         """The sizes of the terms that the switching values are made of.
@@ -137,20 +157,14 @@ class Pieces(eqx.Module):
         signs = self._signs(signature)
         total = self.program.size
 
-        def value(algebra: Algebra, shift: Array) -> Array:
+        def value(shift: Array) -> Array:
             moved = lambda z, span: signs(z, span) + shift[span].astype(z.dtype)
-            run = interpret(self.program, consts, x, moved, algebra=algebra)
+            run = interpret(self.program, consts, x, moved, algebra=OF_SIZES)
             return run.read(self.program.jaxpr.outvars[0])
 
-        still = jnp.zeros(total, signature.dtype)
-        slopes, sizes = (
-            jax.grad(lambda shift, a=algebra: value(a, shift))(still)
-            for algebra in (EXACT, OF_SIZES)
-        )
-        side = jnp.asarray(self.side, slopes.dtype)
-        return 2 * jnp.abs(self._of_kinks(side * slopes)), 2 * self._of_kinks(
-            jnp.abs(sizes)
-        )
+        sizes = jax.grad(value)(jnp.zeros(total, signature.dtype))
+        slopes = jax.grad(lambda signs: self.piece(x, signs))(signature)
+        return 2 * jnp.abs(slopes), 2 * self._of_kinks(jnp.abs(sizes))
 
     def _of_kinks(self, entries: Float[Array, " entries"]) -> Float[Array, " kinks"]:
         """Sums over the switching values of each kink."""

@@ -1,6 +1,7 @@
 """The flat program of a loss, and the places where it switches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -107,7 +108,12 @@ class Program(NamedTuple):
         return next(s for s in self.switches if s.start <= entry < s.stop)
 
     def run(
-        self, consts: Sequence[Any], x: Any, signs: Any = None, root: int = -1
+        self,
+        consts: Sequence[Any],
+        x: Any,
+        signs: Any = None,
+        root: int = -1,
+        given: Mapping[Any, Any] = MappingProxyType({}),
     ) -> tuple[Float[Array, ""], Float[Array, " entries"]]:
         """The value, and all switching values, with given signs or those of the values.
 
@@ -117,8 +123,9 @@ class Program(NamedTuple):
             signs: A function from switching values, and the slice they have among all,
                 to signs.
             root: A square root that is taken with the other sign.
+            given: Values of variables that are known already.
         """
-        found = interpret(self, consts, x, signs or self.natural, root)
+        found = interpret(self, consts, x, signs or self.natural, root, given=given)
         value = found.read(self.jaxpr.outvars[0])
         empty = jnp.zeros(0, value.dtype)
         return value, jnp.concatenate(

@@ -109,7 +109,11 @@ class Base:
         return self.turned(some, self.downstream(some), {})
 
     def turned(
-        self, some: np.ndarray, which: Iterable[int], given: Mapping[Any, Rows]
+        self,
+        some: np.ndarray,
+        which: Iterable[int],
+        given: Mapping[Any, Rows],
+        ends: tuple[float, float] = (1.0, -1.0),
     ) -> tuple[Rows, Rows]:
         """The values with each of some groups at 1, and at -1, the others as they are.
 
@@ -117,13 +121,14 @@ class Base:
             some: The groups.
             which: The equations that are evaluated anew.
             given: Values of variables for all turns.
+            ends: The signs of each group that is turned.
         """
         number = len(some)
         scope = self.scope._replace(rows=ChainMap(dict(given), self.scope.rows))
         signs = np.repeat(self.signs, 2 * number, axis=0)
         at = np.arange(number)
-        signs[at, :, some] = self.field.exact(1.0)
-        signs[number + at, :, some] = self.field.exact(-1.0)
+        signs[at, :, some] = self.field.exact(ends[0])
+        signs[number + at, :, some] = self.field.exact(ends[1])
         touched = self.switches_of(some)
 
         def choose(switch: Any, _: Rows) -> Rows:
