@@ -143,6 +143,7 @@ def everything(y):
         jax.nn.relu(u) + jnp.stack([u[1], u[0]]),
         lax.cond(u[0] > 0, jnp.cos, jnp.sin, u),
         lax.while_loop(lambda v: v[0] < 2, lambda v: v + 1.0, u),
+        lax.fori_loop(0, 3, lambda i, v: v + 1.0 / (1.0 + i), u),
     ]
     total = sum(jnp.sum(jnp.nan_to_num(p.astype(float))) for p in parts)
     return y + 1 + 1e-3 * total
