@@ -266,3 +266,17 @@ def test_the_d_operator_is_larger_where_kinks_of_terms_cancel(inclusion):
     run = ds.simulate(ds.GradientFlow(both), 1.0, t1=2.0, inclusion=inclusion)
     assert bool(run.unique)
     np.testing.assert_allclose(run.events.t[0], 2 / 3, atol=1e-9)
+
+
+def test_kinks_that_nearly_meet_nearly_parallel_do_not_move_the_point_at_any_scale():
+    """They cross 3e-6 away, in parts of the scale; where they are held is where they met."""
+    angle = 1e-6
+    A = np.array([[1.0, 0.0], [np.cos(angle), np.sin(angle)]])
+    point = np.array([0.3, -0.2])
+    loss = lambda b, x: jnp.sum(jnp.abs(A @ x - b))
+    for scale in (1.0, 1e-9, 1e9):
+        b = scale * (A @ point + np.array([0.0, 3e-12]))
+        flow = ds.GradientFlow(jax.tree_util.Partial(loss, jnp.asarray(b)))
+        options = {"t1": scale, "times": 3, "atol": 1e-9 * scale}
+        run = ds.simulate(flow, scale * point, **options)
+        np.testing.assert_allclose(run.x / scale, np.tile(point, (3, 1)), atol=1e-9)

@@ -103,16 +103,20 @@ class PieceSystem(AbstractSystem):
         kept = jnp.where(mode.leads, 1 - jnp.abs(there.signature), tied)
         return jnp.where(mode.held, kept, free)
 
-    def slack(self, state: State) -> Float[Array, " kinks"]:
-        """How far beyond 0 rounding may bring a guard: 5e-12 of what it is made of."""
+    def rounding(self, state: State) -> Float[Array, " kinks"]:
+        """How far from 0 rounding may leave a switching value, relative to its terms."""
         sizes = self.objective.sizes(self.position(state))
         size = jnp.maximum(constant(sizes), self.mode.size)
         info = jnp.finfo(size.dtype)
-        # In 64 bits 5e-12 of what a switching value is made of, 1e-10 of a multiplier.
+        # In 64 bits 5e-12 of what a switching value is made of.
         unit = float(info.eps)
-        floor = float(info.tiny) / unit
-        slack = jnp.maximum(unit**0.72 * size, floor)
-        return jnp.where(self.mode.leads, unit**0.64, slack)
+        return jnp.maximum(unit**0.72 * size, float(info.tiny) / unit)
+
+    def slack(self, state: State) -> Float[Array, " kinks"]:
+        """How far below 0 rounding may bring a guard: of a multiplier 1e-10 in 64 bits."""
+        rounding = self.rounding(state)
+        unit = float(jnp.finfo(rounding.dtype).eps)
+        return jnp.where(self.mode.leads, unit**0.64, rounding)
 
     def violation(self, t: Time, state: State) -> Float[Array, ""]:
         lowest = jnp.min(self.guards(t, state) / self.slack(state))

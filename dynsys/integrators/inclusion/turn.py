@@ -152,22 +152,16 @@ def mode_after(
     z = pieces.switching(x, signature)
     on = there.onto(state, after.leads, signature)
     # Surfaces that are nearly parallel may meet far from here: then they stay as they are.
-    slack = jnp.where(held, REACH * there.slack(state), jnp.inf)
     reached = pieces.switching(on, signature)
-    length = jnp.abs(as_vector(on) - as_vector(x))
-    allowed = 2 * REACH * jnp.max(jnp.where(after.leads, _distances(z, settled, slack), 0))
-    is_near = jnp.max(length) <= allowed
+    length = jnp.where(ties.length > 0, ties.length, 1)
+    distance = (jnp.abs(z) + REACH * there.rounding(state)) / length
+    allowed = 2 * REACH * jnp.max(jnp.where(after.leads, distance, 0))
+    is_near = jnp.max(jnp.abs(as_vector(on) - as_vector(x))) <= allowed
     rest = jnp.where(is_near, reached, z)
     kept = jnp.where(after.leads & is_near, 0, rest)
     beyond = jnp.where(signature * rest < 0, rest, 0)
     on = jax.tree.map(lambda a, b: jnp.where(is_near, a, b), on, x)
     return after._replace(offset=jnp.where(held, kept, beyond)), on
-
-
-def _distances(z: Any, settled: Settled, slack: Any) -> Any:
-    """How far away surfaces may be that still count as met."""
-    length = jnp.where(settled.ties.length > 0, settled.ties.length, 1)
-    return (jnp.abs(z) + jnp.where(jnp.isfinite(slack), slack, 0)) / length
 
 
 def verdict_on(
