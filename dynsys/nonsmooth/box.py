@@ -3,8 +3,9 @@ r"""The smallest gradient among those that the signs of some kinks allow."""
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from dynsys.nonsmooth.active_set import Aim, settle
+from dynsys.nonsmooth.active_set import settle
 from dynsys.nonsmooth.pieces import Pieces, Signature
+from dynsys.nonsmooth.search import Aim
 from dynsys.trees import Position, dimension
 
 
@@ -23,8 +24,6 @@ def smallest_signature(
     """
     natural = pieces.signature(x)
     dtype = natural.dtype
-    aim = Aim(
-        jnp.zeros(dimension(x), dtype), jnp.asarray(-1.0, dtype), jnp.zeros_like(natural)
-    )
+    aim = Aim(jnp.zeros(dimension(x), dtype), jnp.asarray(-1.0, dtype))
     none = jnp.zeros_like(meeting)
     return settle(pieces, x, aim, natural, meeting, none, none, smallest=True).signature

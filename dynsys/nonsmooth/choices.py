@@ -149,16 +149,18 @@ def combined(
 def _merged(
     do: Callable[[Any, Any], Any], a: Choice, b: Choice, known: Mapping[int, bool]
 ) -> Choice:
-    for tree, other, turned in ((a, b, False), (b, a, True)):
-        if isinstance(tree, Node):
-            rest = lambda branch: (other, branch) if turned else (branch, other)  # noqa: B023
-            key = id(tree.predicate)
-            if key in known:
-                return _merged(do, *rest(tree.yes if known[key] else tree.no), known)
-            yes = _merged(do, *rest(tree.yes), {**known, key: True})
-            no = _merged(do, *rest(tree.no), {**known, key: False})
-            return _node(tree.predicate, yes, no)
-    return do(a, b)
+    tree = next((choice for choice in (a, b) if isinstance(choice, Node)), None)
+    if tree is None:
+        return do(a, b)
+    below = lambda branch, known: (
+        _merged(do, branch, b, known) if tree is a else _merged(do, a, branch, known)
+    )
+    key = id(tree.predicate)
+    if key in known:
+        return below(tree.yes if known[key] else tree.no, known)
+    yes = below(tree.yes, {**known, key: True})
+    no = below(tree.no, {**known, key: False})
+    return _node(tree.predicate, yes, no)
 
 
 def _node(predicate: Any, yes: Choice, no: Choice) -> Choice:

@@ -98,6 +98,12 @@ class AbstractSystem(eqx.Module):
         Jacobian that is formed.
         """
 
+    @property
+    def has_feedback(self) -> bool:
+        """Whether the system is a linear one in feedback with the gradient."""
+        time = jax.ShapeDtypeStruct((), jnp.result_type(float))
+        return jax.eval_shape(self.feedback, time) is not None
+
     @abc.abstractmethod
     def controlled(self, state: State) -> Any:
         """The linear image of a state in which the error of a step is measured."""

@@ -236,6 +236,13 @@ def test_a_loss_that_jumps_where_it_was_not_proved_to_ends_by_name():
     assert bool(ds.simulate(ds.GradientFlow(at), 1.0, t1=0.5).result.ok)
 
 
+def test_signs_that_are_not_found_to_agree_end_the_run_by_name(monkeypatch):
+    monkeypatch.setattr("dynsys.nonsmooth.active_set.CHANGES", -50)
+    loss = lambda x: jnp.sum(jnp.abs(x - 0.5))
+    with pytest.raises(ds.SimulationError, match="no signs of theirs.*`abs` at "):
+        ds.simulate(ds.GradientFlow(loss), 1.0, t1=2.0)
+
+
 def test_events_are_told_with_their_place():
     run = ds.simulate(ds.GradientFlow(absolute), [1.0, -2.0], t1=3.0)
     first, second = run.events.table().split("\n")

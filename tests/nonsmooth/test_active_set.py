@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
-from dynsys.nonsmooth.active_set import Aim, settle
+from dynsys.nonsmooth.active_set import settle
 from dynsys.nonsmooth.box import smallest_signature
 from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.search import Aim
 
 RANDOM = np.random.default_rng(5)
 
@@ -21,7 +22,7 @@ def settled(loss, x, drift, factor=-1.0):
     start, zero = pieces.signature(x), jnp.zeros(pieces.number)
     meeting = jnp.abs(pieces.switching(x, start)) <= 1e-12 * pieces.sizes(x)
     none = zero > 0
-    aim = Aim(jnp.asarray(drift), jnp.asarray(factor), zero)
+    aim = Aim(jnp.asarray(drift), jnp.asarray(factor))
     return pieces, jax.jit(settle)(pieces, x, aim, start, meeting, none, none)
 
 
@@ -144,7 +145,7 @@ def test_hidden_kinks_have_no_part():
 
 def test_a_kink_that_is_fixed_keeps_its_sign():
     pieces = find_pieces(lambda x: jnp.sum(jnp.abs(x)), jnp.zeros(2))
-    aim = Aim(jnp.array([0.3, 0.3]), jnp.array(-1.0), jnp.zeros(2))
+    aim = Aim(jnp.array([0.3, 0.3]), jnp.array(-1.0))
     fixed = jnp.array([True, False])
     none = jnp.zeros(2, bool)
     found = settle(pieces, jnp.zeros(2), aim, jnp.ones(2), ~none, fixed, none)

@@ -48,8 +48,9 @@ class Sides:
         number = len(jax.tree.leaves(points)[0])
         parts = []
         for start in range(0, number, POINTS):
-            fill = lambda a: np.resize(a[start : start + POINTS], (POINTS, *a.shape[1:]))  # noqa: B023
-            parts.append(self.one(jax.tree.map(fill, points)))
+            part = jax.tree.map(lambda a, i=start: a[i : i + POINTS], points)
+            fill = lambda a: np.resize(a, (POINTS, *a.shape[1:]))
+            parts.append(self.one(jax.tree.map(fill, part)))
         return [np.concatenate(p)[:number] for p in zip(*parts, strict=True)]
 
 

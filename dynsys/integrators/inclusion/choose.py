@@ -17,7 +17,7 @@ from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.program import program_of
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem
-from dynsys.trees import Position, dimension, time_dtype
+from dynsys.trees import Position, dimension
 
 MANY_KINKS = 1024
 """Kinks above which they are not followed one by one."""
@@ -55,7 +55,7 @@ def settle(
         chosen = choose_solver(system, size) if given is None else (given, "asked for")
         solver, why = chosen
         inclusion = options.inclusion if reason is None else "autodiff"
-        if reason is not None and given is None and _has_feedback(system, x):
+        if reason is not None and given is None and system.has_feedback:
             solver, why = SemiImplicitEuler(), "steps of first order"
         options = options._replace(
             method=options.method._replace(solver=solver),
@@ -133,7 +133,3 @@ def _check(options: Options) -> None:
             f"from. Leave `solver` out, or pass `inclusion='autodiff'` to integrate with "
             f"the gradients that JAX returns at kinks."
         )
-
-
-def _has_feedback(system: AbstractSystem, x: Position) -> bool:
-    return system.feedback(jnp.zeros((), time_dtype(x))) is not None

@@ -33,8 +33,9 @@ from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.start import is_finite
 from dynsys.integrators.stop import stop_holds_in
-from dynsys.nonsmooth.active_set import Aim, settle
+from dynsys.nonsmooth.active_set import settle
 from dynsys.nonsmooth.pieces import Pieces
+from dynsys.nonsmooth.search import Aim
 from dynsys.result import Status
 from dynsys.systems.feedback import Feedback
 from dynsys.systems.system import State
@@ -197,9 +198,7 @@ def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any
     factor = (move(jax.tree.map(jnp.ones_like, x)) - drift)[0]
     aim = Aim(drift.astype(z.dtype), factor.astype(z.dtype), z)
     everyone, none = jnp.ones(len(z), bool), jnp.zeros(len(z), bool)
-    signature = settle(
-        pieces, x, aim, signature, everyone, none, none, offset=True
-    ).signature
+    signature = settle(pieces, x, aim, signature, everyone, none, none).signature
     return _implicit(feedback, h, state, pieces.gradient(x, signature)), signature
 
 

@@ -14,7 +14,8 @@ from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.pace import Pace, first_pace, next_pace
 from dynsys.integrators.inclusion.saltation import without_derivative
 from dynsys.integrators.inclusion.start import Start, start_of
-from dynsys.integrators.inclusion.turn import Turn, Turns, in_mode, no_turn, turn
+from dynsys.integrators.inclusion.turn import Turn, in_mode, no_turn, turn
+from dynsys.integrators.inclusion.turns import Turns
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, write
 from dynsys.integrators.loop import begin, show_progress
 from dynsys.integrators.main_loop import main_loop

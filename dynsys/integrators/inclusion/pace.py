@@ -98,8 +98,7 @@ def next_pace(
 
 def may_run_away(system: AbstractSystem) -> bool:
     """Whether kinks may be crossed ever faster: the velocity may lack the gradient."""
-    has_feedback = system.feedback(jnp.zeros(())) is not None
-    return has_feedback and not isinstance(system, GDIN | GradientFlow)
+    return system.has_feedback and not isinstance(system, GDIN | GradientFlow)
 
 
 def _is_undamped(problem: Problem, t: Time) -> Bool[Array, ""]:

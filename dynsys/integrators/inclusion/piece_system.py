@@ -10,9 +10,9 @@ from jaxtyping import Array, Bool, Float, Int
 from dynsys.cached_call import cached_call
 from dynsys.dense_solve import factorise
 from dynsys.integrators.inclusion.mode import Mode
-from dynsys.nonsmooth.active_set import Aim
 from dynsys.nonsmooth.at_signature import AtSignature
 from dynsys.nonsmooth.pieces import Signature
+from dynsys.nonsmooth.search import Aim
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import Position, as_vector, combine, constant, dimension, from_vector
 
@@ -80,15 +80,13 @@ class PieceSystem(AbstractSystem):
 
     def aim(self, t: Time, state: State) -> Aim:
         """What the signs of kinks decide about: the velocity."""
-        signature = self.mode.signature
-        feedback, zero = self.system.feedback(t), jnp.zeros_like(signature)
+        dtype, feedback = self.mode.signature.dtype, self.system.feedback(t)
         if feedback is None:
             # The velocity of a system with a Hessian in it is that of the piece.
-            velocity = as_vector(self.velocity(t, state)).astype(signature.dtype)
-            return Aim(velocity, jnp.zeros((), signature.dtype), zero)
+            velocity = as_vector(self.velocity(t, state)).astype(dtype)
+            return Aim(velocity, jnp.zeros((), dtype))
         rest = as_vector(combine(*zip(feedback.linear[0], state, strict=True)))
-        factor = jnp.asarray(feedback.gradient[0]).astype(signature.dtype)
-        return Aim(rest.astype(signature.dtype), factor, zero)
+        return Aim(rest.astype(dtype), jnp.asarray(feedback.gradient[0]).astype(dtype))
 
     def guards(self, t: Time, state: State) -> Float[Array, " kinks"]:
         r"""What is positive while the mode lasts.

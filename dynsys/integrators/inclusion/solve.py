@@ -16,7 +16,8 @@ from dynsys.integrators.inclusion.mode import Mode, free_mode
 from dynsys.integrators.inclusion.pace import may_run_away
 from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.integrators.inclusion.saltation import once
-from dynsys.integrators.inclusion.turn import Polynomial, Turns, in_mode
+from dynsys.integrators.inclusion.turn import in_mode
+from dynsys.integrators.inclusion.turns import Polynomial, Turns
 from dynsys.integrators.log import Carry, Log, empty_log
 from dynsys.integrators.outputs import outputs
 from dynsys.integrators.problem import Method, Problem

@@ -10,7 +10,8 @@ from jaxtyping import Array, Bool, Int
 from dynsys.integrators.inclusion.mode import Mode, free_mode
 from dynsys.integrators.inclusion.piece_system import REACH
 from dynsys.integrators.inclusion.saltation import without_derivative
-from dynsys.integrators.inclusion.turn import in_mode, mode_after, settle_modes, verdict_on
+from dynsys.integrators.inclusion.turn import in_mode, mode_after, settle_signs
+from dynsys.integrators.inclusion.verdict import verdict_on
 from dynsys.integrators.problem import Problem
 from dynsys.nonsmooth.ties import generic
 from dynsys.systems.system import State
@@ -56,7 +57,7 @@ def start_of(problem: Problem) -> Start:
     z = pieces.switching(x0, signature)
     touching = jnp.abs(z) <= REACH * piece.slack(state)
     none = jnp.zeros_like(touching)
-    settled = constant(settle_modes(piece, t0, state, signature, touching, none))
+    settled = constant(settle_signs(piece, t0, state, signature, touching, none))
     mode, _ = constant(mode_after(piece, settled, state))
     mixed, joint = jnp.asarray(pieces.mixed, bool), jnp.asarray(pieces.joint, bool)
     bends = touching & (settled.bends & ~joint | mixed)
@@ -66,8 +67,6 @@ def start_of(problem: Problem) -> Start:
     across = jax.tree.map(lambda leaf: leaf != 0, pull(weights)[0])
     state = eqx.tree_at(system.position, state, without_derivative(x0, across))
     unique = settled.unique & ~jnp.any(touching & mixed)
-    unit = float(jnp.finfo(z.dtype).eps) ** 0.7
-    slow = jnp.abs(settled.heights) <= unit * settled.ties.length
-    rests = jnp.any(bends & slow)
+    rests = jnp.any(bends & settled.rests)
     verdict = verdict_on(piece, state, settled, touching)
     return Start(state, free, mode, touching, bends, across, unique, rests, *verdict)

@@ -1,6 +1,5 @@
 """What happens at the end of a step: the surfaces, the next mode, the derivative."""
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -8,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.inclusion.jumps import loss_jumps
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.piece_system import REACH, PieceSystem, along
 from dynsys.integrators.inclusion.saltation import Saltation, saltation
+from dynsys.integrators.inclusion.verdict import verdict_on
 from dynsys.integrators.problem import Problem
 from dynsys.nonsmooth.active_set import Settled, settle
-from dynsys.result import Status, select
+from dynsys.result import select
 from dynsys.systems.system import State
 from dynsys.trees import Position, as_vector, constant
 
@@ -22,17 +21,6 @@ Time = Float[Array, ""]
 
 FORGET = 0.1
 """What is left, from one event to the next, of the size of numbers that got smaller."""
-
-
-@dataclass(frozen=True)
-class Polynomial:
-    """The polynomial of the solver over one step; the mode is not needed for it."""
-
-    local: Any
-
-    def __call__(self, t0: Time, t1: Time, polynomial: Any, mode: Any) -> Any:
-        del mode
-        return self.local(t0=t0, t1=t1, **polynomial)
 
 
 class Turn(NamedTuple):
@@ -74,7 +62,7 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
     """
     mode, pieces = system.mode, system.objective
     landed = which & ~mode.held
-    moved = _onto(system, state, landed | mode.leads)
+    moved = onto_surfaces(system, state, landed | mode.leads)
     slack, weights = system.slack(moved), along(system, t, moved).signature
     z = pieces.switching(system.position(moved), weights)
     at_bound = which | (1 - jnp.abs(weights) <= slack)
@@ -87,7 +75,7 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
     signature = jnp.where(strays, side(z), weights)
     signature = jnp.where(fixed, side(weights), signature)
     meeting = (mode.held & ~strays) | near
-    settled = settle_modes(system, t, moved, signature, meeting, fixed)
+    settled = settle_signs(system, t, moved, signature, meeting, fixed)
     after, on = constant(mode_after(system, settled, moved))
     at = near | fixed | strays
     placed = _shifted(system, moved, on)
@@ -105,14 +93,14 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
         landed,
         settled.ties.leader,
         bends,
-        _add(placed, jump.change),
+        add(placed, jump.change),
         jump._replace(exists=exists),
         unique,
         *verdict_on(system, moved, settled, near),
     )
 
 
-def settle_modes(
+def settle_signs(
     system: PieceSystem, t: Time, state: State, signature: Any, meeting: Any, fixed: Any
 ) -> Settled:
     """The signs of kinks that meet which agree with the velocity that they lead to.
@@ -164,34 +152,10 @@ def mode_after(
     return after._replace(offset=jnp.where(held, kept, beyond)), on
 
 
-def verdict_on(
-    system: PieceSystem, state: State, settled: Settled, near: Bool[Array, " kinks"]
-) -> tuple[Int[Array, ""], Bool[Array, " kinks"]]:
-    """Whether a run can go on from an event, as a `Status`, and where it cannot.
-
-    Args:
-        system: The system in the mode before.
-        state: State, on the surfaces.
-        settled: The signs after it.
-        near: The kinks that were met.
-    """
-    jumps = near & loss_jumps(system, state, settled)
-    bends = near & settled.bends & ~jnp.asarray(system.objective.joint, bool)
-    if system.system.feedback(jnp.zeros(())) is not None:
-        bends = jnp.zeros_like(bends)
-    unsettled = near & ~settled.settled
-    code = select(
-        (jnp.any(jumps), Status.LOSS_JUMPS),
-        (jnp.any(bends), Status.GRADIENT_JUMPS),
-        (~settled.settled, Status.UNSETTLED),
-    )
-    return code, jumps | bends | unsettled
-
-
 def no_turn(system: PieceSystem, t: Time, state: State) -> Turn:
     """The end of a step that is no event."""
     mode = system.mode
-    moved = _onto(system, state, mode.leads)
+    moved = onto_surfaces(system, state, mode.leads)
     zero = jax.tree.map(jnp.zeros_like, moved)
     none = jnp.zeros_like(mode.held)
     alone = jnp.arange(len(none))
@@ -199,75 +163,6 @@ def no_turn(system: PieceSystem, t: Time, state: State) -> Turn:
     fine = select()
     unique = jnp.asarray(True)
     return Turn(mode, none, none, alone, none, moved, still, unique, fine, none)
-
-
-class Turns(NamedTuple):
-    """All turns of a solve, to be taken again; row 0 is the mode at the start.
-
-    Args:
-        mode: The modes after them.
-        at: The kinks that took part.
-        landed: That whose surface a step ended on.
-        group: Of each kink the one that it was taken together with.
-    """
-
-    mode: Mode
-    at: Bool[Array, "rows kinks"]
-    landed: Bool[Array, "rows kinks"]
-    group: Int[Array, "rows kinks"]
-
-    @classmethod
-    def begin(cls, rows: int, mode: Mode) -> "Turns":
-        """Room for a number of turns, and the mode at the start."""
-        repeat = lambda leaf: jnp.broadcast_to(leaf, (rows, *leaf.shape))
-        none = jnp.zeros((rows, len(mode.signature)), bool)
-        group = repeat(jnp.arange(len(mode.signature)))
-        return cls(jax.tree.map(repeat, mode), none, none, group)
-
-    def write(self, row: Int[Array, ""], turn: Turn) -> "Turns":
-        """With one more turn."""
-        new = Turns(turn.mode, turn.at, turn.landed, turn.group)
-        put = lambda leaf, value: leaf.at[row].set(value, mode="drop")
-        return jax.tree.map(put, self, new)
-
-    def row(self, row: Int[Array, ""]) -> "Turns":
-        """One turn."""
-        return jax.tree.map(lambda leaf: leaf[row], self)
-
-    def system(self, problem: Problem, row: Int[Array, ""]) -> PieceSystem:
-        """The system in the mode after a turn."""
-        return in_mode(problem, self.row(row).mode)
-
-    def polynomials(self, local: Any, infos: Any, rows: Int[Array, " steps"]) -> Any:
-        """Polynomials of steps and what they are built from, as the dense output has it."""
-        return Polynomial(local), {"polynomial": infos, "mode": self.row(rows).mode}
-
-    def again(
-        self, problem: Problem, rows: Any, t: Time, state: State
-    ) -> tuple[State, Float[Array, " kinks"]]:
-        """The state after the end of a step, and the derivative of that time.
-
-        Args:
-            problem: What was solved.
-            rows: The turns that the step started and ended with.
-            t: End of the step.
-            state: State, as the step left it.
-        """
-        before, after = rows
-        system, taken = self.system(problem, before), self.row(after)
-
-        def event() -> tuple[State, Float[Array, " kinks"]]:
-            moved = _onto(system, state, taken.landed | system.mode.leads)
-            placed = _onto(in_mode(problem, taken.mode), moved, taken.mode.leads)
-            where = (taken.at, taken.group)
-            jump = saltation(system, taken.mode, where, t, state, moved)
-            return _add(placed, jump.change), jump.shift
-
-        def plain() -> tuple[State, Float[Array, " kinks"]]:
-            still = no_turn(system, t, state)
-            return still.state, still.saltation.shift
-
-        return jax.lax.cond(after > before, event, plain)
 
 
 def in_mode(problem: Problem, mode: Mode) -> PieceSystem:
@@ -280,7 +175,7 @@ def in_mode_of(system: PieceSystem, mode: Mode) -> PieceSystem:
     return PieceSystem(system=system.system, objective=system.objective, mode=mode)
 
 
-def _onto(system: PieceSystem, state: State, on: Bool[Array, " kinks"]) -> State:
+def onto_surfaces(system: PieceSystem, state: State, on: Bool[Array, " kinks"]) -> State:
     """The position moved onto surfaces that are met or held; its derivative stays."""
     fixed, here = constant((system, state))
     return _shifted(system, state, fixed.onto(here, on, fixed.mode.signature))
@@ -293,5 +188,6 @@ def _shifted(system: PieceSystem, state: State, to: Position) -> State:
     return eqx.tree_at(system.position, state, shifted)
 
 
-def _add(a: Any, b: Any) -> Any:
+def add(a: Any, b: Any) -> Any:
+    """The sum of two pytrees."""
     return jax.tree.map(jnp.add, a, b)

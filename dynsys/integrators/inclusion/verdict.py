@@ -1,12 +1,13 @@
-"""Whether a loss jumps where it was taken for continuous."""
+"""Whether a run can go on from an event."""
 
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Int
 
 from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.nonsmooth.active_set import Settled
+from dynsys.result import Status, select
 from dynsys.systems.system import State
 
 CONTINUOUS = 1e-7
@@ -14,7 +15,31 @@ CONTINUOUS = 1e-7
 of special functions have gaps of 4e-9 between their pieces."""
 
 
-def loss_jumps(
+def verdict_on(
+    system: PieceSystem, state: State, settled: Settled, near: Bool[Array, " kinks"]
+) -> tuple[Int[Array, ""], Bool[Array, " kinks"]]:
+    """Whether a run can go on from an event, as a `Status`, and where it cannot.
+
+    Args:
+        system: The system in the mode before.
+        state: State, on the surfaces.
+        settled: The signs after it.
+        near: The kinks that were met.
+    """
+    jumps = near & _loss_jumps(system, state, settled)
+    bends = near & settled.bends & ~jnp.asarray(system.objective.joint, bool)
+    if system.system.has_feedback:
+        bends = jnp.zeros_like(bends)
+    unsettled = near & ~settled.settled
+    code = select(
+        (jnp.any(jumps), Status.LOSS_JUMPS),
+        (jnp.any(bends), Status.GRADIENT_JUMPS),
+        (~settled.settled, Status.UNSETTLED),
+    )
+    return code, jumps | bends | unsettled
+
+
+def _loss_jumps(
     system: PieceSystem, state: State, settled: Settled
 ) -> Bool[Array, " kinks"]:
     """The kinks across which the loss is seen to jump, among those not proved to be none.

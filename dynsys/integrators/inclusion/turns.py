@@ -1,0 +1,97 @@
+"""The record of all turns of a solve, from which they are taken again."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.inclusion.piece_system import PieceSystem
+from dynsys.integrators.inclusion.saltation import saltation
+from dynsys.integrators.inclusion.turn import Turn, add, in_mode, no_turn, onto_surfaces
+from dynsys.integrators.problem import Problem
+from dynsys.systems.system import State
+
+Time = Float[Array, ""]
+
+
+@dataclass(frozen=True)
+class Polynomial:
+    """The polynomial of the solver over one step; the mode is not needed for it."""
+
+    local: Any
+
+    def __call__(self, t0: Time, t1: Time, polynomial: Any, mode: Any) -> Any:
+        del mode
+        return self.local(t0=t0, t1=t1, **polynomial)
+
+
+class Turns(NamedTuple):
+    """All turns of a solve, to be taken again; row 0 is the mode at the start.
+
+    Args:
+        mode: The modes after them.
+        at: The kinks that took part.
+        landed: That whose surface a step ended on.
+        group: Of each kink the one that it was taken together with.
+    """
+
+    mode: Mode
+    at: Bool[Array, "rows kinks"]
+    landed: Bool[Array, "rows kinks"]
+    group: Int[Array, "rows kinks"]
+
+    @classmethod
+    def begin(cls, rows: int, mode: Mode) -> "Turns":
+        """Room for a number of turns, and the mode at the start."""
+        repeat = lambda leaf: jnp.broadcast_to(leaf, (rows, *leaf.shape))
+        none = jnp.zeros((rows, len(mode.signature)), bool)
+        group = repeat(jnp.arange(len(mode.signature)))
+        return cls(jax.tree.map(repeat, mode), none, none, group)
+
+    def write(self, row: Int[Array, ""], turn: Turn) -> "Turns":
+        """With one more turn."""
+        new = Turns(turn.mode, turn.at, turn.landed, turn.group)
+        put = lambda leaf, value: leaf.at[row].set(value, mode="drop")
+        return jax.tree.map(put, self, new)
+
+    def row(self, row: Int[Array, ""]) -> "Turns":
+        """One turn."""
+        return jax.tree.map(lambda leaf: leaf[row], self)
+
+    def system(self, problem: Problem, row: Int[Array, ""]) -> PieceSystem:
+        """The system in the mode after a turn."""
+        return in_mode(problem, self.row(row).mode)
+
+    def polynomials(self, local: Any, infos: Any, rows: Int[Array, " steps"]) -> Any:
+        """Polynomials of steps and what they are built from, as the dense output has it."""
+        return Polynomial(local), {"polynomial": infos, "mode": self.row(rows).mode}
+
+    def again(
+        self, problem: Problem, rows: Any, t: Time, state: State
+    ) -> tuple[State, Float[Array, " kinks"]]:
+        """The state after the end of a step, and the derivative of that time.
+
+        Args:
+            problem: What was solved.
+            rows: The turns that the step started and ended with.
+            t: End of the step.
+            state: State, as the step left it.
+        """
+        before, after = rows
+        system, taken = self.system(problem, before), self.row(after)
+
+        def event() -> tuple[State, Float[Array, " kinks"]]:
+            moved = onto_surfaces(system, state, taken.landed | system.mode.leads)
+            placed = onto_surfaces(in_mode(problem, taken.mode), moved, taken.mode.leads)
+            where = (taken.at, taken.group)
+            jump = saltation(system, taken.mode, where, t, state, moved)
+            return add(placed, jump.change), jump.shift
+
+        def plain() -> tuple[State, Float[Array, " kinks"]]:
+            still = no_turn(system, t, state)
+            return still.state, still.saltation.shift
+
+        return jax.lax.cond(after > before, event, plain)
