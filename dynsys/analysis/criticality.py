@@ -158,7 +158,7 @@ def criticality(
     small = float(as_number("threshold", threshold, "positive"))
     _require_scalar(loss, point)
     at = onto_kinks(loss, point, near) if near > 0 else point
-    clarke, d_set = _sets(loss, at)
+    clarke, d_set = _sets(loss, at, point)
     distance = _size(clarke)
     d_distance = None if d_set is None else _size(d_set)
     pieces = clarke.pieces
@@ -205,15 +205,18 @@ def _require_scalar(loss: Callable[[Any], Any], x: Position) -> None:
         )
 
 
-def _sets(loss: Any, x: Position) -> tuple[GradientSet, GradientSet | None]:
+def _sets(
+    loss: Any, x: Position, moved_from: Position
+) -> tuple[GradientSet, GradientSet | None]:
     """Clarke's subdifferential, and D if the loss has terms."""
     if is_known_smooth(loss):
         clarke = GradientSet((gradient_vector(loss, x)[None],))
         d_set = clarke if isinstance(loss, Mean) else None
     else:
-        clarke = clarke_subdifferential(loss, x)
-        is_mean = isinstance(loss, Mean)
-        d_set = d_operator(loss.terms, x, 1 / len(loss.terms)) if is_mean else None
+        clarke, d_set = clarke_subdifferential(loss, x, moved_from=moved_from), None
+        if isinstance(loss, Mean):
+            weight = 1 / len(loss.terms)
+            d_set = d_operator(loss.terms, x, weight, moved_from=moved_from)
     for found in (clarke, d_set):
         if found is not None and not all(np.isfinite(term).all() for term in found.terms):
             raise ValueError(

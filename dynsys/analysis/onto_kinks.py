@@ -45,17 +45,18 @@ def _newton(
 ) -> Position | None:
     """The point on the chosen kinks, by Newton steps of least norm; `None` if far."""
     start = point = np.asarray(as_vector(x))
+    sizes = np.concatenate([_sizes(found.pieces, x) for found in losses])[chosen]
+    unit = np.finfo(point.dtype).eps
     for _ in range(NEWTON_STEPS):
         values, normals = _switches(losses, from_vector(jnp.asarray(point), x))
-        rest = np.abs(values[chosen]).max()
-        if rest <= np.finfo(point.dtype).eps * (1 + np.abs(point).max()):
+        if (np.abs(values[chosen]) <= unit * sizes).all():
             break
         step = np.linalg.lstsq(normals[chosen], values[chosen], rcond=None)[0]
         point = point - step
         if not np.linalg.norm(point - start) <= reach:
             return None
     values, _ = _switches(losses, from_vector(jnp.asarray(point), x))
-    is_on = np.abs(values[chosen]).max() <= ACTIVE * (1 + np.abs(point).max())
+    is_on = (np.abs(values[chosen]) <= max(ACTIVE, 8 * unit) * sizes).all()
     return from_vector(jnp.asarray(point), x) if is_on else None
 
 
@@ -72,3 +73,8 @@ def _switches(losses: Sequence[Kinks], x: Position) -> tuple[np.ndarray, np.ndar
 @jax.jit
 def _normals(pieces: Pieces, x: Position, signature: Signature) -> Any:
     return pieces.normals(x, signature, jnp.arange(pieces.number))
+
+
+@jax.jit
+def _sizes(pieces: Pieces, x: Position) -> Any:
+    return pieces.sizes(x)

@@ -40,6 +40,9 @@ from dynsys.trees import Position
 NOTHING = 0.9
 """A jump of the gradient up to this power of the precision of its size is none."""
 
+MEETS = 0.4
+"""The same where the gradients of both sides were seen to meet, 5e-7 in 64 bits."""
+
 CHANGES = 8
 """Changes for each kink after which the search is given up; few are ever needed."""
 
@@ -117,7 +120,9 @@ def settle(
     sides = jnp.where(signs >= 0, 1, -1).astype(start.dtype)
     signs = jnp.where(meeting, jnp.where(held, signs, sides), start)
     unit = float(jnp.finfo(start.dtype).eps)
-    bends = meeting & (ties.jump > unit**NOTHING * found.scale)
+    # Where the gradients of both sides should meet they do on the kink, not beside it.
+    power = jnp.where(jnp.asarray(pieces.joint, bool), MEETS, NOTHING).astype(start.dtype)
+    bends = meeting & (ties.jump > unit**power * found.scale)
     concave = leads & bends & ties.is_concave
     unique = found.unique & (ties.is_independent | ~jnp.any(concave))
     rests = jnp.abs(found.heights) <= look.tolerance(found.scale)

@@ -10,13 +10,15 @@ from dynsys.nonsmooth.cells import cells_of, segments_of
 from dynsys.nonsmooth.find import find_pieces
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.sets import GradientSet
-from dynsys.trees import as_position, as_vector
+from dynsys.trees import Position, as_position, as_vector
 
 ACTIVE = 1e-10
 """Switching values up to this size, relative to what they are made of, are 0."""
 
 
-def clarke_subdifferential(f: Callable[[Any], Any], x: Any) -> GradientSet:
+def clarke_subdifferential(
+    f: Callable[[Any], Any], x: Any, *, moved_from: Any = None
+) -> GradientSet:
     r"""Clarke's subdifferential: the convex hull of the limits of gradients.
 
     Of the smooth pieces that meet at $x$, those count whose region has interior points
@@ -29,6 +31,8 @@ def clarke_subdifferential(f: Callable[[Any], Any], x: Any) -> GradientSet:
     Args:
         f: A scalar function of a position.
         x: A position.
+        moved_from: The position that `x` was computed from, if it was moved onto kinks.
+            The rounding errors of `x` are those of numbers of that size.
 
     Returns:
         The set, in the coordinates of the position in one vector.
@@ -48,11 +52,17 @@ def clarke_subdifferential(f: Callable[[Any], Any], x: Any) -> GradientSet:
         signatures: A. Griewank and A. Walther, "First- and second-order optimality
         conditions for piecewise smooth objective functions", 2016.
     """
-    return _of_pieces(find_pieces(f, as_position("x", x)), as_position("x", x))
+    at = as_position("x", x)
+    points = [at] if moved_from is None else [at, as_position("moved_from", moved_from)]
+    return _of_pieces(find_pieces(f, at), points)
 
 
 def d_operator(
-    fs: Sequence[Callable[[Any], Any]], x: Any, weights: Any = None
+    fs: Sequence[Callable[[Any], Any]],
+    x: Any,
+    weights: Any = None,
+    *,
+    moved_from: Any = None,
 ) -> GradientSet:
     r"""The talk's operator D: the sum of the subdifferentials of the terms of a loss.
 
@@ -65,6 +75,7 @@ def d_operator(
         x: A position.
         weights: One weight a term, or one for all, such as $1/N$ for the mean; 1 if left
             out.
+        moved_from: As in `clarke_subdifferential`.
 
     Returns:
         The set, in the coordinates of the position in one vector.
@@ -90,22 +101,29 @@ def d_operator(
             f"`weights` must be one number, or one for each of the {len(terms)} terms, but "
             f"has shape {factors.shape}."
         )
-    sets = [clarke_subdifferential(f, x) for f in terms]
+    sets = [clarke_subdifferential(f, x, moved_from=moved_from) for f in terms]
     scaled = zip(sets, np.broadcast_to(factors, len(terms)), strict=True)
     parts = tuple(factor * term for s, factor in scaled for term in s.terms)
     return GradientSet(parts, any(s.first_order for s in sets))
 
 
-def _of_pieces(pieces: Pieces, x: Any) -> GradientSet:
-    """The hull of the gradients of the feasible signatures."""
+def _of_pieces(pieces: Pieces, points: Sequence[Position]) -> GradientSet:
+    """The hull of the gradients of the feasible signatures at the first of the points."""
+    x = points[0]
     signature = pieces.signature(x)
-    largest = float(jnp.max(jnp.abs(as_vector(x))))
-    unit = float(jnp.finfo(signature.dtype).eps)
-    near = ACTIVE * np.asarray(pieces.sizes(x)) + 4 * unit * largest
-    active = np.flatnonzero(np.abs(pieces.switching(x, signature)) <= near)
+    active = np.abs(pieces.switching(x, signature)) <= _rounding(pieces, points)
+    active = np.flatnonzero(active)
     if pieces.program.nested:
         return cells_of(pieces, x, active)
     segments = segments_of(pieces, x, active)
     if segments is None:
         return cells_of(pieces, x, active)
     return segments
+
+
+def _rounding(pieces: Pieces, points: Sequence[Position]) -> np.ndarray:
+    """Switching values that are 0 up to rounding, where numbers are as large as these."""
+    sizes = [np.asarray(pieces.sizes(x)) for x in points]
+    largest = max(float(jnp.max(jnp.abs(as_vector(x)))) for x in points)
+    unit = float(jnp.finfo(sizes[0].dtype).eps)
+    return ACTIVE * np.max(sizes, axis=0) + 4 * unit * largest

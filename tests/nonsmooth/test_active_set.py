@@ -1,5 +1,6 @@
 """Signs of kinks that meet, against independent solutions of the same problem."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -159,3 +160,17 @@ def test_the_smallest_gradient_of_convex_and_of_concave_kinks(weight):
     pieces = find_pieces(loss, jnp.zeros(2))
     w = smallest_signature(pieces, jnp.zeros(2), jnp.ones(2, bool))
     np.testing.assert_allclose(pieces.gradient(jnp.zeros(2), w), [0.0, -3.0], atol=1e-12)
+
+
+def test_a_jump_counts_even_where_none_was_seen():
+    """Whether gradients meet is seen at some points; where they do not, it shows."""
+    pieces = find_pieces(jnp.abs, jnp.array(0.0))
+    none = jnp.zeros(1, bool)
+    aim = Aim(jnp.array([0.3]), jnp.array(-1.0))
+    look = lambda pieces, x: settle(pieces, x, aim, jnp.ones(1), ~none, none, none)
+    wrong = dataclasses.replace(pieces, joint=(True,))
+    assert bool(look(wrong, jnp.array(0.0)).bends.all())
+    huber = lambda x: jnp.where(x < 1, 0.5 * x**2, x - 0.5)
+    pieces = find_pieces(huber, jnp.array(0.0))
+    assert pieces.joint == (True,)
+    assert not bool(look(pieces, jnp.array(1 + 4e-11)).bends.any())

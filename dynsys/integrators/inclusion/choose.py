@@ -17,7 +17,7 @@ from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.program import program_of
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem
-from dynsys.trees import Position, dimension
+from dynsys.trees import Position, constant, dimension
 
 MANY_KINKS = 1024
 """Kinks above which they are not followed one by one."""
@@ -84,9 +84,11 @@ def with_smallest_gradient(
         pieces: Its loss.
         x: The point, which may lie on kinks.
     """
-    z = pieces.switching(x, pieces.signature(x))
-    meeting = jnp.abs(z) <= 16 * jnp.finfo(z.dtype).eps * pieces.sizes(x)
-    objective = AtSignature(pieces, smallest_signature(pieces, x, meeting))
+    # Which gradient is smallest is locally constant, and the search has no derivative.
+    fixed, at = constant(pieces), constant(x)
+    z = fixed.switching(at, fixed.signature(at))
+    meeting = jnp.abs(z) <= 16 * jnp.finfo(z.dtype).eps * fixed.sizes(at)
+    objective = AtSignature(pieces, smallest_signature(fixed, at, meeting))
     return eqx.tree_at(lambda tree: tree.objective, system, objective)
 
 

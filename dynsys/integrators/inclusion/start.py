@@ -59,8 +59,8 @@ def start_of(problem: Problem) -> Start:
     none = jnp.zeros_like(touching)
     settled = constant(settle_signs(piece, t0, state, signature, touching, none))
     mode, _ = constant(mode_after(piece, settled, state))
-    mixed, joint = jnp.asarray(pieces.mixed, bool), jnp.asarray(pieces.joint, bool)
-    bends = touching & (settled.bends & ~joint | mixed)
+    mixed = jnp.asarray(pieces.mixed, bool)
+    bends = touching & (settled.bends | mixed)
     _, pull = jax.vjp(lambda x: pieces.switching(x, signature), x0)
     # A combination of their normals in which no two of them cancel.
     weights = jnp.where(bends, generic(pieces.number), 0).astype(z.dtype)

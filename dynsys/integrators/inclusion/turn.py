@@ -81,7 +81,7 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
     placed = _shifted(system, moved, on)
     jump = saltation(system, after, (at, settled.ties.leader), t, state, moved)
     mixed = jnp.asarray(pieces.mixed, bool)
-    bends = settled.bends & ~jnp.asarray(pieces.joint, bool) | mixed
+    bends = settled.bends | mixed
     # To touch a kink without crossing it leaves no derivative.
     turned = (after.signature * mode.signature < 0) | (after.held != mode.held)
     touches = at & bends & ~mode.held

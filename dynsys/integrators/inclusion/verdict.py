@@ -27,9 +27,7 @@ def verdict_on(
         near: The kinks that were met.
     """
     jumps = near & _loss_jumps(system, state, settled)
-    bends = near & settled.bends & ~jnp.asarray(system.objective.joint, bool)
-    if system.system.has_feedback:
-        bends = jnp.zeros_like(bends)
+    bends = jnp.zeros_like(near) if system.system.has_feedback else near & settled.bends
     unsettled = near & ~settled.settled
     code = select(
         (jnp.any(jumps), Status.LOSS_JUMPS),
