@@ -34,11 +34,8 @@ OUTPUTS = 9
 
 MOST_EVENTS = 4096
 
-FOLLOWED = 512
-"""Kinks above which a run goes in steps of first order."""
-
-FIRST_ORDER = 1e-3
-"""What the fit may be off by there, relative to its distance from the start."""
+ACCEPTED = 1e-6
+"""What the fit may be off by, relative to its size."""
 
 
 class Fit(NamedTuple):
@@ -164,7 +161,7 @@ def run_fit(seed: int, number: int, name: str, shape: tuple[int, int]) -> Outcom
     end = 2 * fit.time if flows else 8 * fit.time + 60
     solution = fit.solution()
     size = 1 + np.abs(solution).max()
-    accepted = (1e-6 if shape[0] <= FOLLOWED else FIRST_ORDER) * size
+    accepted = ACCEPTED * size
     off = lambda x: np.abs(x - solution).max(axis=-1)
     about = f"{mode}, {shape[0]} x {shape[1]}"
     run = lambda: simulate(system, fit.start, end)

@@ -11,7 +11,7 @@ from dynsys.cached_call import cached_call
 from dynsys.dense_solve import factorise
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.nonsmooth.at_signature import AtSignature
-from dynsys.nonsmooth.pieces import Signature
+from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.search import Aim
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import Position, as_vector, combine, constant, dimension, from_vector
@@ -153,6 +153,35 @@ def listed(
     """Indices of what is in a mask, at most so many, and which of them are valid."""
     which = jnp.nonzero(mask, size=number, fill_value=0)[0]
     return which, jnp.arange(number) < jnp.sum(mask)
+
+
+def carried_sizes(
+    pieces: Pieces, x: Position, signature: Signature, on: Bool[Array, " kinks"]
+) -> Float[Array, " kinks"]:
+    r"""Sizes of switching values by what a position that is moved onto surfaces is made of.
+
+    Where it lies on the surfaces $z_j = 0$, it is moved along $d_j$ by a rounding error in
+    $z_j$, with $\langle\nabla z_i, d_j\rangle = \delta_{ij}$, and so is $z_k$ by
+
+    $$\sum_j |\langle\nabla z_k, d_j\rangle|\,\mathrm{size}(z_j) .$$
+
+    Args:
+        pieces: The loss.
+        x: The position.
+        signature: The signs of all kinks.
+        on: The surfaces, of independent kinks.
+    """
+    sizes = pieces.sizes(x)
+    which, valid = listed(on, min(pieces.number, dimension(x)))
+    _, normals = pieces.normals(x, signature, which)
+
+    def add(j: Any, total: Any) -> Any:
+        beyond = jnp.where(jnp.arange(len(which)) == j, sizes[which], 0)
+        step = _shortest(normals, beyond, valid, x)
+        _, moved = jax.jvp(lambda x: pieces.switching(x, signature), (x,), (step,))
+        return total + jnp.abs(moved)
+
+    return jax.lax.fori_loop(0, jnp.sum(on), add, jnp.zeros_like(sizes))
 
 
 class Along(NamedTuple):

@@ -8,7 +8,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.inclusion.mode import Mode
-from dynsys.integrators.inclusion.piece_system import REACH, PieceSystem, along
+from dynsys.integrators.inclusion.piece_system import (
+    REACH,
+    PieceSystem,
+    along,
+    carried_sizes,
+)
 from dynsys.integrators.inclusion.saltation import Saltation, saltation
 from dynsys.integrators.inclusion.verdict import verdict_on
 from dynsys.integrators.problem import Problem
@@ -133,10 +138,12 @@ def mode_after(
     number = (ties.leader + 1).astype(signature.dtype)
     tie = jnp.where(held, ties.side * number, 0)
     zero = jnp.zeros_like(signature)
-    sizes = pieces.sizes(system.position(state))
-    after = Mode(signature, tie, zero, jnp.maximum(sizes, FORGET * mode.size))
-    there = in_mode_of(system, after)
     x = system.position(state)
+    sizes = pieces.sizes(x)
+    leads = held & (ties.leader == jnp.arange(pieces.number))
+    carried = jnp.maximum(FORGET * mode.size, carried_sizes(pieces, x, signature, leads))
+    after = Mode(signature, tie, zero, jnp.maximum(sizes, carried))
+    there = in_mode_of(system, after)
     z = pieces.switching(x, signature)
     on = there.onto(state, after.leads, signature)
     # Surfaces that are nearly parallel may meet far from here: then they stay as they are.
