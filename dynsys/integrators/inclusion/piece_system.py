@@ -156,7 +156,11 @@ def listed(
 
 
 def carried_sizes(
-    pieces: Pieces, x: Position, signature: Signature, on: Bool[Array, " kinks"]
+    pieces: Pieces,
+    x: Position,
+    signature: Signature,
+    on: Bool[Array, " kinks"],
+    sizes: Float[Array, " kinks"],
 ) -> Float[Array, " kinks"]:
     r"""Sizes of switching values by what a position that is moved onto surfaces is made of.
 
@@ -170,8 +174,8 @@ def carried_sizes(
         x: The position.
         signature: The signs of all kinks.
         on: The surfaces, of independent kinks.
+        sizes: What the switching values are made of.
     """
-    sizes = pieces.sizes(x)
     which, valid = listed(on, min(pieces.number, dimension(x)))
     _, normals = pieces.normals(x, signature, which)
 
