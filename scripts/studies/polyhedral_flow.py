@@ -82,7 +82,8 @@ class Corners(NamedTuple):
             point = weights @ shifted[corral]
             products = shifted @ point
             new = int(np.argmin(products))
-            if products[new] >= point @ point - 1e-13 * size**2 or new in corral:
+            rounding = 1e-13 * size * (np.linalg.norm(point) + 1e-15 * size)
+            if products[new] >= point @ point - rounding or new in corral:
                 return point + u
             corral, weights = [*corral, new], np.append(weights, 0.0)
             while True:
