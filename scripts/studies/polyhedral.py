@@ -183,8 +183,8 @@ def simulate(case: Case, objective: Callable[[Any], Any]) -> Any:
 def exact_flow(case: Case, times: np.ndarray) -> np.ndarray:
     """The exact flow, from a start so near that it does not matter where it gets lost.
 
-    Rounding may leave events that follow each other without end; next to them there are none,
-    and errors grow by a bounded factor only.
+    Rounding may leave events that follow each other without end; next to them there are
+    none, and errors grow by a bounded factor only.
     """
     rng = np.random.default_rng(case.number)
     for size in (0.0, 1e-12, 1e-11, 1e-10):
