@@ -142,9 +142,15 @@ class Field(Residues):
         return RULES[name](self, u)
 
     def opaque(self, equation: Any, operands: list[Rows]) -> list[Rows]:
-        """Each entry of each result is an unknown function of all operands."""
+        """Each entry of each result is an unknown function of all operands.
+
+        What the function is depends on shapes and types, too, as those of `cumprod`.
+        """
         inner = any(True for _ in programs_inside(equation))
-        name = f"{equation.primitive.name} {id(equation) if inner else equation.params}"
+        every = (v.aval for v in (*equation.invars, *equation.outvars))
+        types = [(str(aval.dtype), aval.shape) for aval in every]
+        which = id(equation) if inner else equation.params
+        name = f"{equation.primitive.name} {which} {types}"
         digest = self.digest(name, operands)[..., None]
         results = []
         for k, v in enumerate(equation.outvars):

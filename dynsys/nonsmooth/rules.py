@@ -144,6 +144,18 @@ def _running(call: Call) -> Any:
     return np.flip(call.field.running_total(np.flip(a, at), axis), at)
 
 
+def _running_product(call: Call) -> Any:
+    """Each pass doubles the number of factors."""
+    axis = call.equation.params["axis"] + moves.LEAD
+    turn = call.equation.params["reverse"]
+    a = np.moveaxis(call.rows(0), axis, -1)
+    a, shift = a[..., ::-1] if turn else a, 1
+    while shift < a.shape[-1]:
+        longer = call.field.mul(a[..., shift:], a[..., :-shift])
+        a, shift = np.concatenate([a[..., :shift], longer], axis=-1), 2 * shift
+    return np.moveaxis(a[..., ::-1] if turn else a, -1, axis)
+
+
 def _multiplied(call: Call) -> Any:
     """A product over axes."""
     a = call.rows(0)
@@ -193,6 +205,7 @@ RULES: dict[str, Callable[[Call], Any]] = {
     "and": _both,
     "conv_general_dilated": _convolution,
     "convert_element_type": _converted,
+    "cumprod": _running_product,
     "cumsum": _running,
     "div": _ring("div"),
     "dot_general": _dot,
