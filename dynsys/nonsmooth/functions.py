@@ -94,6 +94,11 @@ def _cbrt(field: Residues, u: Rows) -> Rows:
     return field.raised(u, [pow(3, -1, p - 1) for p in field.primes])
 
 
+def _stopped(field: Residues, u: Rows) -> Rows:
+    """A constant in derivatives: an unknown of its own, but for that of 0, which is 0."""
+    return field.mul(u, field.hash("stop_gradient", u))
+
+
 def power(field: Residues, u: Rows, c: float) -> Rows:
     """u^c as a whole power times u to the power of the rest, of which 1/2 is the root."""
     if c < 0:
@@ -123,6 +128,7 @@ RULES: dict[str, Callable[[Residues, Rows], Rows]] = {
     "rsqrt": _rsqrt,
     "sinh": _sinh,
     "sqrt": _sqrt,
+    "stop_gradient": _stopped,
     "tanh": _tanh,
 }
 

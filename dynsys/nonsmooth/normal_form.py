@@ -23,9 +23,8 @@ FLIPPED = frozenset({"le", "lt"})
 ENTRYWISE_ALL = (
     ENTRYWISE
     | SAME
-    | frozenset(
-        {"add_any", "digamma", "erf_inv", "igamma", "igammac", "lgamma", "polygamma"}
-    )
+    | frozenset({"add_any", "digamma", "erf_inv", "igamma", "igammac", "lgamma"})
+    | frozenset({"polygamma", "stop_gradient"})
 )
 
 Choose = Callable[[Any, Rows], Rows]

@@ -17,9 +17,7 @@ from dynsys.nonsmooth.scope import Call
 LARGEST_TABLE = 1 << 20
 """Entries times updates of each up to which scattered sums are followed."""
 
-SAME = frozenset(
-    {"copy", "copy_p", "optimization_barrier", "reduce_precision", "stop_gradient"}
-)
+SAME = frozenset({"copy", "copy_p", "optimization_barrier", "reduce_precision"})
 """Primitives that pass their operand on."""
 
 
@@ -115,6 +113,11 @@ def _converted(call: Call) -> Any:
     source, target = call.equation.invars[0].aval.dtype, call.equation.params["new_dtype"]
     rounds = jnp.issubdtype(source, jnp.inexact) and not jnp.issubdtype(target, jnp.inexact)
     return None if rounds else call.rows(0)
+
+
+def _stopped(call: Call) -> Any:
+    """What depends on the position is another unknown where it counts as a constant."""
+    return call.rows(0) if is_in(call.equation.invars[0], call.form.traced) else None
 
 
 def _scattered(call: Call) -> Any:
@@ -222,6 +225,7 @@ RULES: dict[str, Callable[[Call], Any]] = {
     "square": lambda call: call.field.mul(call.rows(0), call.rows(0)),
     **dict.fromkeys(("max",), _either),
     **dict.fromkeys(("min",), _both),
+    "stop_gradient": _stopped,
     "sub": _ring("sub"),
     **dict.fromkeys(
         ("scatter-add", "scatter_add", "scatter-sub", "scatter_sub"), _scattered

@@ -14,7 +14,7 @@ from dynsys.nonsmooth.turns import equal_at_a_level
 
 X = jnp.array([0.3, 1.2, 2.0])
 M = np.random.default_rng(3).integers(-9, 9, (3, 3)).astype(float)
-lax = jax.lax
+lax, stop = jax.lax, jax.lax.stop_gradient
 
 six = lambda x: jnp.outer(x, jnp.array([1.0, 2.0])).reshape(-1)
 
@@ -115,6 +115,11 @@ SAME = {
         lambda x: jnp.log(jnp.sum(jnp.exp(x - x[0]))) + x[0],
         lambda x: jnp.log(jnp.sum(jnp.exp(x - x[1]))) + x[1],
     ),
+    "logsumexp, stopped": (
+        lambda x: (lambda c: jnp.log(jnp.sum(jnp.exp(x - c))) + c)(stop(jnp.max(x))),
+        lambda x: jnp.log(jnp.sum(jnp.exp(x - x[1]))) + x[1],
+    ),
+    "stopped 0": (lambda x: x[0] + stop(x[1] - x[1]) * x[2], lambda x: x[0]),
     "softmax": (
         lambda x: jnp.exp(x - x[0])[1] / jnp.sum(jnp.exp(x - x[0])),
         lambda x: jnp.exp(x)[1] / jnp.sum(jnp.exp(x)),
@@ -197,6 +202,8 @@ DIFFERENT = {
     "even": (lambda x: jnp.cos(2 * x[0]), lambda x: jnp.cos(x[0])),
     "different functions": (lambda x: jnp.sin(x[0]), lambda x: jnp.arctan(x[0])),
     "rsqrt": (lambda x: lax.rsqrt(1 + x[0] ** 2), lambda x: jnp.sqrt(1 + x[0] ** 2)),
+    "stopped": (lambda x: x[0] * stop(x[1]), lambda x: x[0] * x[1]),
+    "stopped, of another": (lambda x: stop(2 * x[0]), lambda x: 2 * stop(x[0])),
     "power of a half": (
         lambda x: (1 + x[0] ** 2) ** 0.5,
         lambda x: (1 + x[0] ** 2) ** 0.75,
@@ -288,6 +295,7 @@ POLYNOMIALS = {
     "atan": (lambda x: jnp.arctan(x[0]), lambda x: 1 / (1 + x[0] ** 2)),
     "sin": (lambda x: jnp.sin(x[0]), lambda x: jnp.cos(x[0])),
     "sinh": (lambda x: jnp.sinh(x[0]), lambda x: jnp.cosh(x[0])),
+    "stopped": (lambda x: x[0] * stop(x[1]), lambda x: stop(x[1])),
     "matrix": (lambda x: x @ M @ x, lambda x: (M + M.T) @ x @ jnp.array([1.0, 0.5, -3.0])),
 }
 
