@@ -192,10 +192,13 @@ DIFFERENT = {
         lambda x: jnp.log(jnp.sum(jnp.exp(x - x[1]))) + x[0],
     ),
     "root of a square": (lambda x: jnp.sqrt(x[0] ** 2 + 0 * x[1]), lambda x: x[0]),
-    "root by exp and log": (lambda x: jnp.exp(0.5 * jnp.log(x[0] ** 2)), lambda x: x[0]),
+    "root by exp and log": (
+        lambda x: jnp.exp(0.5 * (jnp.log(x[0] * x[1]) + jnp.log(x[0] / x[1]))),
+        lambda x: x[0],
+    ),
     "power by exp and log": (
-        lambda x: jnp.exp(1.5 * jnp.log((x[0] - x[1]) ** 2)),
-        lambda x: (x[0] - x[1]) ** 3,
+        lambda x: jnp.exp(1.5 * (jnp.log((x[0] - x[1]) * x[2]) + jnp.log(x[0] - x[1]))),
+        lambda x: (x[0] - x[1]) ** 3 * x[2] * jnp.sqrt(x[2]),
     ),
     "erfc": (lambda x: erfc(x[0]), lambda x: erfc(-x[0])),
     "odd": (lambda x: jnp.sin(-x[0]), lambda x: jnp.sin(x[0])),
