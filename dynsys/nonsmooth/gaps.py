@@ -89,11 +89,7 @@ class Gaps:
         self.along = np.concatenate([-LENGTHS[::-1], LENGTHS])
 
     def see(self, some: np.ndarray) -> Seen:
-        """Look at points on some kinks.
-
-        Raises:
-            NotPiecewiseSmooth: The loss jumps there.
-        """
+        """Look at points on some kinks."""
         with np.errstate(all="ignore"):
             found = [self._see(int(g), *self._roots(int(g))) for g in some]
         columns = zip(*found, strict=True) if found else ((), (), ())

@@ -40,24 +40,24 @@ def joints(
     unproved = jumping & ~proved.values[kinked]
     joint = proved.gradients[kinked].copy()
     if not form.traced:
-        which = _some(base, kinked, unproved)
+        alike = _alike(base, kinked, unproved)
+        which = np.array([i for some in alike for i in some[:LOOKED_AT]], int)
         seen = Gaps(form, groups, side, x).see(kinked[which])
         for g, gap in zip(kinked[which].tolist(), seen.gap.tolist(), strict=True):
             if gap:
                 entry = int(base.first[g])
                 place = form.program.switch_of(entry).place(entry)
                 refuse_jump(place, gap)
+        for some in alike:
+            among = np.isin(which, some)
+            joint[some] |= seen.joint[among].all()
         joint[which] |= seen.joint
     return tuple(map(bool, joint)), tuple(map(bool, unproved))
 
 
-def _some(base: Base, kinked: np.ndarray, unproved: np.ndarray) -> np.ndarray:
-    """A few unproved kinks of each class."""
-    counts: dict[Any, int] = {}
-    which = []
+def _alike(base: Base, kinked: np.ndarray, unproved: np.ndarray) -> list[list[int]]:
+    """Unproved kinks in classes of the same switches."""
+    classes: dict[Any, list[int]] = {}
     for i in np.flatnonzero(unproved).tolist():
-        key = base.switches_of([int(kinked[i])])
-        counts[key] = counts.get(key, 0) + 1
-        if counts[key] <= LOOKED_AT:
-            which.append(i)
-    return np.array(which, int)
+        classes.setdefault(base.switches_of([int(kinked[i])]), []).append(i)
+    return list(classes.values())

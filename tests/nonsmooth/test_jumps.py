@@ -8,6 +8,7 @@ from jax.tree_util import Partial
 
 from dynsys.nonsmooth import NotPiecewiseSmooth
 from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.jumps import LOOKED_AT
 
 X = jnp.array([0.3, -1.2, 2.0])
 SCALES = [1e-9, 1e-3, 1.0, 1e3, 1e9]
@@ -184,3 +185,10 @@ def test_what_is_hidden_from_most_points_is_no_joint(name, scale):
     pieces = find_pieces(lambda x: BENDS[name](x, scale), X * scale)
     assert pieces.number
     assert not any(pieces.joint)
+
+
+def test_kinks_that_are_not_looked_at_are_like_those_that_are():
+    loss = lambda x: -jnp.sum(jax.scipy.stats.norm.logcdf(x))
+    pieces = find_pieces(loss, jnp.zeros(LOOKED_AT + 4))
+    assert pieces.number > LOOKED_AT
+    assert all(pieces.joint)
