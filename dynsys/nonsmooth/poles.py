@@ -3,8 +3,8 @@ r"""Bounded functions of what is infinite at a finite point, which hide a kink o
 The loss itself may be infinite somewhere: a barrier is no kink. But $\arctan(1 / x)$ jumps
 at 0, $x \tanh(1 / x)$ has a kink there, and $\exp(\log(x^2) / 2)$ is $|x|$. So the bounded
 functions, and the exponential where its exponent may be minus infinity, are refused unless
-there is no pole before them. Not refused is $\exp(-1 / x^2)$, as that of minus infinity at
-both sides of a quotient has all derivatives 0 there.
+there is no pole before them. Not refused are $\exp(-1 / x^2)$, which has all derivatives 0
+at 0, and $\exp(-1 / x)$, which has them on the side where it is not infinite.
 """
 
 from collections.abc import Sequence
@@ -42,8 +42,9 @@ UNITED = MOVES | frozenset(
 )
 """Are infinite as their operands are."""
 
-NOWHERE, EVEN, ROUGH = 0, 1, 2
-"""Whether something is infinite: as a quotient on both sides of a place alike, or else."""
+NOWHERE, EVEN, ODD, ROUGH = 0, 1, 2, 3
+"""Whether something is infinite: as a quotient whose numerator has one sign, alike on both
+sides of a place or with other signs there, or else."""
 
 
 class Poles(NamedTuple):
@@ -130,7 +131,8 @@ def _check(equation: Any, operands: Sequence[Poles]) -> None:
         return
     (poles,) = operands
     hidden = poles.below if name in EXPONENTIAL else max(poles.above, poles.below)
-    if hidden == NOWHERE or (hidden == EVEN and name not in PERIODIC):
+    accepted = ODD if name in EXPONENTIAL else NOWHERE if name in PERIODIC else EVEN
+    if hidden <= accepted:
         return
     raise refuse(
         equation,
@@ -248,8 +250,10 @@ def _inverse(equation: Any, top: Interval, bottom: Interval) -> Poles:
     if not np.any(reaches):
         return NONE
     positive, negative = bottom.low >= 0, bottom.high <= 0
-    even = (positive | negative) & ((top.low >= 0) | (top.high <= 0))
-    if np.any(reaches & ~even):
+    has_sign = (top.low >= 0) | (top.high <= 0)
+    if np.any(reaches & ~has_sign):
         return Poles(ROUGH, ROUGH, equation)
+    if np.any(reaches & ~(positive | negative)):
+        return Poles(ODD, ODD, equation)
     same = (positive & (top.low >= 0)) | (negative & (top.high <= 0))
     return Poles(int(np.any(reaches & same)), int(np.any(reaches & ~same)), equation)

@@ -86,7 +86,7 @@ JUMPS = {
     "atan of a quotient": (lambda x: jnp.arctan(x[1] / x[0]), "atan"),
     "erf of a quotient": (lambda x: stats.norm.cdf((x[1] + 3) / x[0]), "erf"),
     "tanh of a power": (lambda x: jnp.tanh(x**-3), "tanh"),
-    "exp of an inverse": (lambda x: jnp.exp(-1 / x), "exp"),
+    "exp of a quotient": (lambda x: jnp.exp((x[1] + 3) / x[0]), "exp"),
     "logistic of a sum": (lambda x: nn.sigmoid(total(x) + 1 / x[0]), "logistic"),
     "atan of tan": (lambda x: jnp.arctan(jnp.tan(2 * x)), "atan"),
     "atan2": (lambda x: jnp.arctan2(x[0], x[1]), "atan2"),
@@ -199,7 +199,7 @@ REFUSED = {
     for name, (f, primitive) in (JUMPS | ORDERS | CONES).items()
 }
 UNSEEN = (
-    "exp of an inverse",
+    "exp of a quotient",
     "indicator",
     "pure_callback",
     "tanh of a power",
@@ -230,6 +230,7 @@ SIMILAR = {
     "tanh over a softplus": lambda x: jnp.tanh(x / nn.softplus(1 + x**2)),
     "logistic over exp": lambda x: nn.sigmoid(x / jnp.exp(x[::-1])),
     "exp of minus an inverse": lambda x: jnp.exp(-1 / (1 + x**2)),
+    "exp of an inverse": lambda x: jnp.exp(-1 / (x - 293)),
     "a flat function": lambda x: jnp.exp(-1 / x**2),
     "a Gaussian of any width": lambda x: jnp.log(
         1e-3 + jnp.exp(-(x[0] ** 2 + 1) / x[1] ** 2)
