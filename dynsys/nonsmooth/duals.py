@@ -34,6 +34,7 @@ SLOPES: dict[str, Slope] = {
     "cos": lambda f, u, _: f.neg(f.rule("sin", u)),
     "sinh": lambda f, u, v: f.sub(f.rule("exp", u), v),
     "sqrt": lambda f, u, v: f.half(f.div(v, u)),
+    "stop_gradient": lambda _f, u, _: np.zeros_like(u),
     "tan": lambda f, _, v: f.add(f.one(v), f.mul(v, v)),
     "tanh": lambda f, _, v: f.sub(f.one(v), f.mul(v, v)),
 }

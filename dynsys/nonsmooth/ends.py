@@ -4,6 +4,7 @@ The root of what is negative somewhere ends there, as the loss does. The root of
 somewhere, and negative nowhere, has a cone: that of $\|x\|^2$ at the origin.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,7 +21,18 @@ from dynsys.nonsmooth.refusals import refuse
 SCALES = tuple(10.0**k for k in sorted(range(-9, 13), key=abs))
 """Distances from the position at which a root is looked for that is not defined."""
 
+PLACED = frozenset({"broadcast_in_dim", "convert_element_type", "reshape", "squeeze"})
+"""Leave numbers as they are."""
+
 DOMAINS = {"acos": (-1.0, 1.0), "asin": (-1.0, 1.0), "acosh": (1.0, np.inf)}
+POWERS = {
+    "igamma": ((0.0, np.inf),),
+    "igammac": ((0.0, np.inf),),
+    "regularized_incomplete_beta": ((0.0, np.inf), (-np.inf, 1.0)),
+}
+"""Are like powers at ends of the domain of their last operand, with the others for
+exponents."""
+
 ROOTS = frozenset({"sqrt", "rsqrt"})
 AWAY = "Keep its argument away from the end, as in `jnp.sqrt(s + 1e-6)`"
 
@@ -64,7 +76,11 @@ class Ends:
                 "is guarded where its denominator is 0, and may have a cone there",
                 "Keep the denominator away from 0, as in `a / (b + 1e-9)`",
             )
-        if name in DOMAINS and self._touches(equation, *DOMAINS[name]):
+        if name in DOMAINS and self.touches(equation, *DOMAINS[name]):
+            raise refuse(
+                equation, "is finite at the end of its domain, where its slope is not", AWAY
+            )
+        if name in POWERS and self._is_rough_at_an_end(equation):
             raise refuse(
                 equation, "is finite at the end of its domain, where its slope is not", AWAY
             )
@@ -72,14 +88,30 @@ class Ends:
             return self._is_root_of_power(equation)
         return name in ROOTS and self._reaches_zero(equation)
 
+    def _is_rough_at_an_end(self, equation: Any) -> bool:
+        """Whether a function that is like a power at an end has an infinite slope there."""
+        v = equation.invars[-1]
+        for exponent, (least, most) in zip(
+            equation.invars, POWERS[equation.primitive.name], strict=False
+        ):
+            fine = self._is_smooth_power(v, self.bounds.of(exponent))
+            if not np.all(fine) and self.touches(equation, least, most, -1):
+                return True
+        return False
+
+    def _is_smooth_power(self, base: Any, power: Interval) -> Any:
+        """Whether powers of what is nowhere negative have a continuous slope.
+
+        |grad u|^2 <= 2 L u if u >= 0 has a Lipschitz gradient: u^c is C^1 for c > 1/2.
+        """
+        return (power.low > 0.5) & ((power.low >= 1) | (base not in self.kinked))
+
     def _is_root_of_power(self, equation: Any) -> bool:
         base, exponent = equation.invars
         if not is_in(base, self.active):
             return False
         power = self.bounds.of(exponent)
-        # |grad u|^2 <= 2 L u if u >= 0 has a Lipschitz gradient: u^c is C^1 for c > 1/2.
-        rough = base in self.kinked
-        fine = (power.low > 0.5) & ((power.low >= 1) | (not rough))
+        fine = self._is_smooth_power(base, power)
         fine |= (power.high < 0) & power.is_point
         if np.all(fine) or not self._reaches_zero(equation):
             return False
@@ -89,7 +121,7 @@ class Ends:
             equation, "is finite where its base is 0, where its slope is not", AWAY
         )
 
-    def _under(self, v: Any, result: Any) -> Interval:
+    def under(self, v: Any, result: Any) -> Interval:
         """The bounds of a variable where the loss depends on a result."""
         if self._needed is None:
             self._needed = conditions(self.jaxpr, compared=False)
@@ -98,22 +130,38 @@ class Ends:
     def _reaches_zero(self, equation: Any) -> bool:
         """Whether what is under a root may be 0 without being negative next to it."""
         v, result = equation.invars[0], equation.outvars[0]
-        if np.all(self._under(v, result).low > 0):
+        if np.all(self.under(v, result).low > 0):
             return False
         is_zero_there = equation.primitive.name != "rsqrt"
-        if is_zero_there and np.all(self._under(result, result).low > 0):
+        if is_zero_there and np.all(self.under(result, result).low > 0):
             return False
         return not self._leaves(v, 0.0, np.inf)
 
-    def _touches(self, equation: Any, least: float, most: float) -> bool:
-        """Whether an argument may reach the end of its domain without leaving it."""
-        v = equation.invars[0]
-        if np.all(_is_inside(self._under(v, equation.outvars[0]), least, most)):
+    def touches(
+        self, equation: Any, least: float, most: float = np.inf, operand: int = 0
+    ) -> bool:
+        """Whether an argument may reach the end of its domain without leaving it.
+
+        Args:
+            equation: The equation.
+            least: The lower end of its domain.
+            most: The upper end.
+            operand: The index of its argument.
+        """
+        v = equation.invars[operand]
+        if not is_in(v, self.active):
+            return False
+        if np.all(_is_inside(self.under(v, equation.outvars[0]), least, most)):
             return False
         return not self._leaves(v, least, most)
 
     def _leaves(self, v: Any, least: float, most: float) -> bool:
-        """Whether each entry of a variable is outside of its domain at some point."""
+        """Whether each entry of a variable is outside of its domain at some point.
+
+        What is a product does not leave it where an even factor is 0.
+        """
+        if least == 0 and self._has_even_factor(v):
+            return False
         outside = np.zeros(v.aval.shape, bool)
         bounds = self.bounds.of(v)
         inside = _is_inside(bounds, least, most)
@@ -125,6 +173,28 @@ class Ends:
             if np.all(outside | inside):
                 return True
         return False
+
+    def _has_even_factor(self, v: Any) -> bool:
+        """Whether a product has a factor that is 0 somewhere, and negative nowhere."""
+        several = Counter(self._factors(v))
+        for factor, times in several.items():
+            low, high = self.bounds.of(factor)
+            may_be_0 = np.any((low <= 0) & (high >= 0))
+            if may_be_0 and (times % 2 == 0 or np.all(low >= 0)):
+                return True
+        return False
+
+    def _factors(self, v: Any) -> list[Any]:
+        """The factors of a product of products that depend on the position."""
+        if not is_in(v, self.active):
+            return []
+        made = self.bounds.made.get(v)
+        if made is None:
+            return [v]
+        name = made.primitive.name
+        if name == "mul":
+            return [f for u in made.invars for f in self._factors(u)]
+        return self._factors(made.invars[0]) if name == "div" or name in PLACED else [v]
 
     def samples(self) -> Iterator[Bounds]:
         """The program at single points, near the position and far from it."""
@@ -146,7 +216,7 @@ class Ends:
         v = equation.invars[1]
         if isinstance(v, Literal) or not np.any(np.asarray(self.bounds.of(v).low) == 0):
             return False
-        if np.all(self._under(v, equation.outvars[0]).low > 0):
+        if np.all(self.under(v, equation.outvars[0]).low > 0):
             return False
         made = self.bounds.made.get(v)
         needed = (self._needed or {}).get(equation.outvars[0], ())
@@ -158,7 +228,8 @@ class Ends:
 
 def _is_inside(bounds: Interval, least: float, most: float) -> Any:
     """Whether entries are surely inside of a domain; at infinity it has no end."""
-    return (bounds.low > least) & ((bounds.high < most) | np.isinf(most))
+    above = (bounds.low > least) | np.isinf(least)
+    return above & ((bounds.high < most) | np.isinf(most))
 
 
 def _near(leaf: Any, scale: float, random: np.random.Generator) -> np.ndarray:

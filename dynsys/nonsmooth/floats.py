@@ -32,6 +32,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sin": np.sin,
     "sinh": np.sinh,
     "sqrt": np.sqrt,
+    "stop_gradient": lambda u: u,
     "rsqrt": lambda u: 1 / np.sqrt(u),
     "tan": np.tan,
     "tanh": np.tanh,

@@ -94,6 +94,11 @@ def _cbrt(field: Residues, u: Rows) -> Rows:
     return field.raised(u, [pow(3, -1, p - 1) for p in field.primes])
 
 
+def _stopped(field: Residues, u: Rows) -> Rows:
+    """A constant in derivatives: an unknown of its own, but for that of 0, which is 0."""
+    return field.mul(u, field.hash("stop_gradient", u))
+
+
 def power(field: Residues, u: Rows, c: float) -> Rows:
     """u^c as a whole power times u to the power of the rest, of which 1/2 is the root."""
     if c < 0:
@@ -123,6 +128,7 @@ RULES: dict[str, Callable[[Residues, Rows], Rows]] = {
     "rsqrt": _rsqrt,
     "sinh": _sinh,
     "sqrt": _sqrt,
+    "stop_gradient": _stopped,
     "tanh": _tanh,
 }
 
@@ -142,9 +148,15 @@ class Field(Residues):
         return RULES[name](self, u)
 
     def opaque(self, equation: Any, operands: list[Rows]) -> list[Rows]:
-        """Each entry of each result is an unknown function of all operands."""
+        """Each entry of each result is an unknown function of all operands.
+
+        What the function is depends on shapes and types, too, as those of `cumprod`.
+        """
         inner = any(True for _ in programs_inside(equation))
-        name = f"{equation.primitive.name} {id(equation) if inner else equation.params}"
+        every = (v.aval for v in (*equation.invars, *equation.outvars))
+        types = [(str(aval.dtype), aval.shape) for aval in every]
+        which = id(equation) if inner else equation.params
+        name = f"{equation.primitive.name} {which} {types}"
         digest = self.digest(name, operands)[..., None]
         results = []
         for k, v in enumerate(equation.outvars):

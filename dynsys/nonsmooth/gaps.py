@@ -89,13 +89,9 @@ class Gaps:
         self.along = np.concatenate([-LENGTHS[::-1], LENGTHS])
 
     def see(self, some: np.ndarray) -> Seen:
-        """Look at points on some kinks.
-
-        Raises:
-            NotPiecewiseSmooth: The loss jumps there.
-        """
+        """Look at points on some kinks."""
         with np.errstate(all="ignore"):
-            found = [self._see(int(g), *self._roots(int(g))) for g in some]
+            found = [self._see(int(g), *self.roots(int(g))) for g in some]
         columns = zip(*found, strict=True) if found else ((), (), ())
         return Seen(
             *(np.array(c, t) for c, t in zip(columns, (bool, float, bool), strict=True))
@@ -168,7 +164,13 @@ class Gaps:
             alone &= ~((before != after) & others).any(axis=1)
         return alone
 
-    def _roots(self, g: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def value(self, line: np.ndarray, t: np.ndarray, noise: float = 0.0) -> np.ndarray:
+        """The loss at places on lines, with random errors if wanted."""
+        run = self._run(line, t, noise)
+        run.all()
+        return np.broadcast_to(run.value[0], t.shape)
+
+    def roots(self, g: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Lines, and where on them the switching value of a group is 0."""
         z = self._grid()[:, :, self.first[g]]
         changes = np.isfinite(z[:, 1:]) & np.isfinite(z[:, :-1])

@@ -4,6 +4,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from dynsys.nonsmooth.interval_moves import MOVE_RULES
@@ -207,11 +208,33 @@ def _selected(_: Any, which: Interval, *cases: Interval) -> Interval:
     return found
 
 
-def _converted(equation: Any, a: Interval) -> Interval:
-    kind = np.dtype(equation.params["new_dtype"]).kind
-    if kind == "b":
+def _converted(equation: Any, a: Interval) -> Interval | None:
+    old, new = equation.invars[0].aval.dtype, np.dtype(equation.params["new_dtype"])
+    if new.kind == "b":
         return Interval((a.low > 0) | (a.high < 0), (a.low != 0) | (a.high != 0))
-    return Interval(np.trunc(a.low), np.trunc(a.high)) if kind in "iu" else a
+    if np.can_cast(old, new):
+        return a
+    if new.kind in "iu":
+        return _whole(Interval(np.trunc(a.low), np.trunc(a.high)), np.iinfo(new))
+    return _rounded_to(new, a) if jnp.issubdtype(new, jnp.floating) else a
+
+
+def _whole(a: Interval, info: Any) -> Interval | None:
+    """Bounds of whole numbers; what a type does not hold may become any other number."""
+    fits = np.all((a.low >= info.min) & (a.high <= info.max))
+    return a if fits else None
+
+
+def _rounded_to(new: np.dtype, a: Interval) -> Interval:
+    """Bounds of what is rounded to a narrower type of floats; its sign is kept."""
+    info = jnp.finfo(new)
+    eps, least, most = (float(v) for v in (info.eps, info.smallest_subnormal, info.max))
+    low = a.low - eps * np.abs(a.low) - least
+    high = a.high + eps * np.abs(a.high) + least
+    low = np.where(a.low >= 0, np.maximum(low, np.where(a.low > 0, TINY, 0)), low)
+    high = np.where(a.high <= 0, np.minimum(high, np.where(a.high < 0, -TINY, 0)), high)
+    low, high = np.where(low < -most, -np.inf, low), np.where(high > most, np.inf, high)
+    return Interval(np.minimum(low, most), np.maximum(high, -most))
 
 
 def _same(_: Any, a: Interval) -> Interval:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from dynsys.nonsmooth.across import gap_across, meets_a_pole
 from dynsys.nonsmooth.duals import Duals
 from dynsys.nonsmooth.floats import Floats
 from dynsys.nonsmooth.gaps import Gaps, refuse_jump
@@ -36,28 +37,33 @@ def joints(
     with np.errstate(all="ignore"):
         floats = Base(form, Floats(4), groups, side)
         proved = meeting(base, floats, kinked)
-    jumping = np.array([may_jump(base, base.switches_of([g])) for g in kinked.tolist()])
+    jumps: dict[Any, bool] = {}
+    for key in {base.switches_of([g]) for g in kinked.tolist()}:
+        jumps[key] = may_jump(base, key)
+    jumping = np.array([jumps[base.switches_of([g])] for g in kinked.tolist()])
     unproved = jumping & ~proved.values[kinked]
     joint = proved.gradients[kinked].copy()
     if not form.traced:
-        which = _some(base, kinked, unproved)
-        seen = Gaps(form, groups, side, x).see(kinked[which])
-        for g, gap in zip(kinked[which].tolist(), seen.gap.tolist(), strict=True):
-            if gap:
+        alike = _alike(base, kinked, unproved)
+        which = np.array([i for some in alike for i in some[:LOOKED_AT]], int)
+        gaps = Gaps(form, groups, side, x)
+        seen = gaps.see(kinked[which])
+        for g, selected in zip(kinked[which].tolist(), seen.gap.tolist(), strict=True):
+            poled = not selected and meets_a_pole(form, base.switches_of([g]))
+            if gap := gap_across(gaps, g) if poled else selected:
                 entry = int(base.first[g])
                 place = form.program.switch_of(entry).place(entry)
                 refuse_jump(place, gap)
+        for some in alike:
+            among = np.isin(which, some)
+            joint[some] |= seen.joint[among].all()
         joint[which] |= seen.joint
     return tuple(map(bool, joint)), tuple(map(bool, unproved))
 
 
-def _some(base: Base, kinked: np.ndarray, unproved: np.ndarray) -> np.ndarray:
-    """A few unproved kinks of each class."""
-    counts: dict[Any, int] = {}
-    which = []
+def _alike(base: Base, kinked: np.ndarray, unproved: np.ndarray) -> list[list[int]]:
+    """Unproved kinks in classes of the same switches."""
+    classes: dict[Any, list[int]] = {}
     for i in np.flatnonzero(unproved).tolist():
-        key = base.switches_of([int(kinked[i])])
-        counts[key] = counts.get(key, 0) + 1
-        if counts[key] <= LOOKED_AT:
-            which.append(i)
-    return np.array(which, int)
+        classes.setdefault(base.switches_of([int(kinked[i])]), []).append(i)
+    return list(classes.values())

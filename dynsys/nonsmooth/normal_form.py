@@ -1,6 +1,7 @@
 """A flat program in another arithmetic than that of floats, with given signs."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,6 +14,8 @@ from dynsys.nonsmooth import moves
 from dynsys.nonsmooth.flat import is_in
 from dynsys.nonsmooth.functions import EXPONENTIAL, LOGARITHMIC
 from dynsys.nonsmooth.inside import has_program, results_inside
+from dynsys.nonsmooth.interval_rules import RULES as INTERVAL_RULES
+from dynsys.nonsmooth.intervals import Bounds
 from dynsys.nonsmooth.residues import Rows
 from dynsys.nonsmooth.rules import RULES, SAME, moved
 from dynsys.nonsmooth.scope import Call, Scope, evaluated, store
@@ -23,9 +26,8 @@ FLIPPED = frozenset({"le", "lt"})
 ENTRYWISE_ALL = (
     ENTRYWISE
     | SAME
-    | frozenset(
-        {"add_any", "digamma", "erf_inv", "igamma", "igammac", "lgamma", "polygamma"}
-    )
+    | frozenset({"add_any", "digamma", "erf_inv", "igamma", "igammac", "lgamma"})
+    | frozenset({"polygamma", "stop_gradient"})
 )
 
 Choose = Callable[[Any, Rows], Rows]
@@ -41,7 +43,7 @@ class NormalForm:
     """
 
     def __init__(self, program: Any, consts: Sequence[Any]) -> None:
-        self.program = program
+        self.program, self._consts = program, consts
         self.jaxpr = jaxpr = program.jaxpr
         self.traced = {
             v: c for v, c in zip(jaxpr.constvars, consts, strict=True) if not is_concrete(c)
@@ -62,6 +64,11 @@ class NormalForm:
         self.open = [i for i, e in enumerate(jaxpr.eqns) if not self._settle(e)]
         self.upstream = self._upstream()
         self.levels = self.levels_of(self.open)
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Between which bounds its variables stay."""
+        return Bounds(self.jaxpr, self._consts, INTERVAL_RULES)
 
     def _settle(self, equation: Any) -> bool:
         """Evaluate an equation for good if nothing in it is unknown."""

@@ -137,9 +137,6 @@ IN_DOMAIN = frozenset(
 )
 """Smooth on their domain, at whose ends they are infinite or not a number."""
 
-CRITICAL = frozenset({"acos", "asin", "cbrt", "pow", "sqrt"})
-"""Smooth inside of their domain, but finite at an end of it, where their slope is not."""
-
 FACTORS = frozenset({"lu", "lu_pivots_to_permutation"})
 """Jump where other pivots are chosen, but a solution that is made of them does not."""
 

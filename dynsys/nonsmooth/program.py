@@ -24,6 +24,7 @@ from dynsys.nonsmooth.interpret import natural as natural
 from dynsys.nonsmooth.interval_rules import RULES
 from dynsys.nonsmooth.intervals import Bounds, passes, sign_of
 from dynsys.nonsmooth.places import entry_of, place
+from dynsys.nonsmooth.poles import refuse_hidden_poles
 from dynsys.nonsmooth.primitives import COMPARISONS, SWITCHES
 from dynsys.nonsmooth.simplify import simplified
 from dynsys.nonsmooth.tidy import tidy
@@ -166,6 +167,7 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
         check(jaxpr.eqns[i], context)
         if ends.is_root(jaxpr.eqns[i]):
             roots.append(i)
+    refuse_hidden_poles(jaxpr, seen, ends)
     operands = ((i, passes(jaxpr.eqns[i], bounds)) for i in sorted(switching))
     passed = tuple((i, operand) for i, operand in operands if operand is not None)
     switches = _switches(jaxpr, sorted(switching - dict(passed).keys()))

@@ -42,7 +42,9 @@ REMEDIES = {
     "le_to": ("finds a place in a table by the position, and jumps", JUMP),
     "atan2": (
         "jumps by a full turn where its second argument is negative",
-        "Use `jnp.arctan(y / x)` if x is positive, or the cosine of the angle",
+        "Use the angle itself as a variable, or an x that stays positive, as in "
+        "`jnp.arctan2(y, jnp.exp(s))`, or the cosine of the angle, "
+        "`x / jnp.sqrt(x**2 + y**2 + 1e-9)`",
     ),
     "eigh": ("has kinks where eigenvalues are equal", SPECTRUM),
     "eig": ("has kinks where eigenvalues are equal", SPECTRUM),
@@ -57,7 +59,7 @@ REMEDIES = {
     ),
     "cbrt": (
         "is finite at 0, where its slope is not",
-        "Use `jnp.sign(x) * (x**2 + 1e-9) ** (1 / 6)`, or keep its argument away from 0",
+        "Use `x * (x**2 + 1e-9) ** (-1 / 3)`, or keep its argument away from 0",
     ),
 }
 """Of some primitives why they are refused, and what to use instead."""

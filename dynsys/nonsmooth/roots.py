@@ -10,12 +10,13 @@ unknown of its own. The switching value must be affine in it. A proof counts onl
 was divided by 0 on the way.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from dynsys.nonsmooth.across import CONTINUOUS, meets_a_pole
 from dynsys.nonsmooth.attempts import Attempt
 from dynsys.nonsmooth.flat import is_in
 from dynsys.nonsmooth.labels import NONE
@@ -74,10 +75,13 @@ def _classes(base: Base, kinked: np.ndarray) -> list[np.ndarray]:
     return sorted(classes, key=lambda c: (not jumps(c), -len(c)))
 
 
-def may_jump(base: Base, equations: Iterable[int]) -> bool:
-    """Whether some of the switches are no absolute values, maxima and minima."""
+def may_jump(base: Base, equations: frozenset[int]) -> bool:
+    """Whether some of the switches are no absolute values, maxima and minima.
+
+    What these go into must have no pole.
+    """
     names = {base.form.switches[i].name for i in equations}
-    return bool(names - {"abs", "max", "min"})
+    return bool(names - CONTINUOUS) or meets_a_pole(base.form, equations)
 
 
 def _candidates(base: Base, some: np.ndarray) -> list[Any]:

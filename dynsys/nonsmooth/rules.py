@@ -17,9 +17,7 @@ from dynsys.nonsmooth.scope import Call
 LARGEST_TABLE = 1 << 20
 """Entries times updates of each up to which scattered sums are followed."""
 
-SAME = frozenset(
-    {"copy", "copy_p", "optimization_barrier", "reduce_precision", "stop_gradient"}
-)
+SAME = frozenset({"copy", "copy_p", "optimization_barrier", "reduce_precision"})
 """Primitives that pass their operand on."""
 
 
@@ -117,6 +115,11 @@ def _converted(call: Call) -> Any:
     return None if rounds else call.rows(0)
 
 
+def _stopped(call: Call) -> Any:
+    """What depends on the position is another unknown where it counts as a constant."""
+    return call.rows(0) if is_in(call.equation.invars[0], call.form.traced) else None
+
+
 def _scattered(call: Call) -> Any:
     """Updates that are added to entries, some of them to the same one."""
     equation, index = call.equation, call.known(1)
@@ -142,6 +145,18 @@ def _running(call: Call) -> Any:
         return call.field.running_total(a, axis)
     at = axis + moves.LEAD
     return np.flip(call.field.running_total(np.flip(a, at), axis), at)
+
+
+def _running_product(call: Call) -> Any:
+    """Each pass doubles the number of factors."""
+    axis = call.equation.params["axis"] + moves.LEAD
+    turn = call.equation.params["reverse"]
+    a = np.moveaxis(call.rows(0), axis, -1)
+    a, shift = a[..., ::-1] if turn else a, 1
+    while shift < a.shape[-1]:
+        longer = call.field.mul(a[..., shift:], a[..., :-shift])
+        a, shift = np.concatenate([a[..., :shift], longer], axis=-1), 2 * shift
+    return np.moveaxis(a[..., ::-1] if turn else a, -1, axis)
 
 
 def _multiplied(call: Call) -> Any:
@@ -193,6 +208,7 @@ RULES: dict[str, Callable[[Call], Any]] = {
     "and": _both,
     "conv_general_dilated": _convolution,
     "convert_element_type": _converted,
+    "cumprod": _running_product,
     "cumsum": _running,
     "div": _ring("div"),
     "dot_general": _dot,
@@ -209,6 +225,7 @@ RULES: dict[str, Callable[[Call], Any]] = {
     "square": lambda call: call.field.mul(call.rows(0), call.rows(0)),
     **dict.fromkeys(("max",), _either),
     **dict.fromkeys(("min",), _both),
+    "stop_gradient": _stopped,
     "sub": _ring("sub"),
     **dict.fromkeys(
         ("scatter-add", "scatter_add", "scatter-sub", "scatter_sub"), _scattered

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax, nn
-from jax.scipy import linalg, special
+from jax.scipy import linalg, special, stats
 
 from tests.nonsmooth.slopes import Spelling as S
 
@@ -82,6 +82,13 @@ JUMPS = {
         lambda x: jnp.piecewise(x, [x > 0], [lambda x: x + 1, lambda x: x]),
         f"argmax|{COMPARED}",
     ),
+    "atan of an inverse": (lambda x: jnp.arctan(1 / x), "atan"),
+    "atan of a quotient": (lambda x: jnp.arctan(x[1] / x[0]), "atan"),
+    "erf of a quotient": (lambda x: stats.norm.cdf((x[1] + 3) / x[0]), "erf"),
+    "tanh of a power": (lambda x: jnp.tanh(x**-3), "tanh"),
+    "exp of a quotient": (lambda x: jnp.exp((x[1] + 3) / x[0]), "exp"),
+    "logistic of a sum": (lambda x: nn.sigmoid(total(x) + 1 / x[0]), "logistic"),
+    "atan of tan": (lambda x: jnp.arctan(jnp.tan(2 * x)), "atan"),
     "atan2": (lambda x: jnp.arctan2(x[0], x[1]), "atan2"),
     "angle": (lambda x: jnp.angle(lax.complex(x[0], x[1])), "atan2|angle"),
     "copysign": (lambda x: jnp.copysign(jnp.ones(3), x), "sign|.*bit.*|and|or|lt|select_n"),
@@ -156,6 +163,23 @@ CONES = {
     "arccos of a clip": (lambda x: jnp.arccos(jnp.clip(x, -1, 1)), "acos|a?cos"),
     "arcsin of a clip": (lambda x: jnp.arcsin(jnp.clip(x, -1, 1)), "asin"),
     "arccosh of a guard": (lambda x: jnp.arccosh(jnp.maximum(x, 1)), "acosh"),
+    "root of a factor": (lambda x: jnp.sqrt(x[0] ** 2 * (x[1] + 9)), "sqrt"),
+    "root of a factor twice": (lambda x: jnp.sqrt(x[0] * (x[1] + 9) * x[0]), "sqrt"),
+    "incomplete gamma function": (lambda x: special.gammainc(0.5, x**2), "igamma"),
+    "its complement": (lambda x: special.gammaincc(0.5, x**2), "igammac"),
+    "chi2.cdf": (lambda x: stats.chi2.cdf(x**2, 1), "igamma"),
+    "incomplete beta function": (
+        lambda x: special.betainc(0.5, 2.0, x**2 / (1 + x**2)),
+        "regularized_incomplete_beta",
+    ),
+    "incomplete beta function, upper end": (
+        lambda x: special.betainc(2.0, 0.5, 1 / (1 + x**2)),
+        "regularized_incomplete_beta",
+    ),
+    "root by exp and log": (lambda x: jnp.exp(0.5 * jnp.log(x**2)), "exp"),
+    "root by exp and log1p": (lambda x: jnp.exp(0.5 * jnp.log1p(x**2 - 1)), "exp"),
+    "logistic of a log": (lambda x: nn.sigmoid(0.25 * jnp.log(x**2)), "logistic"),
+    "x tanh(1/x)": (lambda x: x * jnp.tanh(1 / x), "tanh"),
     "scaled Bessel function": (special.i0e, "bessel_i0e"),
 }
 
@@ -174,8 +198,14 @@ REFUSED = {
     name: (S(lambda x, f=f: total(f(x)), reach=REACHES.get(name, 1.0)), primitive)
     for name, (f, primitive) in (JUMPS | ORDERS | CONES).items()
 }
-UNSEEN = ("indicator", "pure_callback", "while_loop")
-"""What is infinite on one side, or has no gradient by reverse mode."""
+UNSEEN = (
+    "exp of a quotient",
+    "indicator",
+    "pure_callback",
+    "tanh of a power",
+    "while_loop",
+)
+"""What is infinite on one side, or steep, or has no gradient by reverse mode."""
 
 SEEN = [name for name in JUMPS | ORDERS if name not in UNSEEN]
 """What jumps, or has kinks, along lines."""
@@ -194,6 +224,22 @@ SIMILAR = {
     "cbrt of exp": lambda x: jnp.cbrt(jnp.exp(x)),
     "arccos inside": lambda x: jnp.arccos(0.5 * jnp.tanh(x)),
     "arctan": jnp.arctan,
+    "arctan of a quotient": lambda x: jnp.arctan(x / (1 + x**2)),
+    "arctan over a cosh": lambda x: jnp.arctan(x / jnp.cosh(x)),
+    "tanh of what is normalised": lambda x: jnp.tanh(x / jnp.sqrt(jnp.var(x) + 1e-5)),
+    "tanh over a softplus": lambda x: jnp.tanh(x / nn.softplus(1 + x**2)),
+    "logistic over exp": lambda x: nn.sigmoid(x / jnp.exp(x[::-1])),
+    "exp of minus an inverse": lambda x: jnp.exp(-1 / (1 + x**2)),
+    "exp of an inverse": lambda x: jnp.exp(-1 / (x - 293)),
+    "a flat function": lambda x: jnp.exp(-1 / x**2),
+    "a Gaussian of any width": lambda x: jnp.log(
+        1e-3 + jnp.exp(-(x[0] ** 2 + 1) / x[1] ** 2)
+    ),
+    "tanh over data": lambda x: jnp.tanh(x / (1 + B[:3] ** 2)),
+    "a root that ends": lambda x: jnp.sqrt((x[0] + 9) * (x[1] ** 2 + 1)),
+    "gammainc above 1/2": lambda x: special.gammainc(2.0, x**2),
+    "betainc inside": lambda x: special.betainc(0.5, 0.5, nn.sigmoid(x)),
+    "betainc above 1/2": lambda x: special.betainc(1.5, 1.5, x**2 / (1 + x**2)),
     "sort of data": lambda x: jnp.sort(B)[:3] * x,
     "argmax of data": lambda x: x[jnp.argmax(B[:3])] ** 2,
     "top_k of data": lambda x: lax.top_k(jnp.asarray(B), 3)[0] * x,

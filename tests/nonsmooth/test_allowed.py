@@ -372,3 +372,37 @@ def test_complex_numbers_keep_both_parts():
     np.testing.assert_allclose(found.values, [X[0] - 2 * X[1]])
     two = kinks(lambda x: turned(x) + jnp.abs(jnp.real((1 + 3j) * complex_of(x))), X)
     assert len(two.values) == 2
+
+
+REMEDIES = {
+    "cbrt": (jnp.cbrt, lambda x: x * (x**2 + 1e-9) ** (-1 / 3)),
+    "the angle of what stays positive": (
+        lambda x: jnp.arctan2(x, x[::-1]),
+        lambda x: jnp.arctan2(x, jnp.exp(x[::-1])),
+    ),
+    "the cosine of the angle": (
+        lambda x: jnp.cos(jnp.arctan2(x, x[::-1])),
+        lambda x: x[::-1] / jnp.sqrt(x[::-1] ** 2 + x**2 + 1e-9),
+    ),
+    "an end": (
+        lambda x: jax.scipy.special.gammainc(0.5, x**2),
+        lambda x: jax.scipy.special.gammainc(0.5, x**2 + 1e-6),
+    ),
+    "a pole": (lambda x: jnp.arctan(x / x[::-1]), lambda x: jnp.arctan(x / jnp.exp(x[0]))),
+    "a pole of a square": (
+        lambda x: jnp.arctan(x / x[::-1] ** 2),
+        lambda x: jnp.arctan(x / (1e-6 + x[::-1] ** 2)),
+    ),
+    "a logarithm": (
+        lambda x: jnp.exp(0.5 * jnp.log(x**2)),
+        lambda x: jnp.exp(0.5 * jnp.log(1e-6 + x**2)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REMEDIES)
+def test_what_is_advised_is_smooth(name):
+    refused, advised = REMEDIES[name]
+    with pytest.raises(NotPiecewiseSmooth):
+        kinks(lambda x: jnp.sum(refused(x)), X)
+    assert kinks(lambda x: jnp.sum(advised(x)), X).smooth

@@ -14,7 +14,26 @@ from dynsys.nonsmooth.turns import equal_at_a_level
 
 X = jnp.array([0.3, 1.2, 2.0])
 M = np.random.default_rng(3).integers(-9, 9, (3, 3)).astype(float)
-lax = jax.lax
+lax, stop = jax.lax, jax.lax.stop_gradient
+
+six = lambda x: jnp.outer(x, jnp.array([1.0, 2.0])).reshape(-1)
+
+
+def two_shapes(f, entry):
+    """One entry of a function of the same numbers in arrays of two shapes."""
+    at = lambda rows: lambda x: f(six(x).reshape(rows, -1)).reshape(-1)[entry]
+    return at(2), at(3)
+
+
+def four(x):
+    return jnp.stack([x[0] + 1, x[1], x[1], x[2] + 2])
+
+
+def solved(x, shape):
+    """An entry of a batch of solutions of systems with triangular matrices."""
+    a = four(x).reshape(shape)
+    return lax.linalg.triangular_solve(a, a + 1, lower=True).reshape(-1)[3]
+
 
 SAME = {
     "sums": (lambda x: jnp.sum(x) ** 2, lambda x: jnp.sum(jnp.outer(x, x))),
@@ -24,6 +43,11 @@ SAME = {
     "cumsum": (lambda x: jnp.cumsum(x)[-1], jnp.sum),
     "reverse cumsum": (lambda x: lax.cumsum(x, reverse=True)[0], jnp.sum),
     "product": (jnp.prod, lambda x: x[0] * x[1] * x[2]),
+    "cumprod": (lambda x: jnp.cumprod(six(x))[-1], lambda x: 8 * jnp.prod(x) ** 2),
+    "reverse cumprod": (
+        lambda x: lax.cumprod(six(x).reshape(3, 2), reverse=True)[1, 1],
+        lambda x: 4 * x[1] * x[2],
+    ),
     "gather": (lambda x: x[jnp.array([2, 0])] @ jnp.ones(2), lambda x: x[0] + x[2]),
     "scatter": (lambda x: jnp.sum(x.at[1].set(0.0)), lambda x: x[0] + x[2]),
     "scattered sum": (
@@ -91,6 +115,11 @@ SAME = {
         lambda x: jnp.log(jnp.sum(jnp.exp(x - x[0]))) + x[0],
         lambda x: jnp.log(jnp.sum(jnp.exp(x - x[1]))) + x[1],
     ),
+    "logsumexp, stopped": (
+        lambda x: (lambda c: jnp.log(jnp.sum(jnp.exp(x - c))) + c)(stop(jnp.max(x))),
+        lambda x: jnp.log(jnp.sum(jnp.exp(x - x[1]))) + x[1],
+    ),
+    "stopped 0": (lambda x: x[0] + stop(x[1] - x[1]) * x[2], lambda x: x[0]),
     "softmax": (
         lambda x: jnp.exp(x - x[0])[1] / jnp.sum(jnp.exp(x - x[0])),
         lambda x: jnp.exp(x)[1] / jnp.sum(jnp.exp(x)),
@@ -163,16 +192,21 @@ DIFFERENT = {
         lambda x: jnp.log(jnp.sum(jnp.exp(x - x[1]))) + x[0],
     ),
     "root of a square": (lambda x: jnp.sqrt(x[0] ** 2 + 0 * x[1]), lambda x: x[0]),
-    "root by exp and log": (lambda x: jnp.exp(0.5 * jnp.log(x[0] ** 2)), lambda x: x[0]),
+    "root by exp and log": (
+        lambda x: jnp.exp(0.5 * (jnp.log(x[0] * x[1]) + jnp.log(x[0] / x[1]))),
+        lambda x: x[0],
+    ),
     "power by exp and log": (
-        lambda x: jnp.exp(1.5 * jnp.log((x[0] - x[1]) ** 2)),
-        lambda x: (x[0] - x[1]) ** 3,
+        lambda x: jnp.exp(1.5 * (jnp.log((x[0] - x[1]) * x[2]) + jnp.log(x[0] - x[1]))),
+        lambda x: (x[0] - x[1]) ** 3 * x[2] * jnp.sqrt(x[2]),
     ),
     "erfc": (lambda x: erfc(x[0]), lambda x: erfc(-x[0])),
     "odd": (lambda x: jnp.sin(-x[0]), lambda x: jnp.sin(x[0])),
     "even": (lambda x: jnp.cos(2 * x[0]), lambda x: jnp.cos(x[0])),
     "different functions": (lambda x: jnp.sin(x[0]), lambda x: jnp.arctan(x[0])),
     "rsqrt": (lambda x: lax.rsqrt(1 + x[0] ** 2), lambda x: jnp.sqrt(1 + x[0] ** 2)),
+    "stopped": (lambda x: x[0] * stop(x[1]), lambda x: x[0] * x[1]),
+    "stopped, of another": (lambda x: stop(2 * x[0]), lambda x: 2 * stop(x[0])),
     "power of a half": (
         lambda x: (1 + x[0] ** 2) ** 0.5,
         lambda x: (1 + x[0] ** 2) ** 0.75,
@@ -181,6 +215,19 @@ DIFFERENT = {
     "scatter": (lambda x: jnp.sum(x.at[1].set(0.0)), lambda x: x[0] + x[1]),
     "cumsum": (lambda x: lax.cumsum(x, reverse=True)[1], lambda x: jnp.cumsum(x)[1]),
     "product": (jnp.prod, lambda x: x[0] * x[1] * x[1]),
+    "cumprod of two shapes": two_shapes(lax.cumprod, 3),
+    "cumlogsumexp of two shapes": two_shapes(lax.cumlogsumexp, 3),
+    "windows of two shapes": two_shapes(
+        lambda a: lax.reduce_window(a, 0.0, lax.add, (1, 2), (1, 1), "VALID"), 1
+    ),
+    "Cholesky factors of two shapes": (
+        lambda x: lax.linalg.cholesky(four(x).reshape(4, 1, 1)).reshape(-1)[3],
+        lambda x: lax.linalg.cholesky(four(x).reshape(1, 2, 2)).reshape(-1)[3],
+    ),
+    "triangular solutions of two shapes": (
+        lambda x: solved(x, (4, 1, 1)),
+        lambda x: solved(x, (1, 2, 2)),
+    ),
     "convolution": (
         lambda x: jnp.convolve(x, jnp.array([1.0, 2.0]), mode="valid")[0],
         lambda x: x[0] + 2 * x[1],
@@ -251,6 +298,7 @@ POLYNOMIALS = {
     "atan": (lambda x: jnp.arctan(x[0]), lambda x: 1 / (1 + x[0] ** 2)),
     "sin": (lambda x: jnp.sin(x[0]), lambda x: jnp.cos(x[0])),
     "sinh": (lambda x: jnp.sinh(x[0]), lambda x: jnp.cosh(x[0])),
+    "stopped": (lambda x: x[0] * stop(x[1]), lambda x: stop(x[1])),
     "matrix": (lambda x: x @ M @ x, lambda x: (M + M.T) @ x @ jnp.array([1.0, 0.5, -3.0])),
 }
 

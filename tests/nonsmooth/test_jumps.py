@@ -8,6 +8,7 @@ from jax.tree_util import Partial
 
 from dynsys.nonsmooth import NotPiecewiseSmooth
 from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.jumps import LOOKED_AT
 
 X = jnp.array([0.3, -1.2, 2.0])
 SCALES = [1e-9, 1e-3, 1.0, 1e3, 1e9]
@@ -23,6 +24,9 @@ JUMPS = {
     "predicate": lambda x, s: jnp.sum((x > s).astype(x.dtype) * (x / s + 1)),
     "and": lambda x, s: where((x[0] > -s) & (x[0] < s), 1.0, 0.0),
     "a disc": lambda x, s: where(x @ x < s**2, x @ x, 4 * s**2) / s**2,
+    "a quotient by abs": lambda x, s: jnp.sum((x - s) / jnp.abs(x - s)),
+    "a negative power of abs": lambda x, s: (x[0] - s) * jnp.abs(x[0] - s) ** -1,
+    "a quotient by max": lambda x, s: jax.nn.relu(x[0]) / jnp.maximum(x[0], -x[0]),
     "a singular factor": lambda x, s: where(x[0] > 0, x[0] * (s / x[0]), 0.0) / s,
 }
 MEET = {
@@ -32,11 +36,18 @@ MEET = {
     "sign": lambda x, s: jnp.sum(jnp.sign(x - s) * (x - s)),
     "predicate": lambda x, s: jnp.sum((x > s).astype(x.dtype) * (x - s)),
     "elu": lambda x, s: jnp.sum(jax.nn.elu(x / s)),
+    "a quotient by 1 + abs": lambda x, s: jnp.sum(1 / (1 + jnp.abs(x / s))),
+    "a quotient by what is cut": lambda x, s: jnp.sum(
+        x / jnp.maximum(jnp.abs(x), 1e-3 * s)
+    ),
+    "log1p of abs": lambda x, s: jnp.sum(jnp.log1p(jnp.abs(x / s))),
+    "log of 1 + relu": lambda x, s: jnp.sum(jnp.log(1 + jax.nn.relu(x / s))),
+    "a barrier": lambda x, s: jnp.sum(s / jnp.abs(x) + x / s),
     "two entries": lambda x, s: where(x[0] > x[1], x[0], x[1]) / s,
     "of a square": lambda x, s: where(x @ x < s**2, s**2, x @ x),
     "steep": lambda x, s: 1e11 * jnp.sum(where(x > s, x - s, s - x)),
 }
-PROVED = [name for name in MEET if name != "of a square"]
+PROVED = [name for name in MEET if name not in ("of a square", "a barrier")]
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -184,3 +195,10 @@ def test_what_is_hidden_from_most_points_is_no_joint(name, scale):
     pieces = find_pieces(lambda x: BENDS[name](x, scale), X * scale)
     assert pieces.number
     assert not any(pieces.joint)
+
+
+def test_kinks_that_are_not_looked_at_are_like_those_that_are():
+    loss = lambda x: -jnp.sum(jax.scipy.stats.norm.logcdf(x))
+    pieces = find_pieces(loss, jnp.zeros(LOOKED_AT + 4))
+    assert pieces.number > LOOKED_AT
+    assert all(pieces.joint)

@@ -27,6 +27,12 @@ def by_hand(x):
     return top + jnp.log(jnp.sum(jnp.exp(x - top)))
 
 
+def by_hand_stopped(x):
+    top = jnp.max(x)
+    c = jax.lax.stop_gradient(top)
+    return top * c + c + jnp.log(jnp.sum(jnp.exp(x - c))) - c * jnp.max(x)
+
+
 def predicates(x, either, both, times=1):
     """Nothing: one or the other is one and the other less both."""
     a, b = x > 1, x < x[::-1] - 1
@@ -43,6 +49,7 @@ def attention(x):
 
 SMOOTH = {
     "logsumexp by hand": by_hand,
+    "logsumexp by hand, stopped": by_hand_stopped,
     "softplus by hand": lambda x: jnp.sum(
         jnp.maximum(x, 0) + jnp.log1p(jnp.exp(-jnp.abs(x)))
     ),
@@ -69,6 +76,10 @@ KINKED = {
     "relu6 hidden by its ends": (lambda x: jax.nn.relu6(x[0]), 2),
     "hidden by a product": (lambda x: jax.nn.relu(x[0]) * jax.nn.relu(x[1]), 2),
     "hidden by many": (lambda x: jnp.prod(jax.nn.relu(jnp.concatenate([x, x + 1]))), 6),
+    "minus itself, stopped": (
+        lambda x: jnp.sum(jnp.abs(x) - jax.lax.stop_gradient(jnp.abs(x))),
+        3,
+    ),
     "abs cubed": (lambda x: jnp.sum(jnp.abs(x) ** 3), 3),
     "logsumexp, wrong": (lambda x: jnp.max(x) + jnp.log(jnp.sum(jnp.exp(x - x[0]))), 2),
     "softplus, wrong": (
