@@ -12,8 +12,9 @@ $$\dot d = c + b\,\nabla f_{s(d)}(x), \qquad s_i(d) = \mathrm{sgn}\,\langle\nabl
 
 Its solutions from $d = 0$ are rays, $d = tv$, and $v$ is a velocity of the inclusion. A
 step of Euler's method has no length to compare with here: after many the distance to the
-ray is that of one step. The kinks that keep their sign on the way are free, the others are between
-their sides; both are then settled exactly, and this only tells among which signs to look.
+ray is that of one step. The kinks that keep their sign on the way are free, the others are
+between their sides; both are then settled exactly, and this only tells among which signs
+to look.
 """
 
 from typing import Any, NamedTuple
@@ -67,7 +68,7 @@ class Followed(NamedTuple):
         length = lambda rows: jnp.linalg.norm(rows, axis=-1)
         unit = max(EXACT, 1e2 * float(jnp.finfo(velocity.dtype).eps))
         size = length(velocity) + length(self.velocity)
-        return length(self.velocity - velocity) <= CLOSE * self.spread + unit * size
+        return length(self.velocity - velocity[None]) <= CLOSE * self.spread + unit * size
 
 
 class _Path(NamedTuple):
