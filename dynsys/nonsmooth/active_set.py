@@ -26,12 +26,13 @@ Source:
     concave ones are derived here.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
+from dynsys.nonsmooth.followed import follow
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.search import Aim, Look, Search
 from dynsys.nonsmooth.ties import Ties, ties_of
@@ -106,15 +107,8 @@ def settle(
     weight = jnp.sum(jnp.where(leads, ties.jump, 0))
     searches = pieces.program.nested and aim.offset is None
     look = Look(pieces, x, aim, ties, moves, weight, reflected, searches)
-    none, zero = jnp.zeros_like(moves), jnp.zeros((), int)
-    zeros = jnp.zeros_like(start)
-    yes, is_alone = jnp.asarray(True), ~jnp.any(meeting)
-    begin = Search(
-        signature, moves & is_held, zeros, weight, none, yes, is_alone, is_alone, zero
-    )
-    most = 50 + CHANGES * pieces.number
-    goes_on = lambda search: ~search.done & (search.changes < most)
-    found = jax.lax.while_loop(goes_on, look.next, begin)
+    begin = _begin(look, signature, moves & is_held, meeting)
+    found = _followed(look, begin) if searches else _search(look, begin)
     held = ties.any(found.held) & meeting
     signs = ties.spread(found.signature)
     sides = jnp.where(signs >= 0, 1, -1).astype(start.dtype)
@@ -127,3 +121,61 @@ def settle(
     unique = found.unique & (ties.is_independent | ~jnp.any(concave))
     rests = jnp.abs(found.heights) <= look.tolerance(found.scale)
     return Settled(signs, held, ties, rests, bends, unique, found.agrees)
+
+
+def _begin(
+    look: Look,
+    signature: Signature,
+    held: Bool[Array, " kinks"],
+    meeting: Bool[Array, " kinks"],
+) -> Search:
+    """A search before its first look.
+
+    Args:
+        look: What it looks at.
+        signature: Signs of the leaders to start from.
+        held: Independent leaders to start with between their sides.
+        meeting: The kinks that meet.
+    """
+    none, zero = jnp.zeros_like(look.moves), jnp.zeros((), int)
+    yes, is_alone = jnp.asarray(True), ~jnp.any(meeting)
+    zeros = jnp.zeros_like(signature)
+    return Search(signature, held, zeros, look.weight, none, yes, is_alone, is_alone, zero)
+
+
+def _search(look: Look, begin: Search) -> Search:
+    """The search to its end."""
+    most = 50 + CHANGES * look.pieces.number
+    goes_on = lambda search: ~search.done & (search.changes < most)
+    return jax.lax.while_loop(goes_on, look.next, begin)
+
+
+def _followed(look: Look, begin: Search) -> Search:
+    """The search to its end, with signs that paths lead to where kinks are entangled.
+
+    The signs are looked for among those on the first path, then among all.
+    """
+    is_entangled = look.ties.is_entangled
+    path = follow(look, begin.signature, is_entangled)
+    sides = jnp.where(path.signature >= 0, 1, -1).astype(begin.signature.dtype)
+    on_path = jnp.where(path.changes, sides, path.signature)
+
+    def attempt(loop: tuple[Any, Any, Search]) -> tuple[Any, Any, Search]:
+        is_first = loop[0] == 0
+        moves = look.moves & (path.changes | ~is_first)
+        signature = jnp.where(is_first, on_path, begin.signature)
+        start = begin._replace(signature=signature, held=begin.held & ~is_first)
+        found = _search(look._replace(moves=moves), start)
+        velocity, _ = look.displacement(look.ties.spread(found.signature))
+        leads = path.leads_to(velocity) | ~is_entangled
+        against = -found.signature * found.heights > look.tolerance(found.scale)
+        wrong = jnp.any(look.moves & ~found.held & against)
+        found = found._replace(
+            unique=found.unique & jnp.all(leads), agrees=found.agrees & ~wrong & leads[0]
+        )
+        return loop[0] + 1, found.agrees, found
+
+    first = jnp.where(is_entangled, 0, 1)
+    goes_on = lambda loop: (loop[0] < 2) & ~loop[1]
+    begun = (first, jnp.asarray(False), begin)
+    return jax.lax.while_loop(goes_on, attempt, begun)[2]

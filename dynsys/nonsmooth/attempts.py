@@ -66,6 +66,9 @@ class Attempt:
         value, _ = self.base.field.split(z)
         moved, _ = self.base.field.split(shift)
         start, _ = self.base.field.split(self.flat)
+        if len(value) == 1:
+            # Values that depend on no entry of the variable are not shifted.
+            return start[..., k]
         slope = values.sub(value[1:], value[:1])
         step = values.mul(value[:1], values.inv(slope))
         return values.sub(start[..., k], values.mul(step, moved[..., k]))

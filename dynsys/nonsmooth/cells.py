@@ -1,7 +1,7 @@
 """The smooth pieces of a loss that meet at a point, and the hull of their gradients."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -71,11 +71,50 @@ def _merged(jumps: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndar
     return total[kept], normals[kept]
 
 
+class _Cell(NamedTuple):
+    """Signs of some of the kinks that a point lies on, and the directions that they leave.
+
+    Args:
+        signature: Signs of all kinks.
+        rows: The normals of those whose signs are chosen, each with its sign, as far as
+            they are not 0.
+        is_vague: Whether a sign matters that the normals say nothing about.
+    """
+
+    signature: np.ndarray
+    rows: np.ndarray
+    is_vague: bool
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether first derivatives tell that there are points of it next to the point."""
+        return not self.is_vague and np.linalg.matrix_rank(self.rows) == len(self.rows)
+
+
+class _Slopes:
+    """Normals and gradients by signature, each computed once."""
+
+    def __init__(self, pieces: Pieces, x: Any) -> None:
+        gradient = lambda s: as_vector(pieces.gradient(x, s))
+        self._look = jax.jit(lambda s: (_normals(pieces, x, s), gradient(s)))
+        self._found: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    def at(self, signature: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All normals, one a row, and the gradient."""
+        key = signature.tobytes()
+        if key not in self._found:
+            normals, gradient = self._look(jnp.asarray(signature))
+            self._found[key] = np.asarray(normals), np.asarray(gradient)
+        return self._found[key]
+
+
 def cells_of(pieces: Pieces, x: Any, active: np.ndarray) -> GradientSet:
     """The hull of the gradients of the pieces whose region has interior points at a point.
 
     Signs are chosen kink by kink, inner ones first, as long as a direction agrees with
-    them, so that the number of looks is that of the pieces and not of all signs.
+    them, so that the number of looks is that of the pieces and not of all signs. A kink
+    whose normal is 0 for the signs chosen before it excludes no direction; its own sign is
+    left as it is where nothing depends on it.
 
     Args:
         pieces: The loss.
@@ -85,33 +124,45 @@ def cells_of(pieces: Pieces, x: Any, active: np.ndarray) -> GradientSet:
     Raises:
         ValueError: Too many pieces meet.
     """
-    natural = np.asarray(pieces.signature(x))
     order = sorted(active, key=lambda kink: pieces.first[kink])
-    slopes = jax.jit(lambda s: jnp.asarray(_normals(pieces, x, s)))
-    partial = [(natural, np.zeros((0, as_vector(x).size)))]
-    is_nested = pieces.program.nested
-    fixed = None if is_nested else np.asarray(slopes(jnp.asarray(natural)))
+    slopes = _Slopes(pieces, x)
+    natural = np.asarray(pieces.signature(x))
+    cells = [_Cell(natural, np.zeros((0, as_vector(x).size)), False)]
     for kink in order:
-        following = []
-        for signature, rows in partial:
-            normals = fixed if fixed is not None else slopes(jnp.asarray(signature))
-            for sign in (-1.0, 1.0):
-                longer = np.vstack([rows, sign * np.asarray(normals)[kink]])
-                if _is_feasible(longer):
-                    chosen = signature.copy()
-                    chosen[kink] = sign
-                    following.append((chosen, longer))
-        partial = following
-        if len(partial) > MOST_CELLS:
+        cells = [longer for cell in cells for longer in _split(slopes, cell, kink)]
+        if len(cells) > MOST_CELLS:
             raise ValueError(
                 f"More than {MOST_CELLS} smooth pieces meet at this point, on "
                 f"{len(active)} kinks. Move the point, or split the loss into terms for "
                 f"`d_operator`."
             )
-    gradient = jax.jit(lambda s: as_vector(pieces.gradient(x, s)))
-    points = np.array([gradient(jnp.asarray(signature)) for signature, _ in partial])
-    rank = max((np.linalg.matrix_rank(rows) for _, rows in partial), default=0)
-    return GradientSet((points,), bool(rank < len(active)))
+    points = np.array([slopes.at(cell.signature)[1] for cell in cells])
+    return GradientSet((points,), not all(cell.is_simple for cell in cells))
+
+
+def _split(slopes: _Slopes, cell: _Cell, kink: int) -> list[_Cell]:
+    """The cells that have both signs of one more kink, as far as there are directions."""
+    normal = slopes.at(cell.signature)[0][kink]
+    sides = [cell.signature.copy() for _ in range(2)]
+    for side, sign in zip(sides, (-1.0, 1.0), strict=True):
+        side[kink] = sign
+    if not normal.any():
+        left, right = map(slopes.at, sides)
+        if all(_is_same(a, b) for a, b in zip(left, right, strict=True)):
+            return [cell]
+        return [_Cell(side, cell.rows, True) for side in sides]
+    longer = [np.vstack([cell.rows, side[kink] * normal]) for side in sides]
+    return [
+        _Cell(side, rows, cell.is_vague)
+        for side, rows in zip(sides, longer, strict=True)
+        if _is_feasible(rows)
+    ]
+
+
+def _is_same(left: np.ndarray, right: np.ndarray) -> bool:
+    """Whether vectors, one a row, are the same up to rounding."""
+    length = np.linalg.norm(left, axis=-1)
+    return bool((np.linalg.norm(left - right, axis=-1) <= PARALLEL * length).all())
 
 
 def _normals(pieces: Pieces, x: Any, signature: Any) -> Any:
@@ -128,6 +179,8 @@ def _is_feasible(rows: np.ndarray) -> bool:
     """Whether a direction makes all rows positive."""
     from scipy.optimize import linprog
 
+    if not len(rows):
+        return True
     scale = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
     number, dimension = rows.shape
     objective = np.append(np.zeros(dimension), -1.0)

@@ -117,7 +117,7 @@ class Look(NamedTuple):
 
     def _heights(self, signature: Signature) -> tuple[Any, Any, Any]:
         """The heights of all kinks, what rounding makes of 0, the size of gradients."""
-        displacement, gradient = self._displacement(signature)
+        displacement, gradient = self.displacement(signature)
         moved = from_vector(displacement, self.x)
         heights = self._along(signature, moved)
         if self.aim.offset is not None:
@@ -133,7 +133,7 @@ class Look(NamedTuple):
             size = size + jnp.abs(self.aim.offset)
         return float(jnp.finfo(size.dtype).eps) ** ROUNDING * size
 
-    def _displacement(self, signature: Signature) -> tuple[Any, Any]:
+    def displacement(self, signature: Signature) -> tuple[Any, Any]:
         """The displacement, and the gradient that it comes from."""
         gradient = as_vector(self.pieces.gradient(self.x, signature))
         return self.aim.drift + self.aim.factor * gradient, gradient
@@ -194,7 +194,7 @@ class Look(NamedTuple):
 
         def energy(part: Any) -> Any:
             moved = signature.at[which].add(part * step, mode="drop")
-            return jnp.sum(self._displacement(self.ties.spread(moved))[0] ** 2)
+            return jnp.sum(self.displacement(self.ties.spread(moved))[0] ** 2)
 
         energies = jax.lax.map(energy, parts)
         return parts[jnp.argmin(energies)]

@@ -40,6 +40,7 @@ class Ties(NamedTuple):
         jump: Size of the jump of the gradient across it and those tied to it.
         is_concave: Whether that jump is against the normal, for some signs.
         is_independent: Whether normals of the leaders are seen to be independent.
+        is_entangled: Whether the normal of one depends on the sign of another.
     """
 
     leader: Int[Array, " kinks"]
@@ -48,6 +49,7 @@ class Ties(NamedTuple):
     jump: Float[Array, " kinks"]
     is_concave: Bool[Array, " kinks"]
     is_independent: Bool[Array, ""]
+    is_entangled: Bool[Array, ""]
 
     def spread(self, signature: Signature) -> Signature:
         """The signs of leaders, given to those that are tied to them."""
@@ -79,8 +81,11 @@ def ties_of(
     dtype = signature.dtype
     directions, blends = jnp.asarray(directions, dtype), jnp.asarray(blends, dtype)
 
-    def along(direction: Any, blend: Any) -> tuple[Any, Any]:
-        """Products of the normals, and of the jumps of the gradient, with a direction."""
+    def along(direction: Any, blend: Any) -> tuple[Any, Any, Any]:
+        """Products of the normals, and of the jumps of the gradient, with a direction.
+
+        The last are those of the jumps of a sum of the normals, where kinks are nested.
+        """
         signs = jnp.where(meeting, blend, signature)
         tangent = from_vector(direction, x)
 
@@ -90,21 +95,28 @@ def ties_of(
 
         (value, normals), pull = jax.vjp(slope, signs)
         (jumps,) = pull((jnp.ones_like(value), jnp.zeros_like(normals)))
-        return normals, jumps
+        if not pieces.program.nested:
+            return normals, jumps, jnp.zeros_like(jumps)
+        weights = jnp.where(meeting, jnp.asarray(generic(pieces.number), dtype), 0)
+        return normals, jumps, pull((jnp.zeros_like(value), weights))[0]
 
-    normals, jumps = jax.vmap(along)(directions, blends)
+    normals, jumps, turns = jax.vmap(along)(directions, blends)
+    size = jnp.sum(jnp.where(meeting[None], jnp.abs(normals), 0))
+    is_entangled = jnp.any(meeting[None] & (jnp.abs(turns) > PARALLEL * size))
     normals = jnp.where(meeting[None], normals, 0)
     jumps = jnp.where(meeting[None], jumps, 0)
     length = jnp.linalg.norm(normals, axis=0) / len(directions) ** 0.5
     leader, side = _sorted_by_direction(normals, length > 0)
-    alone = Ties(leader, side, length, length, length > 0, jnp.asarray(True))
+    yes = jnp.asarray(True)
+    alone = Ties(leader, side, length, length, length > 0, yes, yes)
     group = jax.vmap(alone.gather)(jumps)
     at_leader = normals[:, leader] * side[None]
     size = jnp.linalg.norm(group, axis=0)[leader] / len(directions) ** 0.5
     bends = group[:, leader] * side[None]
     is_concave = jnp.any(bends * at_leader < 0, axis=0) & meeting
     leads = meeting & (leader == jnp.arange(pieces.number))
-    return Ties(leader, side, length, size, is_concave, _independent(normals, leads))
+    is_independent = _independent(normals, leads)
+    return Ties(leader, side, length, size, is_concave, is_independent, is_entangled)
 
 
 def generic(number: int) -> np.ndarray:

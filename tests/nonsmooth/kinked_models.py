@@ -41,6 +41,10 @@ ALL = {
         lambda x: jnp.max(x, where=np.array([True, False, True]), initial=-jnp.inf),
         1,
     ),
+    "max: where, initial": (
+        lambda x: jnp.max(x, where=np.array([True, False, True]), initial=0.0),
+        2,
+    ),
     "max: -inf": (
         lambda x: jnp.max(jnp.where(np.array([True, False, True]), x, -jnp.inf)),
         1,

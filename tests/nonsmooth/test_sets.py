@@ -12,6 +12,8 @@ from dynsys.nonsmooth import GradientSet, clarke_subdifferential, d_operator
 
 HALVES = [jax.nn.relu, lambda t: -jax.nn.relu(-t)]
 
+MAX_OF_RELUS = lambda x: jnp.maximum(jax.nn.relu(x[0]), jax.nn.relu(x[1]))
+
 
 def rows(points):
     return sorted(map(tuple, np.round(np.asarray(points), 9).tolist()))
@@ -53,6 +55,13 @@ def test_the_halves_of_a_linear_function():
         (lambda x: -jnp.abs(x[0]) + x[1], [0.0, 0.0], [(-1, 1), (1, 1)]),
         (lambda x: jnp.abs(jnp.abs(x[0]) - x[1]), [1.0, 1.0], [(-1, 1), (1, -1)]),
         (lambda x: jnp.sum(x**2), [1.0, 2.0], [(2, 4)]),
+        (MAX_OF_RELUS, [0.0, 0.0], [(0, 0), (0, 1), (1, 0)]),
+        (MAX_OF_RELUS, [0.0, -1.0], [(0, 0), (1, 0)]),
+        (MAX_OF_RELUS, [-1.0, -1.0], [(0, 0)]),
+        (lambda x: jnp.abs(x[0] * x[1]), [0.0, 0.0], [(0, 0)]),
+        (lambda x: jnp.maximum(x[0] ** 2, x[1] ** 2), [0.0, 0.0], [(0, 0)]),
+        (lambda x: jnp.abs(x[0] ** 3) + jnp.abs(x[1]) ** 2, [0.0, 0.0], [(0, 0)]),
+        (lambda x: jnp.abs(x[0] * x[1]) + jnp.abs(x[0]), [0.0, 0.0], [(-1, 0), (1, 0)]),
     ],
 )
 def test_vertices(loss, x, vertices):
@@ -71,6 +80,15 @@ def test_dependent_kinks_are_said_to_be_first_order():
     curved = lambda x: jnp.abs(x[1]) - jnp.abs(x[1] - x[0] ** 2)
     assert clarke_subdifferential(curved, [0.0, 0.0]).first_order
     assert not clarke_subdifferential(lambda x: jnp.sum(jnp.abs(x)), [0.0, 0.0]).first_order
+
+
+def test_signs_that_matter_without_a_normal_are_said_to_be_first_order():
+    """Of x^3 the normal at 0 is 0, and yet it is the sign that selects."""
+    found = clarke_subdifferential(lambda x: jnp.where(x**3 > 0, x, 0.0), 0.0)
+    assert rows(found.vertices) == [(0,), (1,)]
+    assert found.first_order
+    product = lambda x: jnp.abs(x[0] * x[1]) + jnp.abs(x[0])
+    assert not clarke_subdifferential(product, [0.0, 0.0]).first_order
 
 
 def test_limits_of_gradients_fill_the_set():
