@@ -107,3 +107,16 @@ def test_large_networks_take_one_gradient_a_step():
     assert "12800 places" in run.stats.reason
     assert int(run.stats.first_order.steps) <= 4096
     assert float(run.objective[-1]) < 0.1 * float(run.objective[0])
+
+
+def test_kinks_of_the_hessian_count_among_the_many_but_alone_need_no_such_steps(
+    monkeypatch,
+):
+    monkeypatch.setattr(choose, "MANY_KINKS", 1)
+    bends = lambda x: jnp.where(x > 0, x**2, 0.0)
+    solve = lambda loss: ds.simulate(ds.GDIN(loss, 1.0, 0.7), [0.5, 1.0], t1=1.3, times=3)
+    both = solve(lambda x: jnp.abs(x[0]) + bends(x[1]))
+    assert "2 kinks are more than are followed" in both.stats.reason
+    assert both.stats.first_order is not None
+    smooth = solve(lambda x: jnp.sum(bends(x)))
+    assert smooth.stats.first_order is None

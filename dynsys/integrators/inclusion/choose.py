@@ -14,6 +14,7 @@ from dynsys.nonsmooth.at_signature import AtSignature
 from dynsys.nonsmooth.box import smallest_signature
 from dynsys.nonsmooth.find import is_smooth, pieces_of
 from dynsys.nonsmooth.pieces import Pieces
+from dynsys.nonsmooth.powers import under_powers
 from dynsys.nonsmooth.program import program_of
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem
@@ -115,11 +116,11 @@ def _find(
             "of their subdifferentials. Pass `dynsys.objectives.Mean(terms)` as the loss."
         )
     pieces = pieces_of(program, consts, x, terms if is_d else ())
-    count = sum(not joint for joint in pieces.joint)
-    if count > MANY_KINKS:
-        return None, _too_many(f"{count} kinks")
-    if pieces.number > MANY_KINKS:
+    pieces = pieces.without(under_powers(pieces))
+    if all(pieces.joint) and not any(pieces.mixed) and pieces.number > MANY_KINKS:
         return None, None
+    if pieces.number > MANY_KINKS:
+        return None, _too_many(f"{pieces.number} kinks")
     return (pieces, None) if pieces.number else (None, None)
 
 
