@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.integrators.inclusion import choose
+from dynsys.integrators.inclusion import choose, first_order
+from dynsys.nonsmooth import active_set, box
+from dynsys.result import Status
 from tests.integrators.kinked import TIGHT, absolute, talk
 
 
@@ -120,3 +122,31 @@ def test_kinks_of_the_hessian_count_among_the_many_but_alone_need_no_such_steps(
     assert both.stats.first_order is not None
     smooth = solve(lambda x: jnp.sum(bends(x)))
     assert smooth.stats.first_order is None
+
+
+def unsettled(above):
+    """A search that fails where the gradient weighs more than a bound."""
+
+    def search(pieces, x, aim, *rest, **options):
+        found = active_set.settle(pieces, x, aim, *rest, **options)
+        return found._replace(settled=found.settled & (jnp.abs(aim.factor) <= above))
+
+    return search
+
+
+def test_steps_are_shortened_until_the_signs_of_each_agree_with_it(monkeypatch):
+    h = 2.0 / 2048
+    monkeypatch.setattr(first_order, "settle", unsettled(1.01 * h**2))
+    start = {"x0": [0.0, 1.0], "t1": 2.0, "times": 4}
+    run = ds.simulate(ds.HeavyBall(absolute, 1.1), **start)
+    assert int(run.stats.first_order.steps) == 2048
+    monkeypatch.setattr(first_order, "settle", unsettled(0.0))
+    run = ds.simulate(ds.HeavyBall(absolute, 1.2), **start, max_steps=2500, throw=False)
+    assert int(run.result.code) == int(Status.UNSETTLED)
+    assert float(run.result.t) == float(run.stats.first_order.since)
+
+
+def test_a_smallest_gradient_that_is_not_found_is_said(monkeypatch):
+    monkeypatch.setattr(box, "settle", unsettled(0.0))
+    with pytest.raises(ds.SimulationError, match="no signs of theirs were found"):
+        ds.simulate(ds.GDIN(absolute, 1.3, 0.1), [0.0, 1.0], t1=1.0, times=3)

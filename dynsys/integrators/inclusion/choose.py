@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from dynsys.integrators.default_solver import IMPLICIT, choose_solver
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
@@ -77,8 +78,10 @@ def settle(
 
 def with_smallest_gradient(
     system: AbstractSystem, pieces: Pieces, x: Position
-) -> AbstractSystem:
+) -> tuple[AbstractSystem, Bool[Array, ""]]:
     """The system with the smallest gradient at a point, for the momentum at the start.
+
+    With it comes whether that gradient was found.
 
     Args:
         system: The system.
@@ -89,8 +92,9 @@ def with_smallest_gradient(
     fixed, at = constant(pieces), constant(x)
     z = fixed.switching(at, fixed.signature(at))
     meeting = jnp.abs(z) <= 16 * jnp.finfo(z.dtype).eps * fixed.sizes(at)
-    objective = AtSignature(pieces, smallest_signature(fixed, at, meeting))
-    return eqx.tree_at(lambda tree: tree.objective, system, objective)
+    found = smallest_signature(fixed, at, meeting)
+    objective = AtSignature(pieces, found.signature)
+    return eqx.tree_at(lambda tree: tree.objective, system, objective), found.settled
 
 
 def _find(
