@@ -82,9 +82,11 @@ SENTENCES = {
         "no values are shown."
     ),
     Status.MAX_EVENTS: (
-        "The ledger of `max_events` kink events is full at t = {t:.6g}. Raise "
-        "`max_events`; a system without Hessian-driven damping crosses a kink ever faster "
-        "and never sticks to it."
+        "There is no room at t = {t:.6g} for more events at kinks, or for more changes of "
+        "sign at kinks across which no gradient jumps: of these a run takes four for each "
+        "of `max_events`. Raise `max_events`. An orbit that crosses a kink in each period "
+        "needs room for all of them, and a system without Hessian-driven damping may cross "
+        "a kink ever faster."
     ),
     Status.LOSS_JUMPS: (
         "The loss jumps at t = {t:.6g}, where one of its operations switches between "
@@ -99,8 +101,9 @@ SENTENCES = {
     ),
     Status.UNSETTLED: (
         "Kinks meet at t = {t:.6g}, and no signs of theirs were found that agree with the "
-        "velocity they lead to, so nothing says where the solution goes. Move the start a "
-        "little, write the loss with fewer nested kinks, or pass `inclusion='autodiff'`."
+        "velocity they lead to, so nothing says where the solution goes. They are nested, "
+        "or the loss jumps there: make its pieces meet, move the start a little, write the "
+        "loss with fewer nested kinks, or pass `inclusion='autodiff'`."
     ),
     Status.SOLVER_FAILED: (
         "The solver failed at t = {t:.6g}, where the step size was {step:.3g}: its "

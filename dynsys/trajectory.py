@@ -231,7 +231,7 @@ class Trajectory(eqx.Module):
         if self.t.ndim != 1:
             raise ValueError(
                 f"`to_xarray` takes one trajectory, but this is a batch of shape "
-                f"{self.t.shape[:-1]}. Pick a member with `jax.tree.map`."
+                f"{self.t.shape[:-1]}. Pick a member, as in `batch[i]`."
             )
         variables: dict[str, Any] = {"objective": ("t", np.asarray(self.objective))}
         for name, tree in (("x", self.x), ("v", self.v)):

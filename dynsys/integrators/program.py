@@ -52,12 +52,14 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
         fraction = jnp.linspace(0, 1, options.outputs, dtype=inputs.t0.dtype)
         times = inputs.t0 + (inputs.t1 - inputs.t0) * fraction
         times = times.at[-1].set(inputs.t1)
-    released = inputs
+    released, is_found = inputs, jnp.asarray(True)
     # The momentum at the start is that of the smallest gradient.
     if pieces is not None and inputs.state is None and system.order > 1:
-        released = inputs._replace(system=with_smallest_gradient(system, pieces, x))
+        at_rest, is_found = with_smallest_gradient(system, pieces, x)
+        released = inputs._replace(system=at_rest)
     start = _start(released, options, tolerances)
     code, where = check_start(inputs.system, start, inputs.t0, inputs.t1, times, tolerances)
+    code = jnp.where((code == Status.SUCCESS) & ~is_found, int(Status.UNSETTLED), code)
     problem = Problem(
         inputs.system,
         start.state,

@@ -4,7 +4,7 @@ Where a sign $s$ is multiplied by itself, as in `where(x > 0, where(2 * x > 0, a
 the piece has the right values at $s = \pm 1$ only: its slope in $s$ there is none of the
 jump, and between them it is no blend of the two sides. The blend of both ends is.
 
-For a few signs the value at all of their ends is blended. For more it is variables of the
+For one sign the value at both of its ends is blended. For more it is variables of the
 program: the last ones each of whose entries depends on one of these signs only.
 """
 
@@ -17,8 +17,8 @@ import numpy as np
 
 from dynsys.nonsmooth.weights import blend
 
-MOST = 3
-"""Signs up to which the value is blended."""
+MOST = 1
+"""Signs up to which the value is blended: each more doubles the program twice."""
 
 
 class Repeated(NamedTuple):

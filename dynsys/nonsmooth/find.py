@@ -12,6 +12,7 @@ from dynsys.nonsmooth.jumps import joints
 from dynsys.nonsmooth.mixed import mixed_kinks
 from dynsys.nonsmooth.normal_form import NormalForm
 from dynsys.nonsmooth.pieces import Pieces
+from dynsys.nonsmooth.powers import under_powers
 from dynsys.nonsmooth.program import Program, program_of
 from dynsys.nonsmooth.repeated import repeated
 from dynsys.nonsmooth.same import Kinds
@@ -72,7 +73,8 @@ def pieces_of(
     first = tuple(map(int, bases[0].first[kinked]))
     member, side = tuple(map(int, names[groups])), tuple(map(int, side))
     both = tuple(map(bool, mixed[kinked]))
-    return Pieces(consts, program, member, side, first, joint, both, unproved, bent)
+    pieces = Pieces(consts, program, member, side, first, joint, both, unproved, bent)
+    return pieces.with_joints(under_powers(pieces))
 
 
 def is_smooth(program: Program, consts: list[Any], x: Any) -> bool:

@@ -101,6 +101,8 @@ def interpret(
             weighted |= {out} if at[i].name in COMPARISONS else set()
         elif i in passed:
             known[out] = jnp.broadcast_to(values[passed[i]], out.aval.shape)
+        elif i in program.powers.taken:
+            known[out] = program.powers.evaluate(jaxpr, equation, run.read)
         elif any(is_in(v, weighted) for v in equation.invars):
             with at_place(equation):
                 results = combined(equation, values, *algebra)

@@ -10,7 +10,8 @@ Source:
     differentiation", Optim. Methods Softw. 28 (2013); selections are added here.
 """
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -100,6 +101,33 @@ class Pieces(eqx.Module):
         _, z = self.program.run(self.consts, x)
         first = np.asarray(self.first, int)
         return natural(_take(z, first), self.program.at_zero[first])
+
+    def with_joints(self, kinks: Collection[int]) -> "Pieces":
+        """The same loss, with some kinks known to be of the Hessian alone."""
+        joint = tuple(j or i in kinks for i, j in enumerate(self.joint))
+        return dataclasses.replace(self, joint=joint)
+
+    def without(self, kinks: Collection[int]) -> "Pieces":
+        """The same loss, with switches in place of some kinks of the Hessian alone."""
+        if not kinks:
+            return self
+        kept = [i for i in range(self.number) if i not in set(kinks)]
+        names = dict(zip(kept, range(len(kept)), strict=True))
+        of = lambda values: tuple(values[i] for i in kept)
+        renamed = lambda values: tuple(names.get(i, -1) for i in values)
+        repeated = Repeated(
+            tuple(names[i] for i in self.repeated.kinks if i in names),
+            tuple((v, renamed(which)) for v, which in self.repeated.cut),
+        )
+        return dataclasses.replace(
+            self,
+            member=renamed(self.member),
+            first=of(self.first),
+            joint=of(self.joint),
+            mixed=of(self.mixed),
+            unproved=of(self.unproved),
+            repeated=repeated,
+        )
 
     def evaluate(
         self, x: Any, signature: Signature

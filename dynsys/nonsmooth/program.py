@@ -25,6 +25,7 @@ from dynsys.nonsmooth.interval_rules import RULES
 from dynsys.nonsmooth.intervals import Bounds, passes, sign_of
 from dynsys.nonsmooth.places import entry_of, place
 from dynsys.nonsmooth.poles import refuse_hidden_poles
+from dynsys.nonsmooth.powers import Powers, powers_of
 from dynsys.nonsmooth.primitives import COMPARISONS, SWITCHES
 from dynsys.nonsmooth.simplify import simplified
 from dynsys.nonsmooth.tidy import tidy
@@ -74,6 +75,7 @@ class Program(NamedTuple):
             that they pass on: an absolute value of what is not negative.
         nested: Whether a switching value depends on another switch.
         roots: Square roots of what is not negative, but may be 0, by their equation.
+        powers: Broken powers above 1 whose base is negative beyond a switch only.
         guards: Equations that are needed in one case of a selection only, by their index,
             and the conditions for it.
         settled: Switching values, by their index among all, that never change sign, and
@@ -86,6 +88,7 @@ class Program(NamedTuple):
     passed: tuple[tuple[int, int], ...]
     nested: bool
     roots: tuple[int, ...]
+    powers: Powers
     guards: Guards
     settled: tuple[tuple[int, int], ...]
 
@@ -178,6 +181,7 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
         passed=passed,
         nested=_nested(jaxpr, switches),
         roots=tuple(roots),
+        powers=powers_of(jaxpr, switching, active, dict(guards), bounds),
         guards=guards,
         settled=_settled(jaxpr, switches, bounds),
     )

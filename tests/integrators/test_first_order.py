@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.integrators.inclusion import choose
+from dynsys.integrators.inclusion import choose, first_order
+from dynsys.nonsmooth import active_set, box
+from dynsys.result import Status
 from tests.integrators.kinked import TIGHT, absolute, talk
 
 
@@ -107,3 +109,44 @@ def test_large_networks_take_one_gradient_a_step():
     assert "12800 places" in run.stats.reason
     assert int(run.stats.first_order.steps) <= 4096
     assert float(run.objective[-1]) < 0.1 * float(run.objective[0])
+
+
+def test_kinks_of_the_hessian_count_among_the_many_but_alone_need_no_such_steps(
+    monkeypatch,
+):
+    monkeypatch.setattr(choose, "MANY_KINKS", 1)
+    bends = lambda x: jnp.where(x > 0, x**2, 0.0)
+    solve = lambda loss: ds.simulate(ds.GDIN(loss, 1.0, 0.7), [0.5, 1.0], t1=1.3, times=3)
+    both = solve(lambda x: jnp.abs(x[0]) + bends(x[1]))
+    assert "2 kinks are more than are followed" in both.stats.reason
+    assert both.stats.first_order is not None
+    smooth = solve(lambda x: jnp.sum(bends(x)))
+    assert smooth.stats.first_order is None
+
+
+def unsettled(above):
+    """A search that fails where the gradient weighs more than a bound."""
+
+    def search(pieces, x, aim, *rest, **options):
+        found = active_set.settle(pieces, x, aim, *rest, **options)
+        return found._replace(settled=found.settled & (jnp.abs(aim.factor) <= above))
+
+    return search
+
+
+def test_steps_are_shortened_until_the_signs_of_each_agree_with_it(monkeypatch):
+    h = 2.0 / 2048
+    monkeypatch.setattr(first_order, "settle", unsettled(1.01 * h**2))
+    start = {"x0": [0.0, 1.0], "t1": 2.0, "times": 4}
+    run = ds.simulate(ds.HeavyBall(absolute, 1.1), **start)
+    assert int(run.stats.first_order.steps) == 2048
+    monkeypatch.setattr(first_order, "settle", unsettled(0.0))
+    run = ds.simulate(ds.HeavyBall(absolute, 1.2), **start, max_steps=2500, throw=False)
+    assert int(run.result.code) == int(Status.UNSETTLED)
+    assert float(run.result.t) == float(run.stats.first_order.since)
+
+
+def test_a_smallest_gradient_that_is_not_found_is_said(monkeypatch):
+    monkeypatch.setattr(box, "settle", unsettled(0.0))
+    with pytest.raises(ds.SimulationError, match="no signs of theirs were found"):
+        ds.simulate(ds.GDIN(absolute, 1.3, 0.1), [0.0, 1.0], t1=1.0, times=3)

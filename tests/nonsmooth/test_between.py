@@ -59,3 +59,13 @@ def test_no_gap_where_the_values_meet(name, size):
     for end in (-1.0, 1.0):
         gap, _ = pieces.gaps(jnp.zeros(size), jnp.full(size, end))
         np.testing.assert_allclose(gap, 0.0, atol=1e-12)
+
+
+def test_programs_grow_little_with_the_number_of_such_signs():
+    def equations(size):
+        pieces = find_pieces(lambda x: jnp.sum(SPELLINGS["and"](x)), jnp.ones(size))
+        run = jax.make_jaxpr(pieces.evaluate)(jnp.ones(size), jnp.ones(size))
+        return str(run).count("\n")
+
+    one, *more = (equations(size) for size in (1, 2, 3, 4))
+    assert max(more) < 3 * one

@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from dynsys.integrators.default_solver import IMPLICIT, choose_solver
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
@@ -14,6 +15,7 @@ from dynsys.nonsmooth.at_signature import AtSignature
 from dynsys.nonsmooth.box import smallest_signature
 from dynsys.nonsmooth.find import is_smooth, pieces_of
 from dynsys.nonsmooth.pieces import Pieces
+from dynsys.nonsmooth.powers import under_powers
 from dynsys.nonsmooth.program import program_of
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem
@@ -76,8 +78,10 @@ def settle(
 
 def with_smallest_gradient(
     system: AbstractSystem, pieces: Pieces, x: Position
-) -> AbstractSystem:
+) -> tuple[AbstractSystem, Bool[Array, ""]]:
     """The system with the smallest gradient at a point, for the momentum at the start.
+
+    With it comes whether that gradient was found.
 
     Args:
         system: The system.
@@ -88,8 +92,9 @@ def with_smallest_gradient(
     fixed, at = constant(pieces), constant(x)
     z = fixed.switching(at, fixed.signature(at))
     meeting = jnp.abs(z) <= 16 * jnp.finfo(z.dtype).eps * fixed.sizes(at)
-    objective = AtSignature(pieces, smallest_signature(fixed, at, meeting))
-    return eqx.tree_at(lambda tree: tree.objective, system, objective)
+    found = smallest_signature(fixed, at, meeting)
+    objective = AtSignature(pieces, found.signature)
+    return eqx.tree_at(lambda tree: tree.objective, system, objective), found.settled
 
 
 def _find(
@@ -115,11 +120,11 @@ def _find(
             "of their subdifferentials. Pass `dynsys.objectives.Mean(terms)` as the loss."
         )
     pieces = pieces_of(program, consts, x, terms if is_d else ())
-    count = sum(not joint for joint in pieces.joint)
-    if count > MANY_KINKS:
-        return None, _too_many(f"{count} kinks")
-    if pieces.number > MANY_KINKS:
+    pieces = pieces.without(under_powers(pieces))
+    if all(pieces.joint) and not any(pieces.mixed) and pieces.number > MANY_KINKS:
         return None, None
+    if pieces.number > MANY_KINKS:
+        return None, _too_many(f"{pieces.number} kinks")
     return (pieces, None) if pieces.number else (None, None)
 
 

@@ -8,9 +8,11 @@ $$z^+ = z + h\,(A z^+ + b\,\nabla f_w(x)), \qquad w_i \in \mathrm{Sgn}\,z_i(x^+)
 
 with the switching functions linearised at $x$: the prox-implicit step of Moreau. The number
 of steps is doubled until the solution changes by less than the tolerance, but no less than
-`LEAST`. The estimate of the error is 2.5 times the last change: where kinks are crossed
-fast the order falls from 1 to a half, and the error is 2.4 times the last change then. To
-it is added how far the solution swung across the kinks when the events were given up.
+`LEAST`, and so that the signs of each step agree with it; if they do not in as many steps
+as there may be, the run ends where they first did not. The estimate of the error is 2.5
+times the last change: where kinks are crossed fast the order falls from 1 to a half, and
+the error is 2.4 times the last change then. To it is added how far the solution swung
+across the kinks when the events were given up.
 
 Source:
     J. J. Moreau, "Numerical aspects of the sweeping process", Comput. Methods Appl. Mech.
@@ -63,11 +65,20 @@ class SemiImplicitEuler(eqx.Module):
 
 
 class March(NamedTuple):
-    """One pass over the interval with a number of steps."""
+    """One pass over the interval with a number of steps.
+
+    Args:
+        carry: Where it stands.
+        log: What is written down.
+        seen: Positions, to compare passes with each other.
+        unsettled: Start of the first step whose signs do not agree, infinity if all do.
+        number: The number of steps.
+    """
 
     carry: Carry
     log: Log
     seen: Any
+    unsettled: Time
     number: Int[Array, ""]
 
 
@@ -96,8 +107,8 @@ def march(
         h = (problem.t1 - start.t) / number.astype(start.t.dtype)
         advance = lambda loop: _step(problem, method, info, h, loop)
         running = lambda loop: (loop[0].t < problem.t1) & (loop[0].code == Status.SUCCESS)
-        carry, written, seen = jax.lax.while_loop(running, advance, (start, log, empty))
-        return March(carry, written, seen, number)
+        begin = (start, log, empty, jnp.full_like(start.t, jnp.inf))
+        return March(*jax.lax.while_loop(running, advance, begin), number)
 
     def double(loop: tuple[March, Any]) -> tuple[March, Any]:
         last, _ = loop
@@ -112,7 +123,9 @@ def march(
         code = last.carry.code
         going = (code <= Status.STOPPED) | (code == Status.STEP_UNDERFLOW)
         target = problem.atol + jnp.maximum(problem.rtol, LEAST) * _largest(last.seen)
-        return used & room & going & ~(change <= target)
+        # The signs of kinks that move little in a step agree sooner.
+        settles = jnp.isinf(last.unsettled)
+        return used & room & going & ~(settles & (change <= target))
 
     first = walk(jnp.asarray(FEWEST))
     unknown = jnp.full((), jnp.inf, start.t.dtype)
@@ -121,6 +134,11 @@ def march(
     since = jnp.where(used, start.t, jnp.inf)
     thrown = jnp.where(used, last.number - FEWEST, 0)
     carry = last.carry._replace(rejected=last.carry.rejected + thrown)
+    fails = used & jnp.isfinite(last.unsettled) & (carry.code <= Status.STOPPED)
+    carry = carry._replace(
+        t=jnp.where(fails, jnp.minimum(carry.t, last.unsettled), carry.t),
+        code=jnp.where(fails, int(Status.UNSETTLED), carry.code),
+    )
     error = jnp.where(used, PESSIMISM * change + swing, 0)
     return carry, last.log, FirstOrder(since, number, error)
 
@@ -139,9 +157,13 @@ def _largest(tree: Any) -> Float[Array, ""]:
 
 
 def _step(
-    problem: Problem, method: Method, info: Info, h: Time, loop: tuple[Carry, Log, Any]
-) -> tuple[Carry, Log, Any]:
-    before, log, seen = loop
+    problem: Problem,
+    method: Method,
+    info: Info,
+    h: Time,
+    loop: tuple[Carry, Log, Any, Time],
+) -> tuple[Carry, Log, Any, Time]:
+    before, log, seen, unsettled = loop
     system, t = problem.system, before.t
     target = problem.t1
     if lands(method):
@@ -149,7 +171,8 @@ def _step(
         output = problem.times[jnp.minimum(following, len(problem.times) - 1)]
         target = jnp.where(following < len(problem.times), output, target)
     end = jnp.where(t + h > target - 1e-3 * h, target, t + h)
-    new, signs = _euler(problem, t, end - t, before.state)
+    new, signs, settles = _euler(problem, t, end - t, before.state)
+    unsettled = jnp.where(settles, unsettled, jnp.minimum(unsettled, t))
     is_sound = is_finite(new)
     kept = info(before.state, new, signs)
     local = method.solver.interpolation_cls
@@ -167,7 +190,7 @@ def _step(
     log = write(problem, method, log, before, after, step, None)
     x0, x1 = system.position(before.state), system.position(new)
     if lands(method):
-        return after, log, x1
+        return after, log, x1, unsettled
     inside = (problem.times > t) & (problem.times <= end)
     theta = (problem.times - t) / jnp.where(end > t, end - t, 1)
 
@@ -175,18 +198,19 @@ def _step(
         between = jax.vmap(lambda s: a + s.astype(a.dtype) * (b - a))(theta)
         return choose(inside, between, leaf)
 
-    return after, log, jax.tree.map(put, seen, x0, x1)
+    return after, log, jax.tree.map(put, seen, x0, x1), unsettled
 
 
-def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any]:
-    """One step, and the signs of the kinks at its end."""
+def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any, Any]:
+    """One step, the signs of the kinks at its end, and whether they agree with it."""
     system = problem.system
     feedback: Any = system.feedback(t)
     x = system.position(state)
     pieces = system.objective
     if not isinstance(pieces, Pieces):
         gradient = system.gradient(x)
-        return _implicit(feedback, h, state, gradient), jnp.zeros(0, t.dtype)
+        none = jnp.zeros(0, t.dtype)
+        return _implicit(feedback, h, state, gradient), none, jnp.asarray(True)
     signature = pieces.signature(x)
     z = pieces.switching(x, signature)
     zero = jax.tree.map(jnp.zeros_like, x)
@@ -198,8 +222,9 @@ def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any
     factor = (move(jax.tree.map(jnp.ones_like, x)) - drift)[0]
     aim = Aim(drift.astype(z.dtype), factor.astype(z.dtype), z)
     everyone, none = jnp.ones(len(z), bool), jnp.zeros(len(z), bool)
-    signature = settle(pieces, x, aim, signature, everyone, none, none).signature
-    return _implicit(feedback, h, state, pieces.gradient(x, signature)), signature
+    found = settle(pieces, x, aim, signature, everyone, none, none)
+    new = _implicit(feedback, h, state, pieces.gradient(x, found.signature))
+    return new, found.signature, found.settled
 
 
 def _implicit(feedback: Feedback, h: Time, state: State, gradient: Any) -> State:
