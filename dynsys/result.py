@@ -28,6 +28,8 @@ class Status(enum.IntEnum):
     LOSS_JUMPS = 11
     GRADIENT_JUMPS = 12
     UNSETTLED = 13
+    TOO_MANY_SWITCHES = 14
+    COEFFICIENT_JUMPS = 15
 
 
 class Derivative(enum.IntEnum):
@@ -101,6 +103,17 @@ SENTENCES = {
         "Kinks meet at t = {t:.6g}, and no signs of theirs were found that agree with the "
         "velocity they lead to, so nothing says where the solution goes. Move the start a "
         "little, write the loss with fewer nested kinks, or pass `inclusion='autodiff'`."
+    ),
+    Status.TOO_MANY_SWITCHES: (
+        "The coefficients switch more than 1,024 times between t0 and t1, or too often to "
+        "tell when. Integrate over shorter intervals, each from the `final_state` of the "
+        "one before, or write them with `dynsys.schedules.Piecewise(times, pieces)`."
+    ),
+    Status.COEFFICIENT_JUMPS: (
+        "A coefficient jumps between t0 and t1, and when could not be read from its "
+        "program, because it does so in a loop or in an operation that is not known. "
+        "Write it with `dynsys.schedules.Piecewise(times, pieces)`, with jnp.where, or "
+        "with jnp.interp."
     ),
     Status.SOLVER_FAILED: (
         "The solver failed at t = {t:.6g}, where the step size was {step:.3g}: its "

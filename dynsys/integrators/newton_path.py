@@ -158,6 +158,7 @@ def _follow(
         rtol=tolerance,
         atol=tolerance,
         dense=None,
+        switches=jnp.zeros(0, t0.dtype),
         inclusion="autodiff",
     )
 

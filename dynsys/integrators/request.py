@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_number, known
+from dynsys.checks import as_number, default_float, known
 from dynsys.integrators.closures import as_condition
 from dynsys.integrators.problem import Method
 from dynsys.systems.gdin import GDINState
 from dynsys.systems.gradient_flow import PositionState
 from dynsys.systems.inertial_newton import MomentumState, VelocityState
+from dynsys.systems.parameters import check_schedule
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
 from dynsys.trees import Position, as_position
@@ -45,6 +46,8 @@ class Inputs(NamedTuple):
     atol: Float[Array, ""]
     stop_norm: Float[Array, ""] | None
     stop: Callable[..., Any] | None
+    landing_times: Float[Array, " landings"] | None = None
+    max_step: Callable[[Any], Any] | None = None
 
 
 class Options(NamedTuple):
@@ -276,6 +279,26 @@ def check_memory(
             f"{stored / 2**30:.3g} GiB, more than {LARGEST_OUTPUT / 2**30:.3g}. Lower "
             f"`max_steps`, or ask for `times` instead of `dense=True`."
         )
+
+
+def read_landing_times(landing_times: Any) -> Any:
+    """Times at which steps end, as an array in order."""
+    if landing_times is None:
+        return None
+    array = jnp.atleast_1d(jnp.asarray(landing_times, default_float()))
+    if array.ndim != 1:
+        raise ValueError(
+            f"`landing_times` must be a list of times, but has shape {array.shape}."
+        )
+    values = known(array)
+    if values is not None and not np.isfinite(values).all():
+        raise ValueError("`landing_times` must be finite.")
+    return jnp.sort(array)
+
+
+def read_max_step(max_step: Any) -> Callable[[Any], Any] | None:
+    """The largest step as a function of time."""
+    return None if max_step is None else check_schedule("max_step", max_step, "positive")
 
 
 def read_stop(stop: Any) -> tuple[Any, Callable[..., Any] | None]:

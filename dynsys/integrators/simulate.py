@@ -23,6 +23,8 @@ from dynsys.integrators.request import (
     check_solver,
     check_system,
     read_interval,
+    read_landing_times,
+    read_max_step,
     read_start,
     read_stop,
     read_times,
@@ -49,6 +51,8 @@ def simulate(
     solver: diffrax.AbstractSolver | None = None,
     inclusion: str = "clarke",
     max_steps: int = 65_536,
+    max_step: float | Callable[[Any], Any] | None = None,
+    landing_times: Any = None,
     max_events: int = 256,
     dense: bool = False,
     stop: float | Callable[..., Any] | None = None,
@@ -84,6 +88,12 @@ def simulate(
             one for `"d_operator"`, and is returned; `trajectory.unique` is false where
             the larger set was met, and it might have stayed there.
         max_steps: Largest number of steps, accepted or not.
+        max_step: Largest size of a step, a number or a function of the time that it
+            starts at. Error control sees a solution only where steps look: a pulse of a
+            coefficient or a narrow valley that is shorter than a step can be passed.
+            `analysis.certify` sees that afterwards. Unit: time.
+        landing_times: Times at which steps end, for example where a pulse is. Where
+            coefficients jump or bend is read from their programs; steps end there anyway.
         max_events: Length of the ledger of kink events.
         dense: Keep the solution at any time, for `trajectory(t)` and
             `trajectory.velocity(t)`.
@@ -130,6 +140,7 @@ def simulate(
     check_solver(solver)
     check_memory(size, count, int(max_steps), dense)
     stop_norm, condition = read_stop(stop)
+    landings = read_landing_times(landing_times)
     cast = lambda number: number.astype(dtype)
     rtol, atol = read_tolerances(rtol, atol, dtype)
     inputs = Inputs(
@@ -144,6 +155,8 @@ def simulate(
         atol=cast(atol),
         stop_norm=stop_norm,
         stop=condition,
+        landing_times=None if landings is None else cast(landings),
+        max_step=read_max_step(max_step),
     )
     options = Options(
         method=Method(

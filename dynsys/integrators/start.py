@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.ranges import first_violation
 from dynsys.result import Status, select
+from dynsys.switches import SwitchTimes
 from dynsys.systems.damped_newton import AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping, StartSeries
@@ -137,6 +138,17 @@ def check_start(
     )
     is_coefficient = code == Status.COEFFICIENT_OUT_OF_RANGE
     return code, jnp.where(is_coefficient, where, start.t)
+
+
+def check_switches(switches: SwitchTimes | None, code: Int[Array, ""]) -> Int[Array, ""]:
+    """Why coefficients that switch cannot be followed, if nothing else is wrong."""
+    if switches is None:
+        return code
+    found = select(
+        (switches.too_many, Status.TOO_MANY_SWITCHES),
+        (switches.jumps, Status.COEFFICIENT_JUMPS),
+    )
+    return jnp.where(code == Status.SUCCESS, found, code)
 
 
 def is_finite(tree: Any) -> Bool[Array, ""]:
