@@ -30,6 +30,8 @@ class Status(enum.IntEnum):
     UNSETTLED = 13
     TOO_MANY_SWITCHES = 14
     COEFFICIENT_JUMPS = 15
+    STOP_IS_NAN = 16
+    TIME_UNRESOLVED = 17
 
 
 class Derivative(enum.IntEnum):
@@ -114,6 +116,16 @@ SENTENCES = {
         "program, because it does so in a loop or in an operation that is not known. "
         "Write it with `dynsys.schedules.Piecewise(times, pieces)`, with jnp.where, or "
         "with jnp.interp."
+    ),
+    Status.STOP_IS_NAN: (
+        "The condition `stop` is NaN from t = {t:.6g} on, and did not fall to 0 before. "
+        "Return a number that is defined along the whole trajectory, such as "
+        "`jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1.0)), -1.0)` for a logarithm."
+    ),
+    Status.TIME_UNRESOLVED: (
+        "The interval is less than 1,000 times as long as the resolution of time at its "
+        "ends, so steps cannot be told apart. Let time start near 0, with schedules "
+        "shifted accordingly, or use float64."
     ),
     Status.SOLVER_FAILED: (
         "The solver failed at t = {t:.6g}, where the step size was {step:.3g}: its "

@@ -26,7 +26,7 @@ from dynsys.integrators.start import (
     check_switches,
     start_from_rest_at_zero,
 )
-from dynsys.integrators.stop import has_stop, stop_holds
+from dynsys.integrators.stop import has_stop, stop_holds, stop_is_nan
 from dynsys.integrators.switching import just_after
 from dynsys.objectives.mean import Mean
 from dynsys.result import Derivative, Result, Status
@@ -64,9 +64,7 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
     released = begins
     # The momentum at the start is that of the smallest gradient.
     if pieces is not None and inputs.state is None and system.order > 1:
-        released = begins._replace(
-            system=with_smallest_gradient(begins.system, pieces, x)
-        )
+        released = begins._replace(system=with_smallest_gradient(begins.system, pieces, x))
     start = _start(released, options, tolerances)
     code, where = check_start(begins.system, start, inputs.t0, inputs.t1, times, tolerances)
     code = check_switches(switches, code)
@@ -89,7 +87,9 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
     at_start = (code == Status.SUCCESS) & stop_holds(
         just_after(problem, inputs.t0), inputs.t0, first
     )
+    is_nan = at_start & stop_is_nan(just_after(problem, inputs.t0), inputs.t0, first)
     code = jnp.where(at_start, int(Status.STOPPED), code)
+    code = jnp.where(is_nan, int(Status.STOP_IS_NAN), code)
     where = jnp.where(at_start, inputs.t0, where)
     problem = eqx.tree_at(lambda tree: tree.code, problem, code)
     if isinstance(method.solver, SemiImplicitEuler):

@@ -13,6 +13,7 @@ from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
 from dynsys.integrators.problem import LARGE, Method
 from dynsys.integrators.program import run_program
+from dynsys.integrators.python_numbers import numbers_as_arrays
 from dynsys.integrators.request import (
     Inputs,
     Options,
@@ -134,7 +135,7 @@ def simulate(
     size = dimension(x) * len(system.state_type._fields)
     dtype = time_dtype(x)
     moving = velocity is not None or state is not None
-    start, end, from_series = read_interval(system, t0, t1, moving)
+    start, end, from_series = read_interval(system, t0, t1, moving, dtype)
     output_times, count = read_times(times, t0, t1)
     check_inclusion(inclusion)
     check_solver(solver)
@@ -142,6 +143,7 @@ def simulate(
     stop_norm, condition = read_stop(stop)
     landings = read_landing_times(landing_times)
     cast = lambda number: number.astype(dtype)
+    system, condition = numbers_as_arrays(system, condition, x, dtype)
     rtol, atol = read_tolerances(rtol, atol, dtype)
     inputs = Inputs(
         system=system,

@@ -15,7 +15,7 @@ from dynsys.integrators.loop import run, shape_of_info
 from dynsys.integrators.outputs import outputs
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.replay import Replay, pull_back
-from dynsys.integrators.stop import has_stop, locate_stop
+from dynsys.integrators.stop import has_stop, locate_stop, stop_is_nan
 from dynsys.integrators.switching import between, margin_of
 from dynsys.result import Status
 from dynsys.systems.system import State
@@ -130,12 +130,15 @@ def move_to_stop(
 ) -> tuple[Carry, DenseOutput]:
     """Back from the end of the last step to where the condition was met in it."""
 
-    def move() -> tuple[Any, State]:
+    def move() -> tuple[Any, State, Any]:
         low = last.t - last.tried
         here = between(problem, low, last.t)
         t = locate_stop(here, low, last.t, dense.state)
-        return t, dense.state(t)
+        state = dense.state(t)
+        return t, state, stop_is_nan(here, t, state)
 
     happened = (last.code == Status.STOPPED) & (last.accepted > 0)
-    t, state = jax.lax.cond(happened, move, lambda: (last.t, last.state))
-    return last._replace(t=t, state=state), eqx.tree_at(lambda d: d.t1, dense, t)
+    stay = lambda: (last.t, last.state, jnp.asarray(False))
+    t, state, is_nan = jax.lax.cond(happened, move, stay)
+    code = jnp.where(is_nan, int(Status.STOP_IS_NAN), last.code)
+    return last._replace(t=t, state=state, code=code), eqx.tree_at(lambda d: d.t1, dense, t)

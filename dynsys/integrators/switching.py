@@ -95,7 +95,10 @@ def hidden_after(
 def target_of(problem: Problem, method: Method, t: Time) -> Time:
     """The next time after another at which a step has to end."""
     target = problem.t1
-    tables = [problem.landing_times, problem.times if method.lands and not method.dense else None]
+    tables = [
+        problem.landing_times,
+        problem.times if method.lands and not method.dense else None,
+    ]
     if problem.switches is not None:
         tables.append(problem.switches.times)
     for table in tables:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.schedules import Exponential, PowerLaw, evaluate
-from dynsys.switches.read import Kind, Reading, Switch, read
+from dynsys.switches.read import Kind, Reading, read
 from dynsys.switches.window import resolution, schedules_of
 from dynsys.systems.system import AbstractSystem
 
@@ -77,7 +77,9 @@ def switch_times(system: AbstractSystem, t0: Time, t1: Time) -> SwitchTimes | No
         for schedule in schedules_of(system).values()
         if not isinstance(schedule, PowerLaw | Exponential)
     ]
-    looks = [lambda t, s=schedule: read(lambda t: evaluate(s, t), t) for schedule in schedules]
+    looks = [
+        lambda t, s=schedule: read(lambda t: evaluate(s, t), t) for schedule in schedules
+    ]
     shapes = [_structure(look, t0) for look in looks]
     switches = [switch for shape in shapes for switch in shape.switches]
     unread = [s for s, shape in zip(schedules, shapes, strict=True) if shape.unread]
@@ -90,7 +92,9 @@ def switch_times(system: AbstractSystem, t0: Time, t1: Time) -> SwitchTimes | No
     for level in sorted({switch.level for switch in switches}):
         inner = jnp.concatenate([start[None], jax.lax.stop_gradient(times), end[None]])
         for kind, counts in itertools.product((Kind.AFFINE, Kind.SMOOTH), (False, True)):
-            like = lambda s, l=level, k=kind, c=counts: (s.level, s.kind, s.counts) == (l, k, c)
+            like = lambda s, l=level, k=kind, c=counts: (
+                (s.level, s.kind, s.counts) == (l, k, c)
+            )
             if not any(like(switch) for switch in switches):
                 continue
             values = lambda t, like=like: jnp.concatenate(
@@ -101,7 +105,9 @@ def switch_times(system: AbstractSystem, t0: Time, t1: Time) -> SwitchTimes | No
             times = jnp.concatenate([times, found])
         times, more = _in_order(times, start, end, margin)
         too_many = too_many | more
-    jumps = [_jumps(lambda t, s=schedule: evaluate(s, t), start, end) for schedule in unread]
+    jumps = [
+        _jumps(lambda t, s=schedule: evaluate(s, t), start, end) for schedule in unread
+    ]
     seen = jnp.any(jnp.stack([jnp.asarray(False), *jumps]))
     return SwitchTimes(times, too_many, seen, margin)
 
@@ -163,7 +169,9 @@ def _roots(
         ends = pick(low[:, None, None]), pick(high[:, None, None])
         guess = _bisect(fixed, *ends, which, target)
     guess = jnp.where(valid, guess, 0.5 * (cuts[0] + cuts[-1]))
-    return jnp.where(valid, _differentiable(values, guess, which, target), jnp.inf), too_many
+    return jnp.where(
+        valid, _differentiable(values, guess, which, target), jnp.inf
+    ), too_many
 
 
 def _bisect(fixed: Any, low: Array, high: Array, which: Array, target: Array) -> Array:

@@ -131,7 +131,7 @@ def read_request(
     check_solver(options["solver"])
     one = _shapes(case, arrays, names)
     size = dimension(one.x) * len(one.system.state_type._fields)
-    start, end, _ = read_interval(one.system, *interval, one.moves)
+    start, end, _ = read_interval(one.system, *interval, one.moves, time_dtype(one.x))
     output_times, outputs = read_times(times, *interval)
     rtol, atol = read_tolerances(*tolerances, time_dtype(one.x))
     stop_norm, condition = read_stop(stop)

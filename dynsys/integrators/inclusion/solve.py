@@ -189,9 +189,7 @@ def _solve(
     local = Polynomial(method.solver.interpolation_cls)
     starts, ends = rows.ends[:, 0], rows.ends[:, 1]
     last = carry.base
-    dense = DenseOutput(
-        problem.t0, last.t, starts, ends, infos, local, margin_of(problem)
-    )
+    dense = DenseOutput(problem.t0, last.t, starts, ends, infos, local, margin_of(problem))
     if has_stop(problem):
         last, dense = move_to_stop(problem, last, dense)
     at_start = eqx.tree_at(
