@@ -180,6 +180,22 @@ def simulate(case: Case, objective: Callable[[Any], Any]) -> Any:
     )
 
 
+def exact_flow(case: Case, times: np.ndarray) -> np.ndarray:
+    """The exact flow, from a start so near that it does not matter where it gets lost.
+
+    Rounding may leave events that follow each other without end; next to them there are
+    none, and errors grow by a bounded factor only.
+    """
+    rng = np.random.default_rng(case.number)
+    for size in (0.0, 1e-12, 1e-11, 1e-10):
+        start = case.start + size * rng.normal(size=len(case.start))
+        try:
+            return flow(case.function, start, times, case.damping, case.velocity)
+        except ArithmeticError:
+            continue
+    raise ArithmeticError(f"case {case.number} has too many events")
+
+
 def run_case(case: Case, objective: Callable[[Any], Any]) -> Outcome:
     """Simulate a case and compare it with the exact flow."""
     rows, dim = case.function.slopes.shape
@@ -196,7 +212,7 @@ def run_case(case: Case, objective: Callable[[Any], Any]) -> Outcome:
     if not bool(run.result.ok):
         return outcome(Verdict.REFUSED, note=run.result.message[:150])
     times = np.linspace(0.0, case.end, OUTPUTS)
-    exact = flow(case.function, case.start, times, case.damping, case.velocity)
+    exact = exact_flow(case, times)
     error = float(np.abs(np.asarray(run.x) / case.scale - exact).max())
     right = error <= ACCEPTED * (1 + np.abs(exact).max())
     if bool(run.unique):

@@ -78,8 +78,13 @@ class Corners(NamedTuple):
         shifted = self.points - u
         size = np.abs(shifted).max()
         corral, weights = [int(np.argmin((shifted**2).sum(1)))], np.ones(1)
+        last = np.inf
         while True:
             point = weights @ shifted[corral]
+            # Each round brings it nearer; if not, that is rounding.
+            if not point @ point < last:
+                return point + u
+            last = point @ point
             products = shifted @ point
             new = int(np.argmin(products))
             rounding = 1e-13 * size * (np.linalg.norm(point) + 1e-15 * size)

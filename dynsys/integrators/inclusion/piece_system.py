@@ -21,6 +21,9 @@ Time = Float[Array, ""]
 NESTED_STEPS = 5
 """Newton steps for multipliers where kinks are nested, from those of a few steps back."""
 
+PRECISIONS = 128
+"""How many times the precision of what it is made of a switching value may be off."""
+
 REACH = 8.0
 """Kinks meet if they are up to this many slacks away."""
 
@@ -106,9 +109,8 @@ class PieceSystem(AbstractSystem):
         sizes = self.objective.sizes(self.position(state))
         size = jnp.maximum(constant(sizes), self.mode.size)
         info = jnp.finfo(size.dtype)
-        # In 64 bits 5e-12 of what a switching value is made of.
         unit = float(info.eps)
-        return jnp.maximum(unit**0.72 * size, float(info.tiny) / unit)
+        return jnp.maximum(PRECISIONS * unit * size, float(info.tiny) / unit)
 
     def slack(self, state: State) -> Float[Array, " kinks"]:
         """How far below 0 rounding may bring a guard: of a multiplier 1e-10 in 64 bits."""
