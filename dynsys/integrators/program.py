@@ -206,7 +206,9 @@ def _outputs(
     else:
 
         def velocity(t: Time, state: State, slope: State, *step: Time) -> Position:
-            here = system if switches is None else in_window(system, *step, switches.margin)
+            here = system
+            if switches is not None:
+                here = in_window(system, step[0], step[1], switches.margin)
             return reconcile(here, t, state, slope, inputs.rtol, inputs.atol)
 
         v = in_chunks(velocity, times, states, slopes, *(output.steps or ()))

@@ -1,8 +1,8 @@
 """Numbers of Python among the data of functions, which become arrays.
 
-A number of Python in a pytree is part of the program, so that each value is a program of its
-own. It becomes an array, and may change, where the function makes the same operations of it:
-not where it is an exponent, a length, an axis or looked at by an `if`.
+A number of Python in a pytree is part of the program, so that each value is a program of
+its own. It becomes an array, and may change, where the function makes the same operations
+of it: not where it is an exponent, a length, an axis or looked at by an `if`.
 """
 
 from collections import Counter
@@ -102,7 +102,7 @@ def _data_among(
 
 
 def _names(jaxpr: Jaxpr) -> Iterator[str]:
-    """The names of all operations of a program; exponents count by whether they are fixed."""
+    """The names of all operations of a program, and of powers whether they are fixed."""
     for equation in jaxpr.eqns:
         name = equation.primitive.name
         is_open = name == "pow" and not hasattr(equation.invars[1], "val")

@@ -88,9 +88,11 @@ def switch_times(system: AbstractSystem, t0: Time, t1: Time) -> SwitchTimes | No
     every = lambda t: [switch for look in looks for switch in look(t).switches]
     start, end = jax.lax.stop_gradient((t0, t1))
     margin = resolution(start, end)
+    # A switch at the end counts: a run that goes on from there starts after it.
+    beyond = end + 4 * margin
     times, too_many = jnp.zeros(0, t0.dtype), jnp.asarray(False)
     for level in sorted({switch.level for switch in switches}):
-        inner = jnp.concatenate([start[None], jax.lax.stop_gradient(times), end[None]])
+        inner = jnp.concatenate([start[None], jax.lax.stop_gradient(times), beyond[None]])
         for kind, counts in itertools.product((Kind.AFFINE, Kind.SMOOTH), (False, True)):
             like = lambda s, l=level, k=kind, c=counts: (
                 (s.level, s.kind, s.counts) == (l, k, c)
@@ -100,7 +102,7 @@ def switch_times(system: AbstractSystem, t0: Time, t1: Time) -> SwitchTimes | No
             values = lambda t, like=like: jnp.concatenate(
                 [switch.values for switch in every(t) if like(switch)]
             ).astype(t0.dtype)
-            found, more = _roots(values, jnp.minimum(inner, end), margin, kind, counts)
+            found, more = _roots(values, jnp.minimum(inner, beyond), margin, kind, counts)
             too_many = too_many | more
             times = jnp.concatenate([times, found])
         times, more = _in_order(times, start, end, margin)
@@ -139,7 +141,7 @@ def _roots(
     if kind == Kind.SMOOTH:
         parts = max(SAMPLES // (len(cuts) - 1), 16)
         fraction = jnp.arange(parts, dtype=cuts.dtype) / parts
-        fine = cuts[:-1, None] + (cuts[1:] - cuts[:-1])[:, None] * fraction
+        fine = cuts[:-1, None] + (cuts[1:] - cuts[:-1])[:, None] * fraction[None]
         cuts = jnp.append(fine.reshape(-1), cuts[-1])
     low, high = cuts[:-1] + margin, cuts[1:] - margin
     at_low, at_high = jax.vmap(fixed)(low), jax.vmap(fixed)(high)
@@ -148,8 +150,9 @@ def _roots(
         room = MOST if len(low) == 1 else FEW
         smallest = jnp.floor(jnp.minimum(at_low, at_high)) + 1
         number = jnp.ceil(jnp.maximum(at_low, at_high)) - smallest
-        target = smallest[..., None] + jnp.arange(room, dtype=low.dtype)
-        is_one = (jnp.arange(room) < number[..., None]) & is_real[..., None]
+        each = jnp.arange(room, dtype=low.dtype)[None, None]
+        target = smallest[..., None] + each
+        is_one = (each < number[..., None]) & is_real[..., None]
         too_many = jnp.any(is_real & (number > room))
     else:
         target = jnp.zeros((*at_low.shape, 1), low.dtype)
@@ -208,8 +211,8 @@ def _in_order(
     order = jnp.argsort(times)
     times = times[order]
     before = jnp.concatenate([start[None], times[:-1]])
-    is_new = (times - before > 4 * margin) & (times <= end)
-    times = jnp.where(is_new, times, jnp.inf)
+    is_new = (times - before > 4 * margin) & (times <= end + margin)
+    times = jnp.where(is_new, jnp.minimum(times, end), jnp.inf)
     times = times[jnp.argsort(times)]
     return times[:MOST], jnp.any(jnp.isfinite(times[MOST:]))
 

@@ -51,7 +51,7 @@ def resolution(*times: Time) -> Time:
 
 
 def schedules_of(system: AbstractSystem) -> dict[str, Callable[[Any], Any]]:
-    """The coefficients of a system that are functions of time, by the names of its fields."""
+    """The coefficients of a system that are functions of time, by name."""
     fields = {f.name: getattr(system, f.name) for f in dataclasses.fields(system)}
     coefficients = [constraint.value for constraint in system.constraints]
     return {
