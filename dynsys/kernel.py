@@ -115,7 +115,10 @@ def _one_kernel(run: Callable[..., Any]) -> Callable[..., Any]:
         results = jax.vmap(run)(vectors)
         return results, jax.tree.map(lambda _: True, results)
 
-    return alone
+    # The rule for a mapped call does not see which of primals and tangents are mapped.
+    differentiable = jax.custom_jvp(alone)
+    differentiable.defjvp(lambda primals, tangents: jax.jvp(run, primals, tangents))
+    return differentiable
 
 
 def _fits_into_a_vector(leaves: Sequence[Any], largest: int) -> bool:

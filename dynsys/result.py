@@ -28,6 +28,10 @@ class Status(enum.IntEnum):
     LOSS_JUMPS = 11
     GRADIENT_JUMPS = 12
     UNSETTLED = 13
+    TOO_MANY_SWITCHES = 14
+    COEFFICIENT_JUMPS = 15
+    STOP_IS_NAN = 16
+    TIME_UNRESOLVED = 17
 
 
 class Derivative(enum.IntEnum):
@@ -104,6 +108,27 @@ SENTENCES = {
         "velocity they lead to, so nothing says where the solution goes. They are nested, "
         "or the loss jumps there: make its pieces meet, move the start a little, write the "
         "loss with fewer nested kinks, or pass `inclusion='autodiff'`."
+    ),
+    Status.TOO_MANY_SWITCHES: (
+        "The coefficients switch more than 1,024 times between t0 and t1, or too often to "
+        "tell when. Integrate over shorter intervals, each from the `final_state` of the "
+        "one before, or write them with `dynsys.schedules.Piecewise(times, pieces)`."
+    ),
+    Status.COEFFICIENT_JUMPS: (
+        "A coefficient jumps between t0 and t1, and when could not be read from its "
+        "program, because it does so in a loop or in an operation that is not known. "
+        "Write it with `dynsys.schedules.Piecewise(times, pieces)`, with jnp.where, or "
+        "with jnp.interp."
+    ),
+    Status.STOP_IS_NAN: (
+        "The condition `stop` is NaN from t = {t:.6g} on, and did not fall to 0 before. "
+        "Return a number that is defined along the whole trajectory, such as "
+        "`jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1.0)), -1.0)` for a logarithm."
+    ),
+    Status.TIME_UNRESOLVED: (
+        "The interval is less than 1,000 times as long as the resolution of time at its "
+        "ends, so steps cannot be told apart. Let time start near 0, with schedules "
+        "shifted accordingly, or use float64."
     ),
     Status.SOLVER_FAILED: (
         "The solver failed at t = {t:.6g}, where the step size was {step:.3g}: its "

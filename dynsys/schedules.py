@@ -5,15 +5,17 @@ callables are taken as they are. Derivatives come from `jax.jvp`.
 """
 
 import abc
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, as_time
+from dynsys.checks import as_parameter, as_time, default_float, known
 
 Time = Float[Array, ""]
 
@@ -109,6 +111,57 @@ class Exponential(AbstractSchedule):
     def __call__(self, t: Any) -> Float[Array, "..."]:
         t = as_time(t)
         return self.value.astype(t.dtype) * jnp.exp(-self.rate.astype(t.dtype) * t)
+
+
+class Piecewise(AbstractSchedule):
+    r"""Another schedule from each of some times on.
+
+    $$t \mapsto p_i(t), \qquad t_{i-1} \le t < t_i$$
+
+    A simulation ends its steps at these times; position and velocity go on there.
+
+    Args:
+        times: The times $t_0 < t_1 < \dots$ at which it switches. Unit: time.
+        pieces: The schedules, or numbers, before, between and after them: one more.
+
+    Raises:
+        TypeError: A piece is neither callable nor a number.
+        ValueError: The times do not increase, or the number of pieces does not fit.
+
+    Example:
+        >>> step = Piecewise([1.0], [0.5, Exponential(2.0, rate=1.0)])
+        >>> float(step(0.0)), float(step(1.0)) == 2 * float(jnp.exp(-1.0))
+        (0.5, True)
+    """
+
+    times: Float[Array, " switches"]
+    pieces: tuple[Callable[[Any], Any], ...]
+
+    def __init__(self, times: Any, pieces: Sequence[Any]):
+        self.times = jnp.atleast_1d(jnp.asarray(times, default_float()))
+        self.pieces = tuple(
+            as_schedule(piece) if callable(piece) else Constant(piece) for piece in pieces
+        )
+        if self.times.ndim != 1 or len(self.pieces) != len(self.times) + 1:
+            raise ValueError(
+                f"`Piecewise` needs one piece more than times, but has {len(self.pieces)} "
+                f"pieces and times of shape {self.times.shape}."
+            )
+        values = known(self.times)
+        if values is not None and not (np.diff(values) > 0).all():
+            raise ValueError(f"`times` must increase, but are {values.tolist()}.")
+
+    def __call__(self, t: Any) -> Float[Array, "..."]:
+        t = as_time(t)
+        times = self.times.astype(t.dtype)
+        ends = [None, *times, None]
+        # Each piece is looked at where it holds only: elsewhere it may not be finite.
+        inside = [jnp.clip(t, low, high) for low, high in itertools.pairwise(ends)]
+        moved = [t + jax.lax.stop_gradient(at - t) for at in inside]
+        pairs = zip(self.pieces, moved, strict=True)
+        values = [jnp.asarray(piece(at)).astype(t.dtype) for piece, at in pairs]
+        which = jnp.searchsorted(times, t, side="right")
+        return jnp.select([which == i for i in range(len(values))], values)
 
 
 class Function(AbstractSchedule):

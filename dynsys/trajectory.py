@@ -1,7 +1,7 @@
 """What a simulation returns."""
 
 import abc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.cached_call import cached_call
 from dynsys.checks import is_concrete, known
+from dynsys.in_chunks import in_chunks
 from dynsys.result import Result
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.velocity import reconcile
@@ -161,6 +163,9 @@ class Trajectory(eqx.Module):
         rtol: Relative tolerance of the run.
         atol: Absolute tolerance of the run.
         dense: The solution at any time, if it was asked for.
+        switches: Times at which a coefficient jumps or bends, in order, infinite where
+            there are fewer. Position and velocity go on there, steps end, and the state is
+            built anew.
         inclusion: Which elements of the set-valued gradient were admitted at kinks.
     """
 
@@ -178,6 +183,7 @@ class Trajectory(eqx.Module):
     rtol: Float[Array, "..."]
     atol: Float[Array, "..."]
     dense: AbstractDenseOutput | None
+    switches: Float[Array, "... switches"]
     inclusion: str = eqx.field(static=True)
 
     @property
@@ -195,7 +201,7 @@ class Trajectory(eqx.Module):
             ValueError: The trajectory has no dense output, `t` is outside of it, or this
                 is a batch of trajectories.
         """
-        return self._at(lambda dense, time: self.system.position(dense.state(time)), t)
+        return self._at(_positions, t)
 
     def velocity(self, t: Any) -> Position:
         """Velocity at any time, a number or an array of times.
@@ -204,13 +210,7 @@ class Trajectory(eqx.Module):
             ValueError: The trajectory has no dense output, `t` is outside of it, or this
                 is a batch of trajectories.
         """
-
-        def velocity(dense: AbstractDenseOutput, time: Time) -> Position:
-            state, slope = dense.state(time), dense.slope(time)
-            system = dense.system_at(time, self.system)
-            return reconcile(system, time, state, slope, self.rtol, self.atol)
-
-        return self._at(velocity, t)
+        return self._at(_velocities, t)
 
     def to_xarray(self) -> "xarray.Dataset":
         """The trajectory as an `xarray.Dataset` with the coordinate `t`.
@@ -292,7 +292,38 @@ class Trajectory(eqx.Module):
                 f"computed, but is {t}."
             )
         times = jnp.asarray(t).astype(self.t.dtype)
-        evaluate = lambda time: function(dense, time)
-        for _ in range(times.ndim):
-            evaluate = jax.vmap(evaluate)
-        return evaluate(times)
+        path = Path(dense, self.system, self.rtol, self.atol)
+        values = function(path, times.reshape(-1))
+        whole = lambda leaf: leaf.reshape(times.shape + leaf.shape[1:])
+        return jax.tree.map(whole, values)
+
+
+class Path(NamedTuple):
+    """What positions and velocities at any time are computed from."""
+
+    dense: AbstractDenseOutput
+    system: AbstractSystem
+    rtol: Float[Array, ""]
+    atol: Float[Array, ""]
+
+
+@cached_call
+def _positions(path: Path, times: Float[Array, " times"]) -> Position:
+    """Positions at some times."""
+    return in_chunks(lambda t: path.system.position(path.dense.state(t)), times)
+
+
+@cached_call
+def _velocities(path: Path, times: Float[Array, " times"]) -> Position:
+    """Velocities at some times."""
+
+    def velocity(t: Time) -> Position:
+        state, slope = path.dense.state(t), path.dense.slope(t)
+        system = path.dense.system_at(t, path.system)
+        found = reconcile(system, t, state, slope, path.rtol, path.atol)
+        # There the state is given, not computed, and so is the velocity.
+        given = system.velocity(t, state)
+        is_start = t <= path.dense.t0
+        return jax.tree.map(lambda a, b: jnp.where(is_start, a, b), given, found)
+
+    return in_chunks(velocity, times)

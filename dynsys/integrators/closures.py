@@ -48,6 +48,15 @@ def open_system(system: AbstractSystem, t: Float[Array, ""], x: Position) -> Abs
     return eqx.tree_at(lambda tree: tree.objective, opened, once)
 
 
+def open_schedule(
+    schedule: Callable[[Any], Any], t: Float[Array, ""]
+) -> Callable[[Any], Any]:
+    """A function of time, with what it closes over as leaves."""
+    if not isinstance(schedule, schedules.Function):
+        return schedule
+    return _convert("`max_step`", schedule.function, t)
+
+
 def open_condition(
     stop: Callable[..., Any] | None, t: Float[Array, ""], x: Position
 ) -> Callable[..., Any] | None:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from dynsys.integrators.start import Departure
+from dynsys.switches.window import in_window
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trajectory import AbstractDenseOutput
 
@@ -26,6 +27,7 @@ class DenseOutput(AbstractDenseOutput):
         ends: Where it ends; infinite in the padding.
         infos: What the solver keeps of each step, one row a step.
         local: The solver's polynomial over one step, built from a row of `infos`.
+        margin: How far inside of a step coefficients are looked at, if they switch.
     """
 
     t0: Time
@@ -34,6 +36,7 @@ class DenseOutput(AbstractDenseOutput):
     ends: Float[Array, " rows"]
     infos: PyTree
     local: Callable[..., diffrax.AbstractLocalInterpolation] = eqx.field(static=True)
+    margin: Time | None = None
 
     @property
     def joints(self) -> Float[Array, " rows"]:
@@ -52,9 +55,15 @@ class DenseOutput(AbstractDenseOutput):
         local = self.local(t0=self.starts[row], t1=self.ends[row], **info)
         return jax.jvp(local.evaluate, (t,), (jnp.ones_like(t),))
 
+    def system_at(self, t: Time, system: AbstractSystem) -> AbstractSystem:
+        if self.margin is None:
+            return system
+        row = self.row(t)
+        return in_window(system, self.starts[row], self.ends[row], self.margin)
+
     def row(self, t: Time) -> Int[Array, ""]:
         """The step that a time lies in."""
-        first_after = jnp.searchsorted(self.ends, t, method="compare_all")
+        first_after = jnp.searchsorted(self.ends, t, method="scan")
         return jnp.minimum(first_after, len(self.ends) - 1)
 
 

@@ -142,7 +142,7 @@ def _number_of_rows(problem: Problem, method: Method) -> int:
         return method.max_steps
     if method.lands:
         return int(has_stop(problem))
-    return len(problem.times) + 1
+    return min(len(problem.times), method.max_steps) + 1
 
 
 def write(
@@ -159,10 +159,10 @@ def write(
     if rows is not None:
         rows = _write_row(problem, method, rows, after, step)
     if landed is not None:
-        due = step.accepted & (problem.times >= after.t)
-        put = lambda leaf, new: jnp.where(
-            due.reshape(due.shape + (1,) * new.ndim), new[None], leaf
-        )
+        # Where it is not yet at the next output, what is written is written over.
+        row = jnp.searchsorted(problem.times, after.t)
+        row = jnp.where(step.accepted, row, len(problem.times))
+        put = lambda leaf, new: leaf.at[row].set(new, mode="drop")
         landed = jax.tree.map(put, landed, after.state)
     if record is not None and piece is not None:
         index = before.accepted // piece
@@ -186,8 +186,8 @@ def _write_row(
     """
     needed = step.accepted
     if not method.dense:
-        inside = (problem.times > step.start) & (problem.times <= step.end)
-        has_output = jnp.any(inside) & (not method.lands)
+        until = lambda t: jnp.searchsorted(problem.times, t, side="right")
+        has_output = (until(step.end) > until(step.start)) & (not method.lands)
         needed = needed & (has_output | (after.code == Status.STOPPED))
     ends = jnp.stack([step.start, jnp.where(needed, step.end, jnp.inf)])
     put = lambda all_rows, row: jax.lax.dynamic_update_index_in_dim(

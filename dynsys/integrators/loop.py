@@ -10,12 +10,21 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from dynsys.integrators.attempt import attempt, step_of
 from dynsys.integrators.first_step import first_step
-from dynsys.integrators.log import Carry, Log, Step, close, empty_log, lands, write
+from dynsys.integrators.log import Carry, Log, Step, close, empty_log, write
 from dynsys.integrators.main_loop import main_loop
 from dynsys.integrators.problem import TERM, Method, Problem, ready, step_control
 from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.stop import stop_holds_in
+from dynsys.integrators.switching import (
+    at_start,
+    between,
+    go_on,
+    hidden_after,
+    just_after,
+    longest_step,
+    target_of,
+)
 from dynsys.kernel import as_one_kernel
 from dynsys.result import Status
 
@@ -27,6 +36,7 @@ REPORT_EVERY = 256
 
 def begin(problem: Problem, solver: diffrax.AbstractSolver) -> Carry:
     """The start of a solve: size of the first step and state of the solver."""
+    problem = at_start(problem)
     system, state, t0 = problem.system, problem.state, problem.t0
     error_order: Any = solver.error_order(TERM)
     first = first_step(problem, error_order)
@@ -114,16 +124,20 @@ def _try_step(
     problem: Problem, method: Method, solver: diffrax.AbstractSolver, carry: Carry
 ) -> tuple[Carry, Step]:
     end = _end_of_step(problem, method, carry)
+    given, problem = problem, between(problem, carry.t, end)
     tried = attempt(problem, solver, problem.system, carry, end)
     keep = tried.keep
     choose = lambda a, b: jnp.where(keep, a, b)
     t = choose(end, carry.t)
     least = 16 * jnp.finfo(t.dtype).eps * jnp.abs(t)
     vanished = (~keep & ~(tried.next_step > least)) | ~(end > carry.t)
+    new = go_on(given, problem.system, end, tried.new)
+    onward = just_after(given, end).system
+    hidden = hidden_after(given, onward, solver, end, new, tried.hidden)
     after = Carry(
         t=t,
-        state=jax.tree.map(choose, tried.new, carry.state),
-        hidden=jax.tree.map(choose, tried.hidden, carry.hidden),
+        state=jax.tree.map(choose, new, carry.state),
+        hidden=jax.tree.map(choose, hidden, carry.hidden),
         control=tried.control,
         next_step=tried.next_step,
         tried=end - carry.t,
@@ -133,7 +147,7 @@ def _try_step(
     )
     local = solver.interpolation_cls(t0=carry.t, t1=end, **tried.info)
     stops = keep & stop_holds_in(problem, carry.t, end, tried.new, local.evaluate)
-    leaves = keep & leaves_range(problem.system, after.t)
+    leaves = keep & leaves_range(given.system, after.t)
     code = jnp.where(stops, int(Status.STOPPED), after.code)
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
@@ -143,14 +157,10 @@ def _try_step(
 
 def _end_of_step(problem: Problem, method: Method, carry: Carry) -> Time:
     """The end of the next step: not beyond the target, and not just short of it."""
-    target = problem.t1
-    if lands(method):
-        following = jnp.searchsorted(problem.times, carry.t, side="right")
-        last = len(problem.times) - 1
-        output = problem.times[jnp.minimum(following, last)]
-        target = jnp.where(following <= last, output, target)
-    end = carry.t + carry.next_step
-    return jnp.where(end > target - 1e-3 * carry.next_step, target, end)
+    target = target_of(problem, method, carry.t)
+    step = longest_step(problem, carry.t, carry.next_step)
+    end = carry.t + step
+    return jnp.where(end > target - 1e-3 * step, target, end)
 
 
 def show_progress(problem: Problem, carry: Carry) -> None:

@@ -99,9 +99,10 @@ def newton_path(
             f"gradient leaves its ray. Use `simulate`."
         )
     x0 = as_position("x0", x0)
-    start, end, _ = read_interval(system, t0, t1, moving=False)
+    dtype = time_dtype(x0)
+    start, end, _ = read_interval(system, t0, t1, moving=False, dtype=dtype)
     outputs, count = read_times(times, t0, t1)
-    cast = lambda number: jnp.asarray(as_number("t", number)).astype(time_dtype(x0))
+    cast = lambda number: jnp.asarray(as_number("t", number)).astype(dtype)
     first, last = cast(start), cast(end)
     if outputs is None:
         outputs = jnp.linspace(first, last, count)
@@ -158,6 +159,7 @@ def _follow(
         rtol=tolerance,
         atol=tolerance,
         dense=None,
+        switches=jnp.zeros(0, t0.dtype),
         inclusion="autodiff",
     )
 

@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
+from dynsys.in_chunks import in_chunks
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.log import Carry, Log
 from dynsys.integrators.problem import Problem
+from dynsys.integrators.switching import at_start
 from dynsys.systems.system import State
 
 
@@ -26,13 +28,14 @@ def outputs(
         return choose(beyond, jax.tree.map(repeat, last.state), log.landed), None
     assert dense is not None
     inside = (problem.times > problem.t0) & (last.t > problem.t0)
-    fresh = jax.vmap(dense.state_and_slope)(times)
+    fresh = in_chunks(dense.state_and_slope, times)
     return choose(inside, fresh, first_outputs(problem))
 
 
 def first_outputs(problem: Problem) -> tuple[State, State]:
     """The initial state and its derivative, once an output time."""
-    slope = problem.system.vector_field(problem.t0, problem.state)
+    system = at_start(problem).system
+    slope = system.vector_field(problem.t0, problem.state)
     repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
     return jax.tree.map(repeat, (problem.state, slope))
 

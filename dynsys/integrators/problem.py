@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from dynsys.integrators.low_storage import LowStorageRK4
+from dynsys.switches import SwitchTimes
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import dimension, norm, root_mean_square, time_dtype
 
@@ -35,6 +36,9 @@ class Problem(eqx.Module):
         code: `Status.SUCCESS`, or why there is nothing to integrate.
         stop_norm: Norm of the gradient at which the run ends, if any.
         stop: Condition that ends the run early, if any.
+        switches: Where coefficients switch, if they do.
+        landing_times: Other times at which steps end, in order, if any.
+        max_step: The largest step at a time, if there is one.
     """
 
     system: AbstractSystem
@@ -47,6 +51,9 @@ class Problem(eqx.Module):
     code: Int[Array, ""]
     stop_norm: Float[Array, ""] | None
     stop: Callable[..., Any] | None
+    switches: SwitchTimes | None = None
+    landing_times: Float[Array, " landings"] | None = None
+    max_step: Callable[[Time], Any] | None = None
 
 
 class Method(NamedTuple):

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.cached_call import cached_call
-from dynsys.integrators.closures import open_condition, open_system
+from dynsys.in_chunks import in_chunks
+from dynsys.integrators.closures import open_condition, open_schedule, open_system
 from dynsys.integrators.default_solver import cost
 from dynsys.integrators.dense import DepartureThenDense
 from dynsys.integrators.inclusion.choose import settle, with_smallest_gradient
@@ -22,11 +23,14 @@ from dynsys.integrators.start import (
     Start,
     Tolerances,
     check_start,
+    check_switches,
     start_from_rest_at_zero,
 )
-from dynsys.integrators.stop import has_stop, stop_holds
+from dynsys.integrators.stop import has_stop, stop_holds, stop_is_nan
+from dynsys.integrators.switching import just_after
 from dynsys.objectives.mean import Mean
 from dynsys.result import Derivative, Result, Status
+from dynsys.switches import SwitchTimes, in_window, switch_times
 from dynsys.systems.system import State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
 from dynsys.systems.velocity import reconcile
@@ -52,14 +56,20 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
         fraction = jnp.linspace(0, 1, options.outputs, dtype=inputs.t0.dtype)
         times = inputs.t0 + (inputs.t1 - inputs.t0) * fraction
         times = times.at[-1].set(inputs.t1)
-    released, is_found = inputs, jnp.asarray(True)
+    switches = switch_times(inputs.system, inputs.t0, inputs.t1)
+    begins = inputs
+    if switches is not None:
+        after = (inputs.t0, inputs.t0 + 4 * switches.margin, switches.margin)
+        begins = inputs._replace(system=in_window(inputs.system, *after))
+    released, is_found = begins, jnp.asarray(True)
     # The momentum at the start is that of the smallest gradient.
     if pieces is not None and inputs.state is None and system.order > 1:
-        at_rest, is_found = with_smallest_gradient(system, pieces, x)
-        released = inputs._replace(system=at_rest)
+        at_rest, is_found = with_smallest_gradient(begins.system, pieces, x)
+        released = begins._replace(system=at_rest)
     start = _start(released, options, tolerances)
-    code, where = check_start(inputs.system, start, inputs.t0, inputs.t1, times, tolerances)
+    code, where = check_start(begins.system, start, inputs.t0, inputs.t1, times, tolerances)
     code = jnp.where((code == Status.SUCCESS) & ~is_found, int(Status.UNSETTLED), code)
+    code = check_switches(switches, code)
     problem = Problem(
         inputs.system,
         start.state,
@@ -70,11 +80,18 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
         code,
         inputs.stop_norm,
         open_condition(inputs.stop, inputs.t0, x),
+        switches,
+        inputs.landing_times,
+        None if inputs.max_step is None else open_schedule(inputs.max_step, inputs.t0),
     )
     method = options.method
     first = start.departure.state(inputs.t0) if start.departure else start.state
-    at_start = (code == Status.SUCCESS) & stop_holds(problem, inputs.t0, first)
+    at_start = (code == Status.SUCCESS) & stop_holds(
+        just_after(problem, inputs.t0), inputs.t0, first
+    )
+    is_nan = at_start & stop_is_nan(just_after(problem, inputs.t0), inputs.t0, first)
     code = jnp.where(at_start, int(Status.STOPPED), code)
+    code = jnp.where(is_nan, int(Status.STOP_IS_NAN), code)
     where = jnp.where(at_start, inputs.t0, where)
     problem = eqx.tree_at(lambda tree: tree.code, problem, code)
     if isinstance(method.solver, SemiImplicitEuler):
@@ -86,7 +103,7 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
     result = _result(output.last, code, where)
     final = jax.tree.map(lambda a, b: jnp.where(at_start, a, b), first, output.last.state)
     output = output._replace(last=output.last._replace(state=final))
-    trajectory = _trajectory(inputs, options, times, start, output, result)
+    trajectory = _trajectory(inputs, options, times, start, output, result, switches)
     return eqx.tree_at(lambda tree: tree.system, trajectory, given)
 
 
@@ -117,10 +134,11 @@ def _trajectory(
     start: Start,
     output: Output,
     result: Result,
+    switches: SwitchTimes | None,
 ) -> Trajectory:
     system = inputs.system
     shown = jnp.where(result.stopped, jnp.minimum(times, result.t), times)
-    states, x, v = _outputs(inputs, shown, start, output)
+    states, x, v = _outputs(inputs, switches, shown, start, output)
     known = result.ok | (times <= result.t) & result.ran
     unknown = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), (states, x, v))
     states, x, v = choose(known, (states, x, v), unknown)
@@ -168,12 +186,17 @@ def _trajectory(
         rtol=inputs.rtol,
         atol=inputs.atol,
         dense=dense,
+        switches=jnp.zeros(0, times.dtype) if switches is None else switches.times,
         inclusion=options.inclusion,
     )
 
 
 def _outputs(
-    inputs: Inputs, times: Float[Array, " times"], start: Start, output: Output
+    inputs: Inputs,
+    switches: SwitchTimes | None,
+    times: Float[Array, " times"],
+    start: Start,
+    output: Output,
 ) -> tuple[State, Position, Position]:
     """States, positions and velocities at the output times."""
     system = inputs.system
@@ -181,10 +204,16 @@ def _outputs(
     if output.velocities is not None:
         v = output.velocities
     elif slopes is None:
-        v = jax.vmap(system.velocity)(times, states)
+        v = in_chunks(system.velocity, times, states)
     else:
-        chosen = lambda t, s, d: reconcile(system, t, s, d, inputs.rtol, inputs.atol)
-        v = jax.vmap(chosen)(times, states, slopes)
+
+        def velocity(t: Time, state: State, slope: State, *step: Time) -> Position:
+            here = system
+            if switches is not None:
+                here = in_window(system, step[0], step[1], switches.margin)
+            return reconcile(here, t, state, slope, inputs.rtol, inputs.atol)
+
+        v = in_chunks(velocity, times, states, slopes, *(output.steps or ()))
     if start.departure is not None:
         early, soon = times < start.t, jnp.minimum(times, start.t)
         states = choose(early, jax.vmap(start.departure.state)(soon), states)

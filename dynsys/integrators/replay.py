@@ -17,7 +17,15 @@ from dynsys.integrators.log import Record
 from dynsys.integrators.outputs import first_outputs
 from dynsys.integrators.problem import TERM, Method, Problem, ready
 from dynsys.integrators.stop import differentiable_stop, has_stop
+from dynsys.integrators.switching import (
+    at_start,
+    between,
+    go_on,
+    hidden_after,
+    just_after,
+)
 from dynsys.systems.system import AbstractSystem, State
+from dynsys.trees import constant
 
 Time = Float[Array, ""]
 
@@ -83,7 +91,7 @@ def pull_back(
     variables, constants = eqx.partition(problem, eqx.is_inexact_array)
 
     def start(variables: Any) -> tuple[State, State]:
-        whole = eqx.combine(variables, constants)
+        whole = at_start(eqx.combine(variables, constants))
         system = _system(whole, replay.turns, jnp.asarray(0))
         return first_outputs(eqx.tree_at(lambda tree: tree.system, whole, system))
 
@@ -142,6 +150,7 @@ def _replay(
     # The first and the last end are the ends of the interval, which are variables.
     steps = jnp.where(steps == jax.lax.stop_gradient(problem.t0), problem.t0, steps)
     steps = jnp.where(steps == jax.lax.stop_gradient(problem.t1), problem.t1, steps)
+    steps = _at_switches(problem, steps)
     last, infos, shifts = _take_steps(problem, method, replay.turns, state, steps, turns)
     local = method.solver.interpolation_cls
     if replay.turns is not None:
@@ -171,7 +180,7 @@ def _take_steps(
     solver = ready(method.solver, problem, "bounded")
     # What a step of length 0 computes is thrown away, but must be finite.
     spare = jnp.sqrt(jnp.finfo(steps.dtype).eps) * (steps[-1] - steps[0])
-    begin = _system(problem, turns, rows[0])
+    begin = _system(between(problem, steps[0], steps[1]), turns, rows[0])
     hidden = solver.init(TERM, steps[0], steps[1], state, begin)
     hidden = jax.tree.map(jnp.asarray, hidden)
 
@@ -181,11 +190,15 @@ def _take_steps(
         active = b > a
         b = jnp.where(active, b, a + spare)
         state, hidden = carry
-        system = _system(problem, turns, before)
+        here = between(problem, a, b)
+        system = _system(here, turns, before)
         new, _, info, new_hidden, _ = solver.step(TERM, a, b, state, system, hidden, False)
         shift = None
         if turns is not None:
-            new, shift = turns.again(problem, (before, after), b, new)
+            new, shift = turns.again(here, (before, after), b, new)
+        new = go_on(problem, _system(here, turns, after), b, new)
+        onward = _system(just_after(problem, b), turns, after)
+        new_hidden = hidden_after(problem, onward, solver, b, new, new_hidden)
         keep = lambda x, y: jnp.where(active, x, y)
         return jax.tree.map(keep, (new, new_hidden), carry), (info, shift)
 
@@ -197,6 +210,15 @@ def _take_steps(
 def _system(problem: Problem, turns: Any, row: Int[Array, ""]) -> AbstractSystem:
     """The system that a step follows."""
     return problem.system if turns is None else turns.system(problem, row)
+
+
+def _at_switches(problem: Problem, steps: Float[Array, " ends"]) -> Float[Array, " ends"]:
+    """Ends of steps, of which those at switches are variables."""
+    if problem.switches is None or not len(problem.switches.times):
+        return steps
+    times = problem.switches.times
+    row = jnp.minimum(jnp.searchsorted(constant(times), steps), len(times) - 1)
+    return jnp.where(steps == constant(times[row]), times[row], steps)
 
 
 def _shifts(

@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_number, known
+from dynsys.checks import as_number, default_float, known
 from dynsys.integrators.closures import as_condition
 from dynsys.integrators.problem import Method
+from dynsys.integrators.start import FINEST
 from dynsys.systems.gdin import GDINState
 from dynsys.systems.gradient_flow import PositionState
 from dynsys.systems.inertial_newton import MomentumState, VelocityState
+from dynsys.systems.parameters import check_schedule
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
 from dynsys.trees import Position, as_position
@@ -45,6 +47,8 @@ class Inputs(NamedTuple):
     atol: Float[Array, ""]
     stop_norm: Float[Array, ""] | None
     stop: Callable[..., Any] | None
+    landing_times: Float[Array, " landings"] | None = None
+    max_step: Callable[[Any], Any] | None = None
 
 
 class Options(NamedTuple):
@@ -111,9 +115,17 @@ def _check_same_space(x0: Position, v0: Position) -> None:
 
 
 def read_interval(
-    system: AbstractSystem, t0: Any, t1: Any, moving: bool
+    system: AbstractSystem, t0: Any, t1: Any, moving: bool, dtype: Any
 ) -> tuple[Any, Any, bool]:
-    """Ends of the interval, and whether the series at t = 0 leads away from it."""
+    """Ends of the interval, and whether the series at t = 0 leads away from it.
+
+    Args:
+        system: The system.
+        t0: Start of the interval.
+        t1: Its end.
+        moving: Whether a velocity to start with is given.
+        dtype: Type of the times.
+    """
     start, end = as_number("t0", t0), as_number("t1", t1)
     low, high = known(t0), known(t1)
     if low is not None and high is not None and not high > low:
@@ -121,6 +133,8 @@ def read_interval(
             f"`t1` must be larger than `t0`, but t1 = {high} and t0 = {low}. Time runs "
             f"forward."
         )
+    if low is not None and high is not None:
+        _check_resolution(float(low), float(high), dtype)
     if low is None or not isinstance(system, AbstractVanishingDamping):
         return start, end, False
     if low < 0:
@@ -135,6 +149,20 @@ def read_interval(
             f"Leave `v0` out, or start at t0 > 0."
         )
     return start, end, at_zero
+
+
+def _check_resolution(low: float, high: float, dtype: Any) -> None:
+    """Refuse an interval in which steps cannot be told apart."""
+    info = jnp.finfo(dtype)
+    resolution = float(info.eps) * max(abs(low), abs(high))
+    if high - low < FINEST * resolution:
+        wider = ", or use a float64 start" if info.bits == 32 else ""
+        raise ValueError(
+            f"The resolution of time at t = {max(low, high, key=abs):g} is "
+            f"{resolution:.2g} in {dtype}, too coarse for an interval of length "
+            f"{high - low:.3g}. Let time start near 0, with schedules shifted "
+            f"accordingly{wider}."
+        )
 
 
 def read_times(times: Any, t0: Any, t1: Any) -> tuple[Any, int]:
@@ -276,6 +304,26 @@ def check_memory(
             f"{stored / 2**30:.3g} GiB, more than {LARGEST_OUTPUT / 2**30:.3g}. Lower "
             f"`max_steps`, or ask for `times` instead of `dense=True`."
         )
+
+
+def read_landing_times(landing_times: Any) -> Any:
+    """Times at which steps end, as an array in order."""
+    if landing_times is None:
+        return None
+    array = jnp.atleast_1d(jnp.asarray(landing_times, default_float()))
+    if array.ndim != 1:
+        raise ValueError(
+            f"`landing_times` must be a list of times, but has shape {array.shape}."
+        )
+    values = known(array)
+    if values is not None and not np.isfinite(values).all():
+        raise ValueError("`landing_times` must be finite.")
+    return jnp.sort(array)
+
+
+def read_max_step(max_step: Any) -> Callable[[Any], Any] | None:
+    """The largest step as a function of time."""
+    return None if max_step is None else check_schedule("max_step", max_step, "positive")
 
 
 def read_stop(stop: Any) -> tuple[Any, Callable[..., Any] | None]:

@@ -13,6 +13,7 @@ from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
 from dynsys.integrators.problem import LARGE, Method
 from dynsys.integrators.program import run_program
+from dynsys.integrators.python_numbers import numbers_as_arrays
 from dynsys.integrators.request import (
     Inputs,
     Options,
@@ -23,6 +24,8 @@ from dynsys.integrators.request import (
     check_solver,
     check_system,
     read_interval,
+    read_landing_times,
+    read_max_step,
     read_start,
     read_stop,
     read_times,
@@ -49,6 +52,8 @@ def simulate(
     solver: diffrax.AbstractSolver | None = None,
     inclusion: str = "clarke",
     max_steps: int = 65_536,
+    max_step: float | Callable[[Any], Any] | None = None,
+    landing_times: Any = None,
     max_events: int = 256,
     dense: bool = False,
     stop: float | Callable[..., Any] | None = None,
@@ -84,6 +89,12 @@ def simulate(
             one for `"d_operator"`, and is returned; `trajectory.unique` is false where
             the larger set was met, and it might have stayed there.
         max_steps: Largest number of steps, accepted or not.
+        max_step: Largest size of a step, a number or a function of the time that it
+            starts at. Error control sees a solution only where steps look: a pulse of a
+            coefficient or a narrow valley that is shorter than a step can be passed.
+            `analysis.certify` sees that afterwards. Unit: time.
+        landing_times: Times at which steps end, for example where a pulse is. Where
+            coefficients jump or bend is read from their programs; steps end there anyway.
         max_events: Length of the ledger of kink events.
         dense: Keep the solution at any time, for `trajectory(t)` and
             `trajectory.velocity(t)`.
@@ -124,13 +135,15 @@ def simulate(
     size = dimension(x) * len(system.state_type._fields)
     dtype = time_dtype(x)
     moving = velocity is not None or state is not None
-    start, end, from_series = read_interval(system, t0, t1, moving)
+    start, end, from_series = read_interval(system, t0, t1, moving, dtype)
     output_times, count = read_times(times, t0, t1)
     check_inclusion(inclusion)
     check_solver(solver)
     check_memory(size, count, int(max_steps), dense)
     stop_norm, condition = read_stop(stop)
+    landings = read_landing_times(landing_times)
     cast = lambda number: number.astype(dtype)
+    system, condition = numbers_as_arrays(system, condition, x, dtype)
     rtol, atol = read_tolerances(rtol, atol, dtype)
     inputs = Inputs(
         system=system,
@@ -144,6 +157,8 @@ def simulate(
         atol=cast(atol),
         stop_norm=stop_norm,
         stop=condition,
+        landing_times=None if landings is None else cast(landings),
+        max_step=read_max_step(max_step),
     )
     options = Options(
         method=Method(

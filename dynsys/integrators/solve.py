@@ -5,19 +5,22 @@ from typing import Any, NamedTuple
 import diffrax
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
+from dynsys.in_chunks import in_chunks
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.log import Carry, Log, Rows
 from dynsys.integrators.loop import run, shape_of_info
 from dynsys.integrators.outputs import outputs
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.replay import Replay, pull_back
-from dynsys.integrators.stop import has_stop, locate_stop
+from dynsys.integrators.stop import has_stop, locate_stop, stop_is_nan
+from dynsys.integrators.switching import between, margin_of
 from dynsys.result import Status
 from dynsys.systems.system import State
 from dynsys.trajectory import AbstractDenseOutput, FirstOrder, KinkEvents
-from dynsys.trees import Position, from_vector
+from dynsys.trees import Position, constant, from_vector
 
 PIECE = 256
 """Steps that the derivative replays at a time when it interpolates."""
@@ -36,6 +39,7 @@ class Output(NamedTuple):
         unique: Whether the solution is the only one, if there are kinks.
         derivative: A `Derivative`, if there are kinks.
         first_order: Where steps were of first order, if that can be.
+        steps: Starts and ends of the steps that outputs lie in, if coefficients switch.
     """
 
     states: State
@@ -47,6 +51,7 @@ class Output(NamedTuple):
     unique: Bool[Array, ""] | None = None
     derivative: Int[Array, ""] | None = None
     first_order: FirstOrder | None = None
+    steps: tuple[Array, Array] | None = None
 
 
 def solve(problem: Problem, method: Method, adjoint: diffrax.ForwardMode | None) -> Output:
@@ -102,7 +107,12 @@ def _solve(
     if dense is not None and has_stop(problem):
         last, dense = move_to_stop(problem, last, dense)
     states, slopes = outputs(problem, last, log, dense)
-    return Output(states, slopes, last, dense if method.dense else None), log
+    steps = None
+    if dense is not None and slopes is not None and problem.switches is not None:
+        rows = in_chunks(dense.row, jnp.clip(problem.times, problem.t0, last.t))
+        steps = constant((dense.starts[rows], dense.ends[rows]))
+    kept = dense if method.dense else None
+    return Output(states, slopes, last, kept, steps=steps), log
 
 
 def _dense(
@@ -111,7 +121,8 @@ def _dense(
     infos = jax.vmap(lambda row: from_vector(row, info))(rows.infos)
     local = method.solver.interpolation_cls
     starts, ends = rows.ends[:, 0], rows.ends[:, 1]
-    return DenseOutput(problem.t0, last.t, starts, ends, infos, local)
+    margin = margin_of(problem)
+    return DenseOutput(problem.t0, last.t, starts, ends, infos, local, margin)
 
 
 def move_to_stop(
@@ -119,11 +130,15 @@ def move_to_stop(
 ) -> tuple[Carry, DenseOutput]:
     """Back from the end of the last step to where the condition was met in it."""
 
-    def move() -> tuple[Any, State]:
+    def move() -> tuple[Any, State, Any]:
         low = last.t - last.tried
-        t = locate_stop(problem, low, last.t, dense.state)
-        return t, dense.state(t)
+        here = between(problem, low, last.t)
+        t = locate_stop(here, low, last.t, dense.state)
+        state = dense.state(t)
+        return t, state, stop_is_nan(here, t, state)
 
     happened = (last.code == Status.STOPPED) & (last.accepted > 0)
-    t, state = jax.lax.cond(happened, move, lambda: (last.t, last.state))
-    return last._replace(t=t, state=state), eqx.tree_at(lambda d: d.t1, dense, t)
+    stay = lambda: (last.t, last.state, jnp.asarray(False))
+    t, state, is_nan = jax.lax.cond(happened, move, stay)
+    code = jnp.where(is_nan, int(Status.STOP_IS_NAN), last.code)
+    return last._replace(t=t, state=state, code=code), eqx.tree_at(lambda d: d.t1, dense, t)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.ranges import first_violation
 from dynsys.result import Status, select
+from dynsys.switches import SwitchTimes
 from dynsys.systems.damped_newton import AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping, StartSeries
@@ -18,6 +19,9 @@ Time = Float[Array, ""]
 
 LARGEST_FIRST_STEP = 0.1
 """The series at t = 0 is used for at most this part of the interval."""
+
+FINEST = 1000
+"""Resolutions of time that an interval must have."""
 
 HALVINGS = 200
 """Shorter than 1e-60 of the interval no series is tried."""
@@ -127,6 +131,7 @@ def check_start(
     good = [(tol > 0) & jnp.isfinite(tol) for tol in tolerances]
     code = select(
         (~((t1 > t0) & times_fit & jnp.isfinite(t1)), Status.BAD_TIMES),
+        (~resolves(t0, t1), Status.TIME_UNRESOLVED),
         (~(good[0] & good[1]), Status.BAD_TOLERANCES),
         (broken, Status.COEFFICIENT_OUT_OF_RANGE),
         (~(is_finite((value, gradient))), Status.NOT_FINITE_AT_START),
@@ -137,6 +142,23 @@ def check_start(
     )
     is_coefficient = code == Status.COEFFICIENT_OUT_OF_RANGE
     return code, jnp.where(is_coefficient, where, start.t)
+
+
+def resolves(t0: Time, t1: Time) -> Bool[Array, ""]:
+    """Whether an interval is long next to the resolution of time at its ends."""
+    resolution = jnp.finfo(t0.dtype).eps * jnp.maximum(jnp.abs(t0), jnp.abs(t1))
+    return t1 - t0 >= FINEST * resolution
+
+
+def check_switches(switches: SwitchTimes | None, code: Int[Array, ""]) -> Int[Array, ""]:
+    """Why coefficients that switch cannot be followed, if nothing else is wrong."""
+    if switches is None:
+        return code
+    found = select(
+        (switches.too_many, Status.TOO_MANY_SWITCHES),
+        (switches.jumps, Status.COEFFICIENT_JUMPS),
+    )
+    return jnp.where(code == Status.SUCCESS, found, code)
 
 
 def is_finite(tree: Any) -> Bool[Array, ""]:

@@ -48,11 +48,19 @@ def stop_value(problem: Problem, t: Time, state: State) -> Array:
 
 
 def stop_holds(problem: Problem, t: Time, state: State) -> Bool[Array, ""]:
-    """Whether the condition holds: it is true, or not positive."""
+    """Whether the condition holds: it is true, or not positive, or NaN."""
     if not has_stop(problem):
         return jnp.asarray(False)
     value = stop_value(problem, t, state)
-    return value if value.dtype == jnp.bool_ else value <= 0
+    # A value may be 0 just before it is NaN, and that is where the run ends.
+    return value if value.dtype == jnp.bool_ else ~(value > 0)
+
+
+def stop_is_nan(problem: Problem, t: Time, state: State) -> Bool[Array, ""]:
+    """Whether the condition is NaN."""
+    if not has_stop(problem):
+        return jnp.asarray(False)
+    return jnp.isnan(stop_value(problem, t, state))
 
 
 def stop_holds_in(

@@ -119,6 +119,20 @@ class AbstractSystem(eqx.Module):
         del t
         return self.gradient(self.position(state))
 
+    def restarted(
+        self, after: "AbstractSystem", t: Float[Array, ""], state: State
+    ) -> State:
+        """The state of a system with other coefficients, with this position and velocity.
+
+        Args:
+            after: That system.
+            t: Time.
+            state: A state of this system.
+        """
+        if self.order == 1:
+            return state
+        return after.initial_state(t, self.position(state), self.velocity(t, state))
+
     def violation(self, t: Float[Array, ""], state: State) -> Float[Array, ""]:
         """How far a state is from where this system is the one that moves it.
 

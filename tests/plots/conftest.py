@@ -27,6 +27,7 @@ def make_trajectory(system, t, x, v):
         rtol=jnp.asarray(1e-6),
         atol=jnp.asarray(1e-9),
         dense=None,
+        switches=jnp.zeros(0),
         inclusion="clarke",
     )
 

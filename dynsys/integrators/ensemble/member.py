@@ -22,6 +22,8 @@ class Numbers(NamedTuple):
         rtol: Relative tolerance.
         atol: Absolute tolerance.
         stop: Norm of the gradient at which a member ends, if any.
+        max_step: The largest step, if it is a number.
+        landing_times: Times at which steps end, if any.
     """
 
     t0: Any
@@ -30,6 +32,8 @@ class Numbers(NamedTuple):
     rtol: Any
     atol: Any
     stop: Any
+    max_step: Any
+    landing_times: Any
 
 
 class Choices(NamedTuple):
@@ -39,6 +43,7 @@ class Choices(NamedTuple):
         outputs: Number of outputs, where there are no `times`.
         reduce: What to keep of a trajectory.
         stop: Condition that ends a member early.
+        max_step: The largest step, if it is a function of time.
         names: Names of the parameters of the case.
         options: Options of `simulate`, as pairs.
     """
@@ -46,6 +51,7 @@ class Choices(NamedTuple):
     outputs: int
     reduce: Callable[..., Any] | None
     stop: Callable[..., Any] | None
+    max_step: Callable[[Any], Any] | None
     names: tuple[str, ...]
     options: tuple[tuple[str, Any], ...]
 
@@ -90,6 +96,8 @@ def member(
         rtol=numbers.rtol,
         atol=numbers.atol,
         stop=choices.stop if numbers.stop is None else numbers.stop,
+        max_step=choices.max_step if numbers.max_step is None else numbers.max_step,
+        landing_times=numbers.landing_times,
         throw=False,
         **dict(choices.options),
     )

@@ -15,6 +15,8 @@ from dynsys.integrators.request import (
     check_inclusion,
     check_solver,
     read_interval,
+    read_landing_times,
+    read_max_step,
     read_stop,
     read_times,
     read_tolerances,
@@ -114,6 +116,7 @@ def read_request(
     interval: tuple[Any, Any],
     times: Any,
     tolerances: tuple[Any, Any],
+    steps: tuple[Any, Any],
     stop: Any,
     reduce: Any,
     options: dict[str, Any],
@@ -128,17 +131,23 @@ def read_request(
     check_solver(options["solver"])
     one = _shapes(case, arrays, names)
     size = dimension(one.x) * len(one.system.state_type._fields)
-    start, end, _ = read_interval(one.system, *interval, one.moves)
+    start, end, _ = read_interval(one.system, *interval, one.moves, time_dtype(one.x))
     output_times, outputs = read_times(times, *interval)
     rtol, atol = read_tolerances(*tolerances, time_dtype(one.x))
     stop_norm, condition = read_stop(stop)
     value = known(start)
     is_zero = value is not None and float(value) == 0
-    numbers = Numbers(None if is_zero else start, end, output_times, rtol, atol, stop_norm)
+    max_step, landing_times = steps[0], read_landing_times(steps[1])
+    limit, moving = (None, max_step) if callable(max_step) else (max_step, None)
+    read_max_step(max_step)
+    begin = None if is_zero else start
+    shared = (rtol, atol, stop_norm, limit, landing_times)
+    numbers = Numbers(begin, end, output_times, *shared)
     numbers = Numbers(*map(_as_input, numbers))
     for name, kind in (("max_steps", int), ("max_events", int), ("dense", bool)):
         options[name] = kind(options[name])
-    choices = Choices(outputs, reduce, condition, names, tuple(sorted(options.items())))
+    fixed = (condition, moving, names, tuple(sorted(options.items())))
+    choices = Choices(outputs, reduce, *fixed)
     closed_over = [one.closed_over, *map(_cells, (case, reduce, stop))]
     return Request(numbers, choices, size, closed_over)
 

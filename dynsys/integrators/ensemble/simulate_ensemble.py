@@ -32,6 +32,8 @@ def simulate_ensemble(
     solver: diffrax.AbstractSolver | None = None,
     inclusion: str = "clarke",
     max_steps: int = 65_536,
+    max_step: float | Callable[[Any], Any] | None = None,
+    landing_times: Any = None,
     max_events: int = 256,
     dense: bool = False,
     stop: float | Callable[..., Any] | None = None,
@@ -66,6 +68,8 @@ def simulate_ensemble(
         solver: As in `simulate`.
         inclusion: As in `simulate`.
         max_steps: As in `simulate`, for each member.
+        max_step: As in `simulate`.
+        landing_times: As in `simulate`.
         max_events: As in `simulate`, for each member.
         dense: As in `simulate`.
         stop: As in `simulate`.
@@ -121,8 +125,9 @@ def simulate_ensemble(
         "dense": dense,
     }
     arrays = list(points.values())
+    tolerances, steps = (rtol, atol), (max_step, landing_times)
     request = read_request(
-        case, arrays, names, (t0, t1), times, (rtol, atol), stop, reduce, options
+        case, arrays, names, (t0, t1), times, tolerances, steps, stop, reduce, options
     )
     numbers, choices = request.numbers, request.choices
     # Inside of a program all that is computed is traced, constants too.

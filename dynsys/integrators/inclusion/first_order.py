@@ -35,6 +35,7 @@ from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.start import is_finite
 from dynsys.integrators.stop import stop_holds_in
+from dynsys.integrators.switching import between, go_on, longest_step, target_of
 from dynsys.nonsmooth.active_set import settle
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.search import Aim
@@ -164,13 +165,11 @@ def _step(
     loop: tuple[Carry, Log, Any, Time],
 ) -> tuple[Carry, Log, Any, Time]:
     before, log, seen, unsettled = loop
-    system, t = problem.system, before.t
-    target = problem.t1
-    if lands(method):
-        following = jnp.searchsorted(problem.times, t, side="right")
-        output = problem.times[jnp.minimum(following, len(problem.times) - 1)]
-        target = jnp.where(following < len(problem.times), output, target)
+    t, h = before.t, longest_step(problem, before.t, h)
+    target = target_of(problem, method, t)
     end = jnp.where(t + h > target - 1e-3 * h, target, t + h)
+    given, problem = problem, between(problem, t, end)
+    system = problem.system
     new, signs, settles = _euler(problem, t, end - t, before.state)
     unsettled = jnp.where(settles, unsettled, jnp.minimum(unsettled, t))
     is_sound = is_finite(new)
@@ -181,10 +180,11 @@ def _step(
     code = jnp.where(is_sound, before.code, int(Status.STEP_UNDERFLOW))
     stops = stop_holds_in(problem, t, end, new, evaluate)
     code = jnp.where(stops, int(Status.STOPPED), code)
-    leaves = leaves_range(system, end)
+    leaves = leaves_range(given.system, end)
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
+    state = go_on(given, system, end, new)
     after = before._replace(
-        t=end, state=new, tried=end - t, accepted=before.accepted + 1, code=code
+        t=end, state=state, tried=end - t, accepted=before.accepted + 1, code=code
     )
     step = Step(t, end, kept, jnp.asarray(True))
     log = write(problem, method, log, before, after, step, None)

@@ -22,6 +22,15 @@ from dynsys.integrators.main_loop import main_loop
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.stop import stop_holds_in
+from dynsys.integrators.switching import (
+    at_start,
+    between,
+    go_on,
+    hidden_after,
+    just_after,
+    longest_step,
+    target_of,
+)
 from dynsys.result import Derivative, Status
 from dynsys.trees import constant
 
@@ -74,6 +83,7 @@ def run_inclusion(
         max_events: Length of the ledger.
         piece: Accepted steps between two states of the record; `None` for no record.
     """
+    given, problem = problem, at_start(problem)
     start = start_of(problem)
     first, t0 = start.mode, problem.t0
     problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
@@ -94,6 +104,7 @@ def run_inclusion(
     fixed = (ledger, turns, pace, start.unique, derivative)
     carry = HybridCarry(base, first, no_landing, *fixed)
     info = eqx.filter_eval_shape(lambda: _info(start_problem, method, base, first))
+    problem = eqx.tree_at(lambda tree: tree.system, problem, given.system)
     log = empty_log(problem, method, info, piece)
 
     def is_running(loop: tuple[HybridCarry, Log]) -> Any:
@@ -128,10 +139,13 @@ def _step(
 ) -> tuple[HybridCarry, Log]:
     before, log = loop
     base, mode, landing = before.base, before.mode, before.landing
-    system, solver = in_mode(problem, mode), method.solver
-    end = constant(base.t + base.next_step)
-    short = end > problem.t1 - 1e-3 * base.next_step
-    end = jnp.where(short & ~landing.active, problem.t1, jnp.minimum(end, problem.t1))
+    solver, target = method.solver, target_of(problem, method, base.t)
+    size = longest_step(problem, base.t, base.next_step)
+    end = constant(base.t + size)
+    short = end > target - 1e-3 * size
+    end = jnp.where(short & ~landing.active, target, jnp.minimum(end, target))
+    given, problem = problem, between(problem, base.t, end)
+    system = in_mode(problem, mode)
     tried = attempt(problem, solver, system, base, end)
     keep, proposed = tried.keep, constant(tried.next_step)
     # Where a step ends is a constant, so derivatives do not go through the search.
@@ -170,10 +184,13 @@ def _step(
     next_step = jnp.where(corrects, stop - start + shift, next_step)
     vanished = ~keep & ~(proposed > 16 * jnp.finfo(t.dtype).eps * jnp.abs(t))
     retries = meets | corrects
+    new = go_on(given, in_mode(problem, happened.mode), end, happened.state)
+    onward = in_mode(just_after(given, end), happened.mode)
+    hidden = hidden_after(given, onward, solver, end, new, tried.hidden)
     after = base._replace(
         t=t,
-        state=jax.tree.map(choose, happened.state, base.state),
-        hidden=jax.tree.map(choose, tried.hidden, base.hidden),
+        state=jax.tree.map(choose, new, base.state),
+        hidden=jax.tree.map(choose, hidden, base.hidden),
         control=jax.tree.map(
             lambda a, b: jnp.where(retries, b, a), constant(tried.control), base.control
         ),
@@ -187,7 +204,7 @@ def _step(
     in_piece = eqx.tree_at(lambda tree: tree.system, problem, system)
     evaluate = solver.interpolation_cls(t0=base.t, t1=end, **tried.info).evaluate
     stops = accept & stop_holds_in(in_piece, base.t, end, tried.new, evaluate)
-    leaves = accept & leaves_range(problem.system, t)
+    leaves = accept & leaves_range(given.system, t)
     code = jnp.where(stops, int(Status.STOPPED), base.code)
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)

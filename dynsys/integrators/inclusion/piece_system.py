@@ -118,6 +118,12 @@ class PieceSystem(AbstractSystem):
         unit = float(jnp.finfo(rounding.dtype).eps)
         return jnp.where(self.mode.leads, unit**0.64, rounding)
 
+    def restarted(self, after: AbstractSystem, t: Time, state: State) -> State:
+        signature = along(self, t, state).signature
+        piece = AtSignature(self.objective, signature)
+        after = eqx.tree_at(lambda tree: tree.objective, after, piece)
+        return super().restarted(after, t, state)
+
     def violation(self, t: Time, state: State) -> Float[Array, ""]:
         lowest = jnp.min(self.guards(t, state) / self.slack(state))
         return jnp.maximum(-lowest, 0).astype(t.dtype)

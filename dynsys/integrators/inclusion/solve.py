@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from dynsys.in_chunks import in_chunks
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.inclusion.first_order import march
 from dynsys.integrators.inclusion.ledger import Ledger
@@ -24,6 +25,7 @@ from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.replay import Lines, Replay, pull_back
 from dynsys.integrators.solve import PIECE, Output, move_to_stop
 from dynsys.integrators.stop import has_stop
+from dynsys.integrators.switching import between, just_after, margin_of
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.result import Derivative, Status
 from dynsys.systems.system import AbstractSystem, State
@@ -65,6 +67,7 @@ class InclusionOutput(AbstractDenseOutput):
         return jax.tree.map(lambda leaf: leaf[row], self.dense.infos["mode"])
 
     def system_at(self, t: Time, system: AbstractSystem) -> PieceSystem:
+        system = self.dense.system_at(t, system)
         return PieceSystem(system=system, objective=self.pieces, mode=self.mode(t))
 
 
@@ -73,13 +76,17 @@ class HybridOutput(NamedTuple):
 
     Args:
         output: The outputs, without velocities.
-        modes: The modes at the output times.
+        rows: The step that each output time lies in.
+        modes: The modes of all steps.
+        steps: Their starts and ends, if coefficients switch.
         ledger: What happened at the kinks.
         derivative: A `Derivative`.
     """
 
     output: Output
+    rows: Int[Array, " times"]
     modes: Any
+    steps: tuple[Array, Array] | None
     ledger: Ledger
     derivative: Int[Array, ""]
 
@@ -97,14 +104,16 @@ def solve_inclusion(
         adjoint: `None` for reverse mode, `diffrax.ForwardMode()` for forward mode.
     """
     solve = _solve_reversible if adjoint is None else _solve_forward
-    output, modes, ledger, derivative = solve(problem, method, max_events)
+    hybrid = solve(problem, method, max_events)
+    output, rows, modes, steps, ledger, derivative = hybrid
     times = jnp.clip(problem.times, problem.t0, output.last.t)
 
-    def velocity(t: Time, mode: Any, state: State, slope: State) -> Position:
-        system = in_mode(problem, mode)
+    def velocity(t: Time, row: Any, state: State, slope: State) -> Position:
+        here = problem if steps is None else between(problem, *(e[row] for e in steps))
+        system = in_mode(here, jax.tree.map(lambda leaf: leaf[row], modes))
         return reconcile(system, t, state, slope, problem.rtol, problem.atol)
 
-    velocities = jax.vmap(velocity)(times, modes, output.states, output.slopes)
+    velocities = in_chunks(velocity, times, rows, output.states, output.slopes)
     pieces: Any = problem.system.objective
     lines = (ledger.lines, ledger.t, ledger.kink, ledger.kind)
     events = KinkEvents(*lines, pieces.places)
@@ -180,23 +189,26 @@ def _solve(
     local = Polynomial(method.solver.interpolation_cls)
     starts, ends = rows.ends[:, 0], rows.ends[:, 1]
     last = carry.base
-    dense = DenseOutput(problem.t0, last.t, starts, ends, infos, local)
+    dense = DenseOutput(problem.t0, last.t, starts, ends, infos, local, margin_of(problem))
     if has_stop(problem):
         last, dense = move_to_stop(problem, last, dense)
     at_start = eqx.tree_at(
         lambda tree: (tree.system, tree.state),
         problem,
-        (in_mode(problem, start.mode), start.state),
+        (in_mode(just_after(problem, problem.t0), start.mode), start.state),
     )
     states, slopes = outputs(at_start, last, log, dense)
     assert slopes is not None
     pieces: Any = problem.system.objective
     whole = InclusionOutput(problem.t0, last.t, dense, pieces)
     times = jnp.clip(problem.times, problem.t0, last.t)
-    modes = constant(jax.vmap(whole.mode)(times))
+    rows = in_chunks(dense.row, times)
     output = Output(states, slopes, last, whole if method.dense else None)
     output = output._replace(unique=carry.unique, first_order=first_order)
-    hybrid = HybridOutput(output, modes, carry.ledger, carry.derivative)
+    modes = constant(dense.infos["mode"])
+    steps = None if problem.switches is None else constant((starts, ends))
+    ledger, derivative = carry.ledger, carry.derivative
+    hybrid = HybridOutput(output, rows, modes, steps, ledger, derivative)
     return hybrid, log, carry.turns, start.across
 
 
@@ -221,7 +233,8 @@ def solve_in_first_order(problem: Problem, method: Method) -> Output:
         infos = jax.vmap(lambda row: from_vector(row, like))(log.rows.infos)
         starts, ends = log.rows.ends[:, 0], log.rows.ends[:, 1]
         local = method.solver.interpolation_cls
-        dense = DenseOutput(problem.t0, last.t, starts, ends, infos, local)
+        margin = margin_of(problem)
+        dense = DenseOutput(problem.t0, last.t, starts, ends, infos, local, margin)
         if has_stop(problem):
             last, dense = move_to_stop(problem, last, dense)
     states, slopes = outputs(problem, last, log, dense)

@@ -1,0 +1,5 @@
+"""Where coefficients switch in time, read from their programs."""
+
+from dynsys.switches.times import SwitchTimes as SwitchTimes
+from dynsys.switches.times import switch_times as switch_times
+from dynsys.switches.window import in_window as in_window
