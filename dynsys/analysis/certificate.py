@@ -15,6 +15,7 @@ from dynsys.analysis.points import (
     require_trajectory,
     rows,
 )
+from dynsys.in_chunks import in_chunks
 from dynsys.trajectory import Trajectory
 from dynsys.trees import as_vector, combine, dimension, from_vector
 
@@ -24,6 +25,9 @@ stiff and with kinks, and rtol from 1e-2 to 1e-10; interpolants are an order bel
 
 LARGEST_JACOBIAN = 256
 """Coordinates of a state up to which its Jacobian is formed."""
+
+SAME_LOSS = 1e-8
+"""Relative difference up to which two losses are one, in 64 bits; 1e-3 in 32."""
 
 EVENTS = 100.0
 """How far a mode may be left, in units of what rounding may do to a sign or multiplier."""
@@ -37,8 +41,12 @@ class Certificate(NamedTuple):
             how much the state would have to move to undo it.
         defect_time: Where.
         allowed: What the order of the interpolant, one below that of the steps, allows.
-        outputs: The largest difference between the outputs and the dense output, in the
-            same units.
+        outputs: The largest difference between positions, states, velocities or the last
+            state and those of the dense output, in the same units.
+        ledger: Number of lines of the ledger of events, and of times out of order, that do
+            not agree with the steps and modes.
+        loss: The largest difference between the loss of the system, with its gradient, and
+            that with which kinks were followed, relative to their size.
         violation: By how much signs and multipliers leave the mode that the inclusion is
             said to be in, in units of what rounding may do; 0 without kinks.
         energy: Name of the energy, or `None` if none is known.
@@ -53,6 +61,8 @@ class Certificate(NamedTuple):
     defect_time: float
     allowed: float
     outputs: float
+    ledger: int
+    loss: float
     violation: float
     energy: str | None
     energy_residual: float
@@ -63,8 +73,14 @@ class Certificate(NamedTuple):
     @property
     def solves(self) -> bool:
         """Whether it solves the equation or inclusion as well as its tolerance says."""
-        pairs = (self.defect, self.allowed), (self.outputs, self.allowed)
-        return all(found <= limit for found, limit in (*pairs, (self.violation, EVENTS)))
+        pairs = [
+            (self.defect, self.allowed),
+            (self.outputs, self.allowed),
+            (self.violation, EVENTS),
+            (self.ledger, 0),
+            (self.loss, SAME_LOSS),
+        ]
+        return all(found <= limit for found, limit in pairs)
 
     @property
     def is_accurate(self) -> bool:
@@ -84,6 +100,10 @@ class Certificate(NamedTuple):
             return f"no solution of the equation near t = {self.defect_time:.4g}"
         if not self.outputs <= self.allowed:
             return "the outputs are not those of the dense output"
+        if self.ledger:
+            return "times or events do not agree with the steps"
+        if not self.loss <= SAME_LOSS:
+            return "the loss is not that of the system"
         return "signs or multipliers leave the modes of the inclusion"
 
     def __str__(self) -> str:
@@ -104,6 +124,7 @@ class Certificate(NamedTuple):
             lines.append(f"  modes of the inclusion left by {self.violation:.2g}")
         if self.error is not None:
             lines.append(f"  distance to the finer run: {self.error:.2g} of the position")
+        lines.append("  not seen: what is shorter than a step, and other solutions")
         return "\n".join(lines)
 
 
@@ -164,6 +185,8 @@ def certify(
         defect_time=float(times[worst]),
         allowed=ALLOWED,
         outputs=_outputs(trajectory),
+        ledger=_disagreements(trajectory),
+        loss=_loss_gap(trajectory),
         violation=float(outside.max()),
         energy=name,
         energy_residual=residual,
@@ -259,18 +282,84 @@ def _in_tolerances(found: _Defect) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _outputs(trajectory: Trajectory) -> float:
-    """How far the outputs are from the dense output, in tolerances."""
-    lean = trajectory.dense, trajectory.system
-    inside = rows(
-        jax.tree.map(jnp.asarray, at_times(_position, np.asarray(trajectory.t), *lean))
-    )
-    x = rows(trajectory.x)
-    unit = float(trajectory.atol) + float(trajectory.rtol) * np.abs(x).max()
-    return float(np.abs(x - inside).max() / unit)
+    """How far outputs are from the dense output, in tolerances: the largest of all."""
+    dense = trajectory.dense
+    assert dense is not None
+    times = np.clip(np.asarray(trajectory.t), float(dense.t0), float(dense.t1))
+    states = at_times(_state, times, dense)
+    end = np.asarray(trajectory.result.t)[None]
+    last = at_times(_state, end, dense)
+    first = lambda leaf: jnp.asarray(leaf)[None]
+    position = trajectory.system.position
+    final = jax.tree.map(first, trajectory.final_state)
+    pairs = [
+        (trajectory.x, position(states)),
+        (trajectory.v, trajectory.velocity(times)),
+        (trajectory.state, states),
+        (position(final), position(last)),
+    ]
+    # Where a coefficient switches at the end, the last state is that after it.
+    if not (np.asarray(trajectory.switches) == end).any():
+        pairs.append((final, last))
+    return max(_apart(trajectory, *pair) for pair in pairs)
 
 
-def _position(t: Any, dense: Any, system: Any) -> Any:
-    return system.position(dense.state(t))
+def _apart(trajectory: Trajectory, given: Any, computed: Any) -> float:
+    """The largest difference of two pytrees of rows, in tolerances; infinite if NaN."""
+    given, computed = (rows(jax.tree.map(jnp.asarray, tree)) for tree in (given, computed))
+    unit = float(trajectory.atol) + float(trajectory.rtol) * np.abs(computed).max()
+    apart = float(np.abs(given - computed).max() / unit)
+    return apart if np.isfinite(apart) else np.inf
+
+
+def _state(t: Any, dense: Any) -> Any:
+    return dense.state(t)
+
+
+def _disagreements(trajectory: Trajectory) -> int:
+    """Times out of order, and events where no step ends or no mode changes."""
+    dense: Any = trajectory.dense
+    times = np.asarray(trajectory.t)
+    inside = (times >= float(dense.t0)) & (times <= float(trajectory.result.t))
+    wrong = int((~inside).sum() + (np.diff(times) < 0).sum())
+    events = trajectory.events
+    shown = min(int(events.count), len(np.asarray(events.t)))
+    if not shown:
+        return wrong
+    t, kink = np.asarray(events.t)[:shown], np.asarray(events.kink)[:shown]
+    ends = np.asarray(dense.joints)
+    ends = ends[np.isfinite(ends)]
+    near = 1e3 * np.finfo(times.dtype).eps * max(1.0, float(np.abs(ends).max()))
+    own = np.append(ends, float(dense.t0))
+    wrong += int((np.abs(own[None] - t[:, None]).min(axis=1) > near).sum())
+    wrong += int((np.diff(t) < -near).sum()) + int((kink < 0).sum())
+    return wrong
+
+
+def _loss_gap(trajectory: Trajectory) -> float:
+    """How far the loss of the system is from that of which kinks were followed."""
+    pieces = getattr(trajectory.dense, "pieces", None)
+    if pieces is None:
+        return 0.0
+    losses = lambda x: _losses(x, trajectory.system.objective, pieces)
+    both = jax.jit(lambda xs: in_chunks(losses, xs))(trajectory.x)
+    (ours, theirs), (slope, other), away = jax.tree.map(np.asarray, both)
+    size = np.abs(ours).max() + np.finfo(ours.dtype).tiny
+    gap = float(np.abs(ours - theirs).max() / size)
+    if away.any():
+        largest = np.abs(slope[away]).max() + np.finfo(slope.dtype).tiny
+        gap = max(gap, float(np.abs(slope - other)[away].max() / largest))
+    return gap if np.finfo(ours.dtype).bits == 64 else gap * SAME_LOSS / 1e-3
+
+
+def _losses(x: Any, objective: Any, pieces: Any) -> Any:
+    """Values and gradients of two losses at a point, and whether it is away from kinks."""
+    signature = pieces.signature(x)
+    z = pieces.switching(x, signature)
+    away = jnp.all(jnp.abs(z) > 1e-6 * pieces.sizes(x))
+    values = objective(x), pieces.piece(x, signature)
+    slopes = jax.grad(objective)(x), pieces.gradient(x, signature)
+    return values, tuple(map(as_vector, slopes)), away
 
 
 def _energy(trajectory: Trajectory, minimiser: Any) -> tuple[str | None, float]:

@@ -1,5 +1,6 @@
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -71,7 +72,28 @@ def missing_outputs(path):
     return eqx.tree_at(lambda tree: tree.x, path, path.x.at[7, 0].set(np.nan))
 
 
+def moved_velocity(path):
+    return eqx.tree_at(lambda tree: tree.v, path, path.v.at[5, 0].add(1e-3))
+
+
+def moved_momentum(path):
+    return eqx.tree_at(lambda tree: tree.state.psi, path, path.state.psi.at[5, 0].add(1e-3))
+
+
+def moved_last_state(path):
+    psi = path.final_state.psi
+    return eqx.tree_at(lambda tree: tree.final_state.psi, path, psi.at[0].add(1e-3))
+
+
+def moved_time(path):
+    return eqx.tree_at(lambda tree: tree.t, path, path.t.at[5].add(1e-2))
+
+
 FAULTS = {
+    moved_velocity: "the outputs are not those",
+    moved_momentum: "the outputs are not those",
+    moved_last_state: "the outputs are not those",
+    moved_time: "the outputs are not those",
     moved_outputs: "the outputs are not those",
     missing_outputs: "the outputs are not those",
     other_system: "no solution of the equation near",
@@ -94,6 +116,33 @@ def test_an_inclusion_passes_and_a_wrong_mode_is_flagged(kinked):
     mode = flip(kinked)
     wrong = eqx.tree_at(flip, kinked, mode._replace(signature=-mode.signature))
     assert not certify(wrong).solves
+
+
+def test_a_ledger_or_a_loss_of_another_run_is_flagged(kinked):
+    late = eqx.tree_at(lambda tree: tree.events.t, kinked, kinked.events.t.at[1].add(1e-3))
+    assert "times or events do not agree" in str(certify(late))
+    pieces = lambda tree: tree.dense.pieces.consts
+    scaled = jax.tree.map(lambda leaf: 1.01 * leaf, pieces(kinked))
+    other = eqx.tree_at(pieces, kinked, scaled)
+    assert not jax.tree.leaves(scaled) or not certify(other).solves
+    loss = eqx.tree_at(
+        lambda tree: tree.system.objective, kinked, ds.objectives.Function(doubled)
+    )
+    assert "the loss is not that of the system" in str(certify(loss))
+
+
+def doubled(x):
+    return 2 * jnp.sum(jnp.abs(x)) + jnp.sum(x**2)
+
+
+def test_a_run_with_coefficients_that_jump_passes():
+    jump = lambda a, b: lambda t: jnp.where(t < 0.7, a, b)
+    system = ds.InertialNewton(F, jump(0.5, 1.5), 0.4, jump(0.8, 0.1))
+    for times in (50, [0.0, 0.35, 0.7]):
+        end = 2.0 if times == 50 else 0.7
+        path = ds.simulate(system, [1.0, -0.5], t1=end, times=times, dense=True)
+        found = certify(path)
+        assert found.solves, str(found)
 
 
 def test_a_stiff_run_is_not_blamed_for_what_its_solver_need_not_follow():
