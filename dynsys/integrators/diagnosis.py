@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from dynsys.integrators.rodas5p import Rodas5P
+from dynsys.integrators.start import is_finite
 from dynsys.result import Result, Status
 from dynsys.systems.damped_newton import DENSE_LIMIT, AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, State
@@ -28,7 +30,9 @@ JUMP = 0.1
 jumps there."""
 
 
-def advise(system: AbstractSystem, state: State, result: Result, events: KinkEvents) -> str:
+def advise(
+    system: AbstractSystem, state: State, result: Result, events: KinkEvents, solver: str
+) -> str:
     """What can be said of a failed run, from the state where it failed.
 
     Args:
@@ -36,6 +40,7 @@ def advise(system: AbstractSystem, state: State, result: Result, events: KinkEve
         state: Its last state.
         result: How the run ended.
         events: What happened at kinks.
+        solver: With what it was solved.
     """
     status = Status(int(result.code))
     if status in (Status.LOSS_JUMPS, Status.GRADIENT_JUMPS, Status.UNSETTLED):
@@ -47,21 +52,44 @@ def advise(system: AbstractSystem, state: State, result: Result, events: KinkEve
         return _hessian_advice(system, state)
     if status is Status.COEFFICIENT_OUT_OF_RANGE:
         return _coefficient_advice(system, result)
-    if status not in (Status.MAX_STEPS, Status.STEP_UNDERFLOW):
-        return ""
+    if status in (Status.NOT_FINITE_AT_START, Status.STEP_UNDERFLOW):
+        found = _nan_advice(system, state)
+        if found or status is Status.NOT_FINITE_AT_START:
+            return found
+    if status in (Status.MAX_STEPS, Status.STEP_UNDERFLOW):
+        return _speed_advice(system, state, result, solver)
+    return ""
+
+
+def _speed_advice(system: AbstractSystem, state: State, result: Result, solver: str) -> str:
+    """Why steps are so short: a gradient that jumps, or one that changes fast."""
     if _gradient_jumps(system, state, result):
         return (
             "The problem looks non-smooth there: the gradient jumps. A solver for smooth "
             "problems crawls at a kink; loosen the tolerances, or smooth the objective."
         )
     rate = _fastest_rate(system, state, result)
-    if float(result.step) * rate > STABILITY and status is Status.MAX_STEPS:
+    is_stiff = float(result.step) * rate > STABILITY and solver != Rodas5P.__name__
+    if is_stiff and int(result.code) == Status.MAX_STEPS:
         return (
             f"The problem looks stiff there: step size times fastest rate is "
             f"{float(result.step) * rate:.3g}. Use the default solver or "
             f"`dynsys.integrators.Rodas5P()`."
         )
     return ""
+
+
+def _nan_advice(system: AbstractSystem, state: State) -> str:
+    """Whether only the gradient is not a number: then it comes from a side not taken."""
+    value, gradient = jax.value_and_grad(system.objective)(system.position(state))
+    if not bool(jnp.isfinite(value)) or bool(is_finite(gradient)):
+        return ""
+    return (
+        "There the loss is finite and its gradient is not a number. If it selects by "
+        "`jnp.where(ok, g(x), other)`, the derivative of `g` on the side that is not taken "
+        "gets in: select its argument, too, as in "
+        "`jnp.where(ok, g(jnp.where(ok, x, 1.0)), other)`."
+    )
 
 
 def _coefficient_advice(system: AbstractSystem, result: Result) -> str:

@@ -191,7 +191,7 @@ def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     if not is_concrete(seen) or (np.asarray(seen[0].code) <= Status.STOPPED).all():
         return trajectory
     result, state, system, events = seen
-    advice = advise(system, state, result, events)
+    advice = advise(system, state, result, events, trajectory.stats.solver)
     result = Result(result.code, result.t, result.step, advice)
     if throw:
         result.raise_if_failed()

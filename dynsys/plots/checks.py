@@ -39,8 +39,8 @@ def _require_trajectory(caller: str, trajectory: Any) -> None:
     if trajectory.t.ndim != 1:
         raise ValueError(
             f"`{caller}` draws single trajectories, but got a batch of shape "
-            f"{trajectory.t.shape[:-1]}. Pick a member: "
-            f"`jax.tree.map(lambda leaf: leaf[0], batch)`."
+            f"{trajectory.t.shape[:-1]}. Pick a member, such as "
+            f"`batch[0]`."
         )
     if not np.isfinite(coordinates(trajectory.x)).any():
         raise ValueError(

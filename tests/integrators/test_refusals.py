@@ -297,3 +297,19 @@ def test_failure_under_grad_raises_or_spoils_the_derivative():
     with pytest.raises(ds.SimulationError, match="max_steps"):
         jax.grad(last)(1.0)
     assert np.isnan(jax.jit(jax.grad(last))(1.0))
+
+
+def test_a_gradient_that_is_nan_on_the_side_not_taken_has_a_remedy_that_works():
+    at = lambda root: lambda x: jnp.sum(jnp.where(x > 0, root(x), 0.0)) + jnp.sum(x**2)
+    start, options = [-1.0, 2.0], {"t1": 0.5, "inclusion": "autodiff"}
+    with pytest.raises(ValueError, match="select its argument, too"):
+        ds.simulate(ds.DIN(at(jnp.sqrt), 1.0, 0.1), start, **options)
+    double = at(lambda x: jnp.sqrt(jnp.where(x > 0, x, 1.0)))
+    assert ds.simulate(ds.DIN(double, 1.0, 0.1), start, **options).result.ok
+
+
+def test_the_solver_that_was_used_is_not_recommended():
+    stiff = lambda x: 1e6 * jnp.sum((x - 1) ** 2) + jnp.sum(x**4)
+    with pytest.raises(ds.SimulationError, match="`max_steps`") as caught:
+        ds.simulate(ds.VMDINAVD(stiff, 1e-3, 1.0, 0.1), [1.0, 3.0], t1=9.0, max_steps=3)
+    assert "Rodas5P" not in str(caught.value)
