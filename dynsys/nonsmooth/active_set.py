@@ -36,7 +36,7 @@ from dynsys.nonsmooth.followed import follow
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.search import Aim, Look, Search
 from dynsys.nonsmooth.ties import Ties, ties_of
-from dynsys.trees import Position
+from dynsys.trees import Position, dimension
 
 NOTHING = 0.9
 """A jump of the gradient up to this power of the precision of its size is none."""
@@ -46,6 +46,9 @@ MEETS = 0.4
 
 CHANGES = 8
 """Changes for each kink after which the search is given up; few are ever needed."""
+
+ATTEMPTS = 3
+"""Searches for the signs of entangled kinks, from different signs."""
 
 
 class Settled(NamedTuple):
@@ -153,29 +156,33 @@ def _search(look: Look, begin: Search) -> Search:
 def _followed(look: Look, begin: Search) -> Search:
     """The search to its end, with signs that paths lead to where kinks are entangled.
 
-    The signs are looked for among those on the first path, then among all.
+    The kinks that change on the first path are held from the start, then looked for from
+    one of their sides; at last the signs are looked for among all.
     """
     is_entangled = look.ties.is_entangled
     path = follow(look, begin.signature, is_entangled)
     sides = jnp.where(path.signature >= 0, 1, -1).astype(begin.signature.dtype)
-    on_path = jnp.where(path.changes, sides, path.signature)
+    on_side = jnp.where(path.changes, sides, path.signature)
+    signatures = jnp.stack([path.signature, on_side, begin.signature])
+    held = jnp.stack([path.changes, jnp.zeros_like(path.changes), begin.held])
+    moves = jnp.stack([path.changes & look.moves] * 2 + [look.moves])
+    room = min(look.pieces.number, dimension(look.x))
+    fits = jnp.sum(path.changes) <= room
 
     def attempt(loop: tuple[Any, Any, Search]) -> tuple[Any, Any, Search]:
-        is_first = loop[0] == 0
-        moves = look.moves & (path.changes | ~is_first)
-        signature = jnp.where(is_first, on_path, begin.signature)
-        start = begin._replace(signature=signature, held=begin.held & ~is_first)
-        found = _search(look._replace(moves=moves), start)
+        i = loop[0]
+        start = begin._replace(signature=signatures[i], held=held[i])
+        found = _search(look._replace(moves=moves[i]), start)
         velocity, _ = look.displacement(look.ties.spread(found.signature))
         leads = path.leads_to(velocity) | ~is_entangled
         against = -found.signature * found.heights > look.tolerance(found.scale)
         wrong = jnp.any(look.moves & ~found.held & against)
-        found = found._replace(
-            unique=found.unique & jnp.all(leads), agrees=found.agrees & ~wrong & leads[0]
-        )
-        return loop[0] + 1, found.agrees, found
+        fine = found.agrees & ~wrong & leads[0]
+        fine = fine & (look.is_regular(found) | ~is_entangled)
+        found = found._replace(unique=found.unique & jnp.all(leads), agrees=fine)
+        return i + 1, found.agrees, found
 
-    first = jnp.where(is_entangled, 0, 1)
-    goes_on = lambda loop: (loop[0] < 2) & ~loop[1]
+    first = jnp.where(is_entangled, jnp.where(fits, 0, 1), ATTEMPTS - 1)
+    goes_on = lambda loop: (loop[0] < ATTEMPTS) & ~loop[1]
     begun = (first, jnp.asarray(False), begin)
     return jax.lax.while_loop(goes_on, attempt, begun)[2]

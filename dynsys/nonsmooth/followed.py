@@ -28,7 +28,7 @@ from dynsys.nonsmooth.pieces import Signature
 from dynsys.nonsmooth.search import Look
 from dynsys.trees import dimension, from_vector
 
-STEPS = 400
+STEPS = 800
 """Steps; their second half is looked at."""
 
 LOOKS = 4
@@ -40,9 +40,9 @@ ASIDE = 1e-3
 OTHERS = 4
 """Other directions to start in, which tell whether there are other velocities."""
 
-CLOSE = 0.05
+CLOSE = 0.01
 """Difference of velocities, in parts of their changes on the way, up to which they are one:
-the path is ten steps from the ray or less."""
+the path stays within four steps along the ray."""
 
 EXACT = 1e-9
 """The same, relative to all, if there are no changes."""

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.dense_solve import factorise
 from dynsys.nonsmooth.pieces import Pieces, Signature
-from dynsys.nonsmooth.ties import Ties
+from dynsys.nonsmooth.ties import Ties, are_independent
 from dynsys.trees import Position, as_vector, dimension, from_vector
 
 ROUNDING = 0.7
@@ -114,6 +114,14 @@ class Look(NamedTuple):
             agrees & ~jnp.any(left & ~asked),
             search.changes + 1,
         )
+
+    def is_regular(self, search: Search) -> Bool[Array, ""]:
+        """Whether the normals of the kinks between their sides are independent."""
+        kinks = self.pieces.number
+        number = min(kinks, dimension(self.x))
+        which = jnp.nonzero(search.held, size=number, fill_value=kinks)[0]
+        normals, _ = self._rows(self.ties.spread(search.signature), which)
+        return are_independent(normals.T, which < kinks)
 
     def _heights(self, signature: Signature) -> tuple[Any, Any, Any]:
         """The heights of all kinks, what rounding makes of 0, the size of gradients."""

@@ -115,7 +115,7 @@ def ties_of(
     bends = group[:, leader] * side[None]
     is_concave = jnp.any(bends * at_leader < 0, axis=0) & meeting
     leads = meeting & (leader == jnp.arange(pieces.number))
-    is_independent = _independent(normals, leads)
+    is_independent = are_independent(normals, leads)
     return Ties(leader, side, length, size, is_concave, is_independent, is_entangled)
 
 
@@ -154,7 +154,7 @@ def _sorted_by_direction(
     return leader, sign * sign[leader]
 
 
-def _independent(
+def are_independent(
     normals: Float[Array, "directions kinks"], leads: Bool[Array, " kinks"]
 ) -> Bool[Array, ""]:
     """Whether the normals of some kinks are seen to be independent."""
