@@ -42,10 +42,14 @@ class AbstractDenseOutput(eqx.Module):
     def slope(self, t: Time) -> State:
         """The time derivative of `state` at time `t`."""
 
-    def system_at(self, t: Time, system: AbstractSystem) -> AbstractSystem:
-        """The smooth system that the solution follows at time `t`."""
+    def between_switches(self, t: Time, system: AbstractSystem) -> AbstractSystem:
+        """A system with its coefficients as they are in the step that a time lies in."""
         del t
         return system
+
+    def system_at(self, t: Time, system: AbstractSystem) -> AbstractSystem:
+        """The smooth system that the solution follows at time `t`."""
+        return self.between_switches(t, system)
 
 
 KINDS = ("cross", "slide", "leave")

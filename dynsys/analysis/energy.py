@@ -16,6 +16,9 @@ from dynsys.trajectory import Trajectory
 ROUNDING = 5e3
 """Units in the last place of the largest energy up to which an increase is rounding."""
 
+NEXT_TO = 1e3
+"""Precisions of time before and after a switch at which the energy is looked at."""
+
 SMALL = 1e-3
 """Part of the change of energy above which an increase is none of the residual."""
 
@@ -28,8 +31,9 @@ class EnergyReport(NamedTuple):
         t: The times of the outputs, of shape `(times,)`.
         value: The energy $E(t)$ there.
         rate: Its derivative $\dot E(t)$, as the equation gives it.
-        dissipated: The integral of the rate from the start to each time.
-        residual: What is left of the identity, $E(t) - E(t_0) - \int\dot E$.
+        dissipated: The integral of the rate from the start to each time, and the jumps of
+            the energy where coefficients of the system jump.
+        residual: What is left of the identity, $E(t) - E(t_0) - \int\dot E$ and jumps.
         decreases: When it is known not to increase.
         source: Paper and equation.
     """
@@ -136,9 +140,23 @@ def energy(
     total = np.concatenate([[0.0], np.cumsum(steps)])
     reached = np.searchsorted(ends, t, side="right")
     dissipated = total[np.minimum(reached, len(steps))]
+    dissipated = dissipated + _jumps(trajectory, make, lean)
     one, start = make(trajectory.system), value[-1]
     parts = value[:-1], rate[:-1], dissipated, value[:-1] - start - dissipated
     return EnergyReport(one.name, t, *parts, one.decreases, one.source)
+
+
+def _jumps(trajectory: Trajectory, make: EnergyOf, lean: tuple[Any, ...]) -> np.ndarray:
+    """How much the energy has jumped with the coefficients up to each output."""
+    t, switches = np.asarray(trajectory.t), np.asarray(trajectory.switches)
+    switches = switches[(switches > t[0]) & (switches < float(trajectory.result.t))]
+    if not len(switches):
+        return np.zeros_like(t)
+    near = NEXT_TO * np.finfo(t.dtype).eps * np.abs(t).max()
+    sides = np.concatenate([switches - near, switches + near])
+    before, after = np.split(at_times(_value_and_rate, sides, make, *lean)[0], 2)
+    passed = switches[None] < t[:, None]
+    return passed.astype(t.dtype) @ (after - before)
 
 
 def _first_finite(
@@ -197,7 +215,7 @@ def _value_and_rate(
     there = dense.system_at(t, system)
     velocity = reconcile(there, t, state, slope, rtol, atol)
     at = moment(there, minimum, t, state, velocity)
-    one = make(system)
+    one = make(dense.between_switches(t, system))
     # Parameters may have more bits than the positions.
     with jax.numpy_dtype_promotion("standard"):
         return one.value(at), one.rate(at)

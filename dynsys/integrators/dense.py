@@ -55,7 +55,7 @@ class DenseOutput(AbstractDenseOutput):
         local = self.local(t0=self.starts[row], t1=self.ends[row], **info)
         return jax.jvp(local.evaluate, (t,), (jnp.ones_like(t),))
 
-    def system_at(self, t: Time, system: AbstractSystem) -> AbstractSystem:
+    def between_switches(self, t: Time, system: AbstractSystem) -> AbstractSystem:
         if self.margin is None:
             return system
         row = self.row(t)
@@ -87,6 +87,9 @@ class DepartureThenDense(AbstractDenseOutput):
             self.departure.state, (time,), (jnp.ones_like(time),)
         )[1]
         return self._choose(t, derivative, self.rest.slope)
+
+    def between_switches(self, t: Time, system: AbstractSystem) -> AbstractSystem:
+        return self.rest.between_switches(jnp.maximum(t, self.departure.until), system)
 
     def system_at(self, t: Time, system: AbstractSystem) -> AbstractSystem:
         return self.rest.system_at(jnp.maximum(t, self.departure.until), system)

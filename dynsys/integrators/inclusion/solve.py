@@ -66,8 +66,11 @@ class InclusionOutput(AbstractDenseOutput):
         row = self.dense.row(t)
         return jax.tree.map(lambda leaf: leaf[row], self.dense.infos["mode"])
 
+    def between_switches(self, t: Time, system: AbstractSystem) -> AbstractSystem:
+        return self.dense.between_switches(t, system)
+
     def system_at(self, t: Time, system: AbstractSystem) -> PieceSystem:
-        system = self.dense.system_at(t, system)
+        system = self.between_switches(t, system)
         return PieceSystem(system=system, objective=self.pieces, mode=self.mode(t))
 
 
