@@ -32,8 +32,8 @@ class Numbers(NamedTuple):
     rtol: Any
     atol: Any
     stop: Any
-    max_step: Any
-    landing_times: Any
+    max_step: Any = None
+    landing_times: Any = None
 
 
 class Choices(NamedTuple):
@@ -43,17 +43,17 @@ class Choices(NamedTuple):
         outputs: Number of outputs, where there are no `times`.
         reduce: What to keep of a trajectory.
         stop: Condition that ends a member early.
-        max_step: The largest step, if it is a function of time.
         names: Names of the parameters of the case.
         options: Options of `simulate`, as pairs.
+        max_step: The largest step, if it is a function of time.
     """
 
     outputs: int
     reduce: Callable[..., Any] | None
     stop: Callable[..., Any] | None
-    max_step: Callable[[Any], Any] | None
     names: tuple[str, ...]
     options: tuple[tuple[str, Any], ...]
+    max_step: Callable[[Any], Any] | None = None
 
 
 def start_of_member(

@@ -146,8 +146,8 @@ def read_request(
     numbers = Numbers(*map(_as_input, numbers))
     for name, kind in (("max_steps", int), ("max_events", int), ("dense", bool)):
         options[name] = kind(options[name])
-    fixed = (condition, moving, names, tuple(sorted(options.items())))
-    choices = Choices(outputs, reduce, *fixed)
+    fixed = (condition, names, tuple(sorted(options.items())))
+    choices = Choices(outputs, reduce, *fixed, max_step=moving)
     closed_over = [one.closed_over, *map(_cells, (case, reduce, stop))]
     return Request(numbers, choices, size, closed_over)
 
