@@ -52,12 +52,13 @@ SENTENCES = {
     Status.STOPPED: "The run stopped at t = {t:.6g}, where the condition `stop` held.",
     Status.MAX_STEPS: (
         "`max_steps` was reached at t = {t:.6g}, where the step size was {step:.3g}. "
-        "Raise `max_steps`, or loosen `rtol` and `atol`."
+        "Raise `max_steps`, loosen `rtol` and `atol`, or raise `max_step` if one is set."
     ),
     Status.STEP_UNDERFLOW: (
         "The step size became too small to go on at t = {t:.6g}, where it was "
         "{step:.3g}: the solution or the gradient leaves the range of finite numbers "
-        "there, or jumps."
+        "there, or jumps; or `max_step` is not positive there. Start elsewhere, end "
+        "before, or mend the loss or `max_step` there."
     ),
     Status.NOT_FINITE_AT_START: (
         "The objective, its gradient or the vector field is not finite at the initial "
@@ -112,7 +113,7 @@ SENTENCES = {
     Status.TOO_MANY_SWITCHES: (
         "The coefficients switch more than 1,024 times between t0 and t1, or too often to "
         "tell when. Integrate over shorter intervals, each from the `final_state` of the "
-        "one before, or write them with `dynsys.schedules.Piecewise(times, pieces)`."
+        "one before, such as `simulate(system, first.final_state, t0=first.result.t, ...)`."
     ),
     Status.COEFFICIENT_JUMPS: (
         "A coefficient jumps between t0 and t1, and when could not be read from its "

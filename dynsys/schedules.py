@@ -5,7 +5,6 @@ callables are taken as they are. Derivatives come from `jax.jvp`.
 """
 
 import abc
-import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -138,37 +137,67 @@ class Piecewise(AbstractSchedule):
     pieces: tuple[Callable[[Any], Any], ...]
 
     def __init__(self, times: Any, pieces: Sequence[Any]):
-        self.times = jnp.atleast_1d(jnp.asarray(times, default_float()))
-        self.pieces = tuple(
-            as_schedule(piece) if callable(piece) else Constant(piece) for piece in pieces
-        )
-        if self.times.ndim != 1 or len(self.pieces) != len(self.times) + 1:
-            raise ValueError(
-                f"`Piecewise` needs one piece more than times, but has {len(self.pieces)} "
-                f"pieces and times of shape {self.times.shape}."
+        if not isinstance(pieces, list | tuple):
+            raise TypeError(
+                f"`pieces` must be a list of numbers and functions of t, but is {pieces!r}."
             )
-        values = known(self.times)
-        if values is not None and not (np.diff(values) > 0).all():
-            raise ValueError(f"`times` must increase, but are {values.tolist()}.")
+        self.times = _switching_times(times)
+        self.pieces = tuple(_piece(i, piece) for i, piece in enumerate(pieces))
+        if len(self.pieces) != len(self.times) + 1:
+            raise ValueError(
+                f"`Piecewise` has {len(self.pieces)} pieces and {len(self.times)} times. "
+                f"Pass {len(self.times) + 1} pieces: before, between and after the times."
+            )
 
     def __call__(self, t: Any) -> Float[Array, "..."]:
         t = as_time(t)
         times = self.times.astype(t.dtype)
-        ends = [None, *times, None]
-        # Each piece is looked at where it holds only: elsewhere it may not be finite.
-        inside = [jnp.clip(t, low, high) for low, high in itertools.pairwise(ends)]
-        moved = [t + jax.lax.stop_gradient(at - t) for at in inside]
-        pairs = zip(self.pieces, moved, strict=True)
-        values = [jnp.asarray(piece(at)).astype(t.dtype) for piece, at in pairs]
         which = jnp.searchsorted(times, t, side="right")
+        constants = [p.value for p in self.pieces if isinstance(p, Constant)]
+        if len(constants) == len(self.pieces):
+            return jnp.stack(constants).astype(t.dtype)[which]
+        # Elsewhere a piece is looked at in the middle of where it holds, or at its end.
+        middle = jnp.concatenate([times[:1], 0.5 * (times[1:] + times[:-1]), times[-1:]])
+        at = [jnp.where(which == i, t, spare) for i, spare in enumerate(middle)]
+        pairs = zip(self.pieces, at, strict=True)
+        values = [jnp.asarray(piece(moved)).astype(t.dtype) for piece, moved in pairs]
         return jnp.select([which == i for i in range(len(values))], values)
+
+
+def _switching_times(times: Any) -> Float[Array, " switches"]:
+    """Times in one array, which increase."""
+    try:
+        array = jnp.atleast_1d(jnp.asarray(times, default_float()))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"`times` must be a list of numbers, but is {times!r}.") from error
+    if array.ndim != 1:
+        raise ValueError(f"`times` must be a list of numbers, but has shape {array.shape}.")
+    values = known(array)
+    if values is not None and not np.isfinite(values).all():
+        raise ValueError(f"`times` must be finite, but are {values.tolist()}.")
+    if values is not None and not (np.diff(values) > 0).all():
+        raise ValueError(
+            f"`times` must increase, but are {values.tolist()}. Sort them, with their "
+            f"pieces."
+        )
+    return array
+
+
+def _piece(number: int, piece: Any) -> Callable[[Any], Any]:
+    """A piece as a schedule."""
+    try:
+        return as_schedule(piece) if callable(piece) else Constant(piece)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"`pieces[{number}]` must be a number or a function of t, but is {piece!r}."
+        ) from error
 
 
 class Function(AbstractSchedule):
     r"""Any differentiable JAX function of $t$, kept as static data of the system.
 
     Two systems with the same function object share one compiled program; a new
-    `lambda` is a new program. A function with parameters that change belongs into an
+    `lambda` is a new program. A function with parameters that change belongs in an
     `equinox.Module` or a `jax.tree_util.Partial`.
 
     Args:

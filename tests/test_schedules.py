@@ -10,6 +10,7 @@ from dynsys.schedules import (
     Constant,
     Exponential,
     Function,
+    Piecewise,
     PowerLaw,
     as_schedule,
     evaluate,
@@ -87,3 +88,31 @@ def test_negative_shift_is_refused():
 def test_function_that_is_not_callable_is_refused():
     with pytest.raises(TypeError, match="`function` must be callable"):
         Function(3.0)
+
+
+@pytest.mark.parametrize(
+    ("times", "pieces", "message"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], "Pass 3 pieces: before, between and after the times"),
+        ([3.0, 1.0], [1.0, 2.0, 3.0], "Sort them, with their pieces"),
+        ([np.nan], [1.0, 2.0], "`times` must be finite"),
+        ([[1.0]], [1.0, 2.0], "must be a list of numbers, but has shape"),
+        (["a"], [1.0, 2.0], "`times` must be a list of numbers, but is"),
+        ([1.0], ["a", 2.0], "`pieces\\[0\\]` must be a number or a function of t"),
+        ([1.0], lambda t: t, "`pieces` must be a list of numbers and functions of t"),
+    ],
+)
+def test_pieces_that_do_not_fit_are_refused(times, pieces, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Piecewise(times, pieces)
+
+
+def test_a_piecewise_schedule_is_its_pieces_and_each_only_where_it_holds():
+    root = lambda t: jnp.sqrt(t - 1.0)
+    mixed, constant = Piecewise([1.0, 3.0], [0.5, root, 2.0]), Piecewise([1.0], [0.5, 2.0])
+    times = jnp.array([0.0, 0.999, 1.0, 2.0, 3.0, 9.0])
+    right = [0.5, 0.5, 0.0, 1.0, 2.0, 2.0]
+    np.testing.assert_allclose(jax.vmap(mixed)(times), right)
+    np.testing.assert_allclose(jax.vmap(constant)(times), [0.5, 0.5, 2, 2, 2, 2])
+    slopes = jax.vmap(jax.grad(mixed))(jnp.array([0.5, 2.0, 4.0]))
+    np.testing.assert_allclose(slopes, [0.0, 0.5, 0.0])

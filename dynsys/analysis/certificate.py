@@ -55,6 +55,8 @@ class Certificate(NamedTuple):
             position; `None` without one.
         accuracy: Which relative error is asked for.
         solver: With what it was solved.
+        until: Until when defects and modes were looked at: infinite, or where steps of
+            first order begin, whose error `trajectory.stats.first_order` states.
     """
 
     defect: float
@@ -69,6 +71,7 @@ class Certificate(NamedTuple):
     error: float | None
     accuracy: float
     solver: str
+    until: float
 
     @property
     def solves(self) -> bool:
@@ -124,6 +127,11 @@ class Certificate(NamedTuple):
             lines.append(f"  modes of the inclusion left by {self.violation:.2g}")
         if self.error is not None:
             lines.append(f"  distance to the finer run: {self.error:.2g} of the position")
+        if np.isfinite(self.until):
+            lines.append(
+                f"  from t = {self.until:.4g} on in steps of first order, which state "
+                f"their own error"
+            )
         lines.append("  not seen: what is shorter than a step, and other solutions")
         return "\n".join(lines)
 
@@ -177,6 +185,12 @@ def certify(
         )
     if finer is not None:
         _require_finer(trajectory, finer)
+    if not _until(trajectory) > float(trajectory.dense.t0):
+        raise ValueError(
+            "The run went in steps of first order from its start, which solve the equation "
+            "to the error in `trajectory.stats.first_order` only. Use a system with "
+            "Hessian-driven damping, or a loss with fewer kinks."
+        )
     defects, outside, times = _defects(trajectory)
     worst = int(np.argmax(defects))
     name, residual = _energy(trajectory, minimiser)
@@ -193,7 +207,14 @@ def certify(
         error=None if finer is None else _distance(trajectory, finer),
         accuracy=accuracy,
         solver=trajectory.stats.solver,
+        until=_until(trajectory),
     )
+
+
+def _until(trajectory: Trajectory) -> float:
+    """Where steps of first order begin; infinite where there are none."""
+    first_order = trajectory.stats.first_order
+    return float("inf") if first_order is None else float(first_order.since)
 
 
 def _require_finer(trajectory: Trajectory, finer: Trajectory) -> None:
@@ -216,6 +237,7 @@ def _defects(trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray, np.ndarray
     dense = trajectory.dense
     assert dense is not None
     flat = quadrature(trajectory)[0].reshape(-1)
+    flat = flat[flat < _until(trajectory)]
     ends = np.asarray(dense.joints)
     ends = np.append(ends[np.isfinite(ends)], float(trajectory.result.t))
     edges = np.unique(np.append(ends, float(dense.t0)))

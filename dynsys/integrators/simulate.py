@@ -91,10 +91,12 @@ def simulate(
         max_steps: Largest number of steps, accepted or not.
         max_step: Largest size of a step, a number or a function of the time that it
             starts at. Error control sees a solution only where steps look: a pulse of a
-            coefficient or a narrow valley that is shorter than a step can be passed.
-            `analysis.certify` sees that afterwards. Unit: time.
-        landing_times: Times at which steps end, for example where a pulse is. Where
-            coefficients jump or bend is read from their programs; steps end there anyway.
+            coefficient or a narrow valley that is shorter than a step can be passed, and
+            neither a smaller `rtol` nor `analysis.certify` need show it. A third of the
+            width of a pulse is small enough. Unit: time.
+        landing_times: Times at which steps end, for example where a pulse is, in any
+            order; those outside of the interval count for nothing. Where coefficients
+            jump or bend is read from their programs; steps end there anyway.
         max_events: Length of the ledger of kink events.
         dense: Keep the solution at any time, for `trajectory(t)` and
             `trajectory.velocity(t)`.

@@ -78,7 +78,7 @@ class Function(AbstractObjective):
     """A plain callable as an objective: static data, with nothing known about it.
 
     Every system wraps the callable that it is given in this way. Two systems with the
-    same function object share one compiled program. A loss with data belongs into an
+    same function object share one compiled program. A loss with data belongs in an
     `equinox.Module` or a `jax.tree_util.Partial(loss, data)`: then the data are leaves.
 
     Args:

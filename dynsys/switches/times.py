@@ -160,6 +160,7 @@ def _roots(
         # Where neighbours cross, others may have crossed twice in one part.
         crowded = jnp.any(is_one[1:] & is_one[:-1]) if kind == Kind.SMOOTH else False
         too_many = jnp.asarray(crowded)
+    too_many = too_many | (jnp.sum(is_one) > MOST)
     share = (target - at_low[..., None]) / _nonzero(at_high - at_low)[..., None]
     shape = target.shape
     length = (high - low)[:, None, None]

@@ -185,3 +185,15 @@ def test_where_a_direction_expands_a_solution_passes():
     run = ds.simulate(well, [1e-9, 0.5], t1=6.0, times=21, dense=True, rtol=1e-3)
     found = certify(run, accuracy=0.1)
     assert found.solves, str(found)
+
+
+def test_steps_of_first_order_are_left_to_the_error_that_they_state():
+    path = ds.simulate(
+        ds.HeavyBall(jnp.abs, 0.5), 1.0, t1=40.0, times=21, dense=True, max_events=32
+    )
+    since = float(path.stats.first_order.since)
+    assert since < 40
+    found = certify(path, accuracy=0.1)
+    assert found.solves, str(found)
+    assert found.until == since
+    assert "steps of first order" in str(found)

@@ -98,6 +98,9 @@ def test_times_of_any_size_are_found(scale):
 
 def test_what_is_too_often_or_cannot_be_read_is_said():
     assert found(lambda t: jnp.where(jnp.mod(t, 1e-3) < 3e-4, 1.0, 2.0)).too_many
+    entries = jnp.arange(1100) / 400
+    table = lambda t: 1.0 + (jnp.searchsorted(entries, t) % 2).astype(float)
+    assert found(table).too_many
     count = lambda t: jax.lax.fori_loop(
         0, 3, lambda i, c: jnp.where(t > i * 0.9, c + 1, c), 1.0
     )
