@@ -5,10 +5,12 @@ import os
 import re
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from jax.extend import source_info_util
 
 LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+TRACERS = (LIBRARY, os.path.dirname(eqx.__file__) + os.sep)
 OBJECTIVES = os.path.join(LIBRARY, "objectives")
 LINE = re.compile(r"^(?P<file>.*):(?P<line>\d+):\d+ \(.*\)$")
 
@@ -20,8 +22,8 @@ def line_of(equation: Any) -> str:
     if parts is None:
         return where
     path = parts["file"]
-    # A loss that is a function of JAX is first called by this library.
-    if path.startswith(LIBRARY) and not path.startswith(OBJECTIVES):
+    # A loss that is a function of JAX is first called by this library, or by Equinox.
+    if path.startswith(TRACERS) and not path.startswith(OBJECTIVES):
         return ""
     return f"{os.path.basename(path)}:{parts['line']}"
 

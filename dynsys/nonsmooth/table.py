@@ -35,6 +35,6 @@ def _row(kinks: "Kinks", i: int) -> tuple[str, ...]:
     entry = entry_of(switch.shape, pieces.first[i] - switch.start)
     value = side = "traced"
     if is_concrete((kinks.values, kinks.signature)):
-        value = f"{float(np.asarray(kinks.values)[i]):.6g}"
-        side = "+" if np.asarray(kinks.signature)[i] > 0 else "-"
+        number = float(np.asarray(kinks.values)[i])
+        value, side = f"{number:.6g}", "on" if number == 0 else "-" if number < 0 else "+"
     return str(i), switch.where, entry, value, side, "joint" if kinks.joints[i] else ""
