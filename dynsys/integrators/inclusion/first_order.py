@@ -112,9 +112,10 @@ def march(
         return March(*jax.lax.while_loop(running, advance, begin), number)
 
     def double(loop: tuple[March, Any]) -> tuple[March, Any]:
-        last, _ = loop
+        last, unknown = loop
         new = walk(2 * last.number)
-        return new, _largest(jax.tree.map(jnp.subtract, new.seen, last.seen))
+        change = _largest(jax.tree.map(jnp.subtract, new.seen, last.seen))
+        return new, jnp.where(new.number > FEWEST, change, unknown)
 
     def goes_on(loop: tuple[March, Any]) -> Any:
         last, change = loop
@@ -126,11 +127,13 @@ def march(
         target = problem.atol + jnp.maximum(problem.rtol, LEAST) * _largest(last.seen)
         # The signs of kinks that move little in a step agree sooner.
         settles = jnp.isinf(last.unsettled)
-        return used & room & going & ~(settles & (change <= target))
+        again = used & room & going & ~(settles & (change <= target))
+        return again | (last.number < FEWEST)
 
-    first = walk(jnp.asarray(FEWEST))
+    # Nothing is known before the first pass, which is one of the loop.
     unknown = jnp.full((), jnp.inf, start.t.dtype)
-    last, change = jax.lax.while_loop(goes_on, double, (first, unknown))
+    none = March(start, log, empty, unknown, jnp.asarray(FEWEST // 2))
+    last, change = jax.lax.while_loop(goes_on, double, (none, unknown))
     number = jnp.where(used, last.number, 0)
     since = jnp.where(used, start.t, jnp.inf)
     thrown = jnp.where(used, last.number - FEWEST, 0)
