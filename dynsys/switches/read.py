@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Literal
 from jaxtyping import Array, Float
 
-from dynsys.equations import bind, called
+from dynsys.equations import EXPENSIVE, bind, called
 
 CROSSES = frozenset(
     {"abs", "eq", "ge", "gt", "le", "le_to", "lt", "lt_to", "max", "min", "ne", "sign"}
@@ -62,40 +62,15 @@ LINEAR = frozenset(
 BILINEAR = frozenset({"dot_general", "mul"})
 """Affine where all factors but one are constant."""
 
-SMOOTH = frozenset(
+SMOOTH = (EXPENSIVE - {"atan2", "div"}) | frozenset(
     {
-        "acos",
-        "acosh",
-        "asin",
-        "asinh",
-        "atan",
-        "atan2",
-        "atanh",
-        "cbrt",
-        "cos",
-        "cosh",
         "cumprod",
         "digamma",
-        "erf",
-        "erfc",
-        "exp",
-        "exp2",
-        "expm1",
         "integer_pow",
         "is_finite",
         "lgamma",
-        "log",
-        "log1p",
-        "logistic",
-        "pow",
         "reduce_prod",
-        "rsqrt",
-        "sin",
-        "sinh",
-        "sqrt",
         "square",
-        "tan",
-        "tanh",
     }
 )
 """Smooth where they are finite, which is checked elsewhere."""

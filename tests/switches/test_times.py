@@ -105,6 +105,7 @@ def test_what_is_too_often_or_cannot_be_read_is_said():
         0, 3, lambda i, c: jnp.where(t > i * 0.9, c + 1, c), 1.0
     )
     assert found(count).jumps
+    assert found(lambda t: 4 + jnp.arctan2(jnp.sin(4 * t), jnp.cos(4 * t))).jumps
     smooth = lambda t: jax.lax.fori_loop(0, 3, lambda i, c: c * jnp.cos(t), 1.0)
     assert not found(smooth).jumps
 
