@@ -152,3 +152,13 @@ def random_loss(data, x):
 def solve_random(normals, offsets, weights, alpha, beta, start):
     loss = jax.tree_util.Partial(random_loss, (normals, offsets, weights))
     return ds.simulate(ds.GDIN(loss, alpha, beta), start, t1=5.0, times=51)
+
+
+def test_kinks_far_from_zero_are_told_apart_as_well_as_numbers_are():
+    """Past b at the speed 3, towards a at the speed 1; they are 2e-3 apart at 1e8."""
+    a, b = 1e8, 1e8 + 2e-3
+    loss = lambda x: 2 * jnp.abs(x - a) + jnp.abs(x - b)
+    crossed = (0.5 - 2e-3) / 3
+    times = [crossed + 1e-3, 1.0]
+    run = ds.simulate(ds.GradientFlow(loss), a + 0.5, t1=1.0, times=times, rtol=1e-9)
+    np.testing.assert_allclose(run.x - a, [1e-3, 0.0], atol=2e-7)
