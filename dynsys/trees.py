@@ -1,7 +1,7 @@
 """Arithmetic on positions, which are numbers, arrays or pytrees of arrays."""
 
 import numbers
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -104,6 +104,29 @@ def from_vector(vector: Float[Array, " dim"], like: Position) -> Position:
         for part, leaf in zip(parts, leaves, strict=True)
     ]
     return jax.tree.unflatten(structure, shaped)
+
+
+class Like(NamedTuple):
+    """The structure, shapes and dtypes of a pytree of arrays; hashable.
+
+    Args:
+        leaves: Shape and dtype of each leaf.
+        structure: The structure.
+    """
+
+    leaves: tuple[jax.ShapeDtypeStruct, ...]
+    structure: Any
+
+    @classmethod
+    def of(cls, tree: Any) -> "Like":
+        """Those of a pytree."""
+        leaves, structure = jax.tree.flatten(tree)
+        shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves]
+        return cls(tuple(shapes), structure)
+
+    def unpack(self, vector: Float[Array, " dim"]) -> Any:
+        """The pytree whose `as_vector` is given."""
+        return from_vector(vector, jax.tree.unflatten(self.structure, self.leaves))
 
 
 def _bits(dtype: Any) -> int:

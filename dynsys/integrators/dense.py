@@ -7,12 +7,13 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int
 
 from dynsys.integrators.start import Departure
 from dynsys.switches.window import in_window
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trajectory import AbstractDenseOutput
+from dynsys.trees import Like
 
 Time = Float[Array, ""]
 
@@ -25,8 +26,9 @@ class DenseOutput(AbstractDenseOutput):
         t1: Its end.
         starts: Where each step that was kept starts.
         ends: Where it ends; infinite in the padding.
-        infos: What the solver keeps of each step, one row a step.
-        local: The solver's polynomial over one step, built from a row of `infos`.
+        infos: What the solver keeps of each step, in one row a step.
+        like: What a row of them holds.
+        local: The solver's polynomial over one step, built from that.
         margin: How far inside of a step coefficients are looked at, if they switch.
     """
 
@@ -34,7 +36,8 @@ class DenseOutput(AbstractDenseOutput):
     t1: Time
     starts: Float[Array, " rows"]
     ends: Float[Array, " rows"]
-    infos: PyTree
+    infos: Float[Array, "rows size"]
+    like: Like = eqx.field(static=True)
     local: Callable[..., diffrax.AbstractLocalInterpolation] = eqx.field(static=True)
     margin: Time | None = None
 
@@ -51,9 +54,12 @@ class DenseOutput(AbstractDenseOutput):
     def state_and_slope(self, t: Time) -> tuple[State, State]:
         """State at time `t` and its derivative."""
         row = self.row(t)
-        info = jax.tree.map(lambda leaf: leaf[row], self.infos)
-        local = self.local(t0=self.starts[row], t1=self.ends[row], **info)
+        local = self.local(t0=self.starts[row], t1=self.ends[row], **self.info(row))
         return jax.jvp(local.evaluate, (t,), (jnp.ones_like(t),))
+
+    def info(self, row: Int[Array, ""]) -> Any:
+        """What was kept of one step."""
+        return self.like.unpack(self.infos[row])
 
     def between_switches(self, t: Time, system: AbstractSystem) -> AbstractSystem:
         if self.margin is None:

@@ -157,7 +157,7 @@ def write(
     """The log with one more step that was tried."""
     rows, landed, record = log
     if rows is not None:
-        rows = _write_row(problem, method, rows, after, step)
+        rows = _write_row(problem, method, rows, before, after, step)
     if landed is not None:
         # Where it is not yet at the next output, what is written is written over.
         row = jnp.searchsorted(problem.times, after.t)
@@ -178,16 +178,18 @@ def write(
 
 
 def _write_row(
-    problem: Problem, method: Method, rows: Rows, after: Carry, step: Step
+    problem: Problem, method: Method, rows: Rows, before: Carry, after: Carry, step: Step
 ) -> Rows:
     """Write the step into the next row, which stays unused if it is not needed.
 
-    What is written into an unused row is overwritten by the next step.
+    What is written into an unused row is overwritten by the next step. Times up to the
+    start are in the first step.
     """
     needed = step.accepted
     if not method.dense:
         until = lambda t: jnp.searchsorted(problem.times, t, side="right")
-        has_output = (until(step.end) > until(step.start)) & (not method.lands)
+        earlier = jnp.where(before.accepted == 0, 0, until(step.start))
+        has_output = (until(step.end) > earlier) & (not method.lands)
         needed = needed & (has_output | (after.code == Status.STOPPED))
     ends = jnp.stack([step.start, jnp.where(needed, step.end, jnp.inf)])
     put = lambda all_rows, row: jax.lax.dynamic_update_index_in_dim(
@@ -198,6 +200,16 @@ def _write_row(
         put(rows.infos, as_vector(step.info)),
         rows.used + needed.astype(int),
     )
+
+
+def rewound(log: Log, earlier: Log) -> Log:
+    """A log as it was earlier, in the same memory: what came after is written over."""
+    if log.rows is None or earlier.rows is None:
+        return log
+    used = earlier.rows.used
+    unused = jnp.arange(len(log.rows.ends)) >= used
+    ends = jnp.where(unused[:, None], jnp.inf, log.rows.ends)
+    return log._replace(rows=Rows(ends, log.rows.infos, used))
 
 
 def close(log: Log, carry: Carry) -> Log:

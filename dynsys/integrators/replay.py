@@ -25,7 +25,7 @@ from dynsys.integrators.switching import (
     just_after,
 )
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import constant
+from dynsys.trees import Like, as_vector, constant
 
 Time = Float[Array, ""]
 
@@ -155,7 +155,9 @@ def _replay(
     local = method.solver.interpolation_cls
     if replay.turns is not None:
         local, infos = replay.turns.polynomials(local, infos, turns[:-1])
-    dense = DenseOutput(steps[0], steps[-1], steps[:-1], steps[1:], infos, local)
+    like = Like.of(jax.tree.map(lambda leaf: leaf[0], infos))
+    infos = jax.vmap(as_vector)(infos)
+    dense = DenseOutput(steps[0], steps[-1], steps[:-1], steps[1:], infos, like, local)
     end, found = steps[-1], replay.end
     if has_stop(problem):
         stopped = is_last & (found < end)
@@ -239,19 +241,13 @@ def _fill(values: Any, cotangent: Any) -> Any:
     return eqx.combine(eqx.filter(cotangent, eqx.is_inexact_array), zeros)
 
 
-def _rows(infos: Any, cotangent: Any, at: Any) -> Any:
+def _rows(infos: Array, cotangent: Array | None, at: Any) -> Array:
     """The rows of the cotangent of a dense output that belong to one piece."""
     if cotangent is None:
-        return jax.tree.map(jnp.zeros_like, infos)
-
-    def rows(info: Array, rate: Array | None) -> Array:
-        if rate is None:
-            return jnp.zeros_like(info)
-        index = at + jnp.arange(len(info))
-        inside = (index < len(rate)).reshape((-1,) + (1,) * (info.ndim - 1))
-        return jnp.where(inside, rate[jnp.minimum(index, len(rate) - 1)], 0)
-
-    return jax.tree.map(rows, infos, cotangent, is_leaf=lambda leaf: leaf is None)
+        return jnp.zeros_like(infos)
+    index = at + jnp.arange(len(infos))
+    rows = cotangent[jnp.minimum(index, len(cotangent) - 1)]
+    return jnp.where((index < len(cotangent))[:, None], rows, 0)
 
 
 def _mask(mask: Any, outputs: Any) -> Any:

@@ -20,7 +20,7 @@ from dynsys.integrators.switching import between, margin_of
 from dynsys.result import Status
 from dynsys.systems.system import State
 from dynsys.trajectory import AbstractDenseOutput, FirstOrder, KinkEvents
-from dynsys.trees import Position, constant, from_vector
+from dynsys.trees import Like, Position, constant
 
 PIECE = 256
 """Steps that the derivative replays at a time when it interpolates."""
@@ -118,11 +118,25 @@ def _solve(
 def _dense(
     problem: Problem, method: Method, info: PyTree, last: Carry, rows: Rows
 ) -> DenseOutput:
-    infos = jax.vmap(lambda row: from_vector(row, info))(rows.infos)
     local = method.solver.interpolation_cls
+    return dense_output(problem, last.t, rows, info, local)
+
+
+def dense_output(
+    problem: Problem, end: Any, rows: Rows, info: PyTree, local: Any
+) -> DenseOutput:
+    """The steps that were kept, to be evaluated at any time.
+
+    Args:
+        problem: What was solved.
+        end: Until when.
+        rows: The steps.
+        info: Shapes of what was kept of one.
+        local: The polynomial that is built from it.
+    """
     starts, ends = rows.ends[:, 0], rows.ends[:, 1]
-    margin = margin_of(problem)
-    return DenseOutput(problem.t0, last.t, starts, ends, infos, local, margin)
+    kept, margin = (rows.infos, Like.of(info)), margin_of(problem)
+    return DenseOutput(problem.t0, end, starts, ends, *kept, local, margin)
 
 
 def move_to_stop(

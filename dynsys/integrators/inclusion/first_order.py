@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from dynsys.integrators.log import Carry, Log, Step, lands, write
+from dynsys.integrators.log import Carry, Log, Step, lands, rewound, write
 from dynsys.integrators.outputs import choose
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.ranges import leaves_range
@@ -104,16 +104,16 @@ def march(
     start = start._replace(code=code)
     empty = _seen(problem, method, start.state)
 
-    def walk(number: Int[Array, ""]) -> March:
+    def walk(number: Int[Array, ""], over: Log) -> March:
         h = (problem.t1 - start.t) / number.astype(start.t.dtype)
         advance = lambda loop: _step(problem, method, info, h, loop)
         running = lambda loop: (loop[0].t < problem.t1) & (loop[0].code == Status.SUCCESS)
-        begin = (start, log, empty, jnp.full_like(start.t, jnp.inf))
+        begin = (start, rewound(over, log), empty, jnp.full_like(start.t, jnp.inf))
         return March(*jax.lax.while_loop(running, advance, begin), number)
 
     def double(loop: tuple[March, Any]) -> tuple[March, Any]:
         last, unknown = loop
-        new = walk(2 * last.number)
+        new = walk(2 * last.number, last.log)
         change = _largest(jax.tree.map(jnp.subtract, new.seen, last.seen))
         return new, jnp.where(new.number > FEWEST, change, unknown)
 

@@ -23,15 +23,15 @@ from dynsys.integrators.log import Carry, Log, empty_log
 from dynsys.integrators.outputs import outputs
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.replay import Lines, Replay, pull_back
-from dynsys.integrators.solve import PIECE, Output, move_to_stop
+from dynsys.integrators.solve import PIECE, Output, dense_output, move_to_stop
 from dynsys.integrators.stop import has_stop
-from dynsys.integrators.switching import between, just_after, margin_of
+from dynsys.integrators.switching import between, just_after
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.result import Derivative, Status
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.velocity import reconcile
 from dynsys.trajectory import AbstractDenseOutput, KinkEvents
-from dynsys.trees import Position, constant, from_vector, zeros_like
+from dynsys.trees import Position, constant, zeros_like
 
 Time = Float[Array, ""]
 
@@ -63,8 +63,7 @@ class InclusionOutput(AbstractDenseOutput):
 
     def mode(self, t: Time) -> Mode:
         """The mode at a time."""
-        row = self.dense.row(t)
-        return jax.tree.map(lambda leaf: leaf[row], self.dense.infos["mode"])
+        return self.dense.info(self.dense.row(t))["mode"]
 
     def between_switches(self, t: Time, system: AbstractSystem) -> AbstractSystem:
         return self.dense.between_switches(t, system)
@@ -79,17 +78,13 @@ class HybridOutput(NamedTuple):
 
     Args:
         output: The outputs, without velocities.
-        rows: The step that each output time lies in.
-        modes: The modes of all steps.
-        steps: Their starts and ends, if coefficients switch.
+        steps: The steps, without derivative.
         ledger: What happened at the kinks.
         derivative: A `Derivative`.
     """
 
     output: Output
-    rows: Int[Array, " times"]
-    modes: Any
-    steps: tuple[Array, Array] | None
+    steps: DenseOutput
     ledger: Ledger
     derivative: Int[Array, ""]
 
@@ -107,16 +102,16 @@ def solve_inclusion(
         adjoint: `None` for reverse mode, `diffrax.ForwardMode()` for forward mode.
     """
     solve = _solve_reversible if adjoint is None else _solve_forward
-    hybrid = solve(problem, method, max_events)
-    output, rows, modes, steps, ledger, derivative = hybrid
+    output, steps, ledger, derivative = solve(problem, method, max_events)
     times = jnp.clip(problem.times, problem.t0, output.last.t)
 
-    def velocity(t: Time, row: Any, state: State, slope: State) -> Position:
-        here = problem if steps is None else between(problem, *(e[row] for e in steps))
-        system = in_mode(here, jax.tree.map(lambda leaf: leaf[row], modes))
+    def velocity(t: Time, state: State, slope: State) -> Position:
+        row = steps.row(constant(t))
+        here = between(problem, steps.starts[row], steps.ends[row])
+        system = in_mode(here, steps.info(row)["mode"])
         return reconcile(system, t, state, slope, problem.rtol, problem.atol)
 
-    velocities = in_chunks(velocity, times, rows, output.states, output.slopes)
+    velocities = in_chunks(velocity, times, output.states, output.slopes)
     pieces: Any = problem.system.objective
     lines = (ledger.lines, ledger.t, ledger.kink, ledger.kind)
     events = KinkEvents(*lines, pieces.places)
@@ -188,11 +183,9 @@ def _solve(
         carry = carry._replace(base=last)
     rows = log.rows
     assert rows is not None
-    infos = jax.vmap(lambda row: from_vector(row, info))(rows.infos)
     local = Polynomial(method.solver.interpolation_cls)
-    starts, ends = rows.ends[:, 0], rows.ends[:, 1]
     last = carry.base
-    dense = DenseOutput(problem.t0, last.t, starts, ends, infos, local, margin_of(problem))
+    dense = dense_output(problem, last.t, rows, info, local)
     if has_stop(problem):
         last, dense = move_to_stop(problem, last, dense)
     at_start = eqx.tree_at(
@@ -204,14 +197,9 @@ def _solve(
     assert slopes is not None
     pieces: Any = problem.system.objective
     whole = InclusionOutput(problem.t0, last.t, dense, pieces)
-    times = jnp.clip(problem.times, problem.t0, last.t)
-    rows = in_chunks(dense.row, times)
     output = Output(states, slopes, last, whole if method.dense else None)
     output = output._replace(unique=carry.unique, first_order=first_order)
-    modes = constant(dense.infos["mode"])
-    steps = None if problem.switches is None else constant((starts, ends))
-    ledger, derivative = carry.ledger, carry.derivative
-    hybrid = HybridOutput(output, rows, modes, steps, ledger, derivative)
+    hybrid = HybridOutput(output, constant(dense), carry.ledger, carry.derivative)
     return hybrid, log, carry.turns, start.across
 
 
@@ -233,11 +221,8 @@ def solve_in_first_order(problem: Problem, method: Method) -> Output:
     last, log, first_order = march(problem, method, start, log, info)
     dense = None
     if log.rows is not None:
-        infos = jax.vmap(lambda row: from_vector(row, like))(log.rows.infos)
-        starts, ends = log.rows.ends[:, 0], log.rows.ends[:, 1]
         local = method.solver.interpolation_cls
-        margin = margin_of(problem)
-        dense = DenseOutput(problem.t0, last.t, starts, ends, infos, local, margin)
+        dense = dense_output(problem, last.t, log.rows, like, local)
         if has_stop(problem):
             last, dense = move_to_stop(problem, last, dense)
     states, slopes = outputs(problem, last, log, dense)
