@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 from dynsys.in_chunks import in_chunks
 from dynsys.integrators.dense import DenseOutput
@@ -12,6 +12,8 @@ from dynsys.integrators.log import Carry, Log
 from dynsys.integrators.problem import Problem
 from dynsys.integrators.switching import at_start
 from dynsys.systems.system import State
+
+Time = Float[Array, ""]
 
 
 def outputs(
@@ -21,23 +23,25 @@ def outputs(
 
     Times before the first step get the initial state, times after the end the last.
     """
-    times = jnp.clip(problem.times, problem.t0, last.t)
     if log.landed is not None:
         beyond = (problem.times >= last.t) & (last.t > problem.t0)
-        repeat = lambda leaf: jnp.broadcast_to(leaf, (len(times), *leaf.shape))
+        repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
         return choose(beyond, jax.tree.map(repeat, last.state), log.landed), None
     assert dense is not None
-    inside = (problem.times > problem.t0) & (last.t > problem.t0)
-    fresh = in_chunks(dense.state_and_slope, times)
-    return choose(inside, fresh, first_outputs(problem))
+    first = first_output(problem)
+
+    def output(t: Time) -> tuple[State, State]:
+        inside = (t > problem.t0) & (last.t > problem.t0)
+        fresh = dense.state_and_slope(jnp.clip(t, problem.t0, last.t))
+        return jax.tree.map(lambda a, b: jnp.where(inside, a, b), fresh, first)
+
+    return in_chunks(output, problem.times)
 
 
-def first_outputs(problem: Problem) -> tuple[State, State]:
-    """The initial state and its derivative, once an output time."""
+def first_output(problem: Problem) -> tuple[State, State]:
+    """The initial state and its derivative."""
     system = at_start(problem).system
-    slope = system.vector_field(problem.t0, problem.state)
-    repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
-    return jax.tree.map(repeat, (problem.state, slope))
+    return problem.state, system.vector_field(problem.t0, problem.state)
 
 
 def choose(mask: Bool[Array, " times"], new: Any, old: Any) -> Any:

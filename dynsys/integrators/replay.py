@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.log import Record
-from dynsys.integrators.outputs import first_outputs
+from dynsys.integrators.outputs import first_output
 from dynsys.integrators.problem import TERM, Method, Problem, ready
 from dynsys.integrators.stop import differentiable_stop, has_stop
 from dynsys.integrators.switching import (
@@ -91,9 +91,12 @@ def pull_back(
     variables, constants = eqx.partition(problem, eqx.is_inexact_array)
 
     def start(variables: Any) -> tuple[State, State]:
+        """Outputs at the start, once an output time."""
         whole = at_start(eqx.combine(variables, constants))
         system = _system(whole, replay.turns, jnp.asarray(0))
-        return first_outputs(eqx.tree_at(lambda tree: tree.system, whole, system))
+        first = first_output(eqx.tree_at(lambda tree: tree.system, whole, system))
+        repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
+        return jax.tree.map(repeat, first)
 
     first, pull_first = jax.vjp(start, variables)
     states = _fill(first[0], cotangent.states)

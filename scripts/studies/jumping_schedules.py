@@ -147,7 +147,7 @@ def draw(seed: int, number: int) -> Case:
         losses,
         rng.normal(size=DIM),
         rng.normal(size=DIM),
-        rng.normal(size=(2, DIM)),
+        rng.normal(size=(2, OUTPUTS, DIM)),
         (moves, rng.normal(size=values.shape)),
     )
 
@@ -251,11 +251,11 @@ def run_case(seed: int, number: int) -> Outcome:
 
 
 def _slope(case: Case, times: Any, values: Any) -> tuple[float, float]:
-    """The derivative of a mixture of the last outputs along a direction, and its size."""
+    """The derivative of a mixture of all outputs along a direction, and its size."""
 
     def goal(times: Any, values: Any) -> Any:
         run = simulate(case, times, values)
-        return jnp.sum(case.weights * jnp.stack([run.x[-1], run.v[-1]]))
+        return jnp.sum(case.weights * jnp.stack([run.x, run.v]))
 
     rates = jax.grad(goal, (0, 1))(times, values)
     pairs = zip(rates, case.direction, strict=True)
@@ -269,8 +269,8 @@ def _difference(case: Case) -> float:
     def goal(step: float) -> float:
         times = case.times + step * case.direction[0]
         values = case.values + step * case.direction[1]
-        last = oracle(case, times, values, np.array([END]))[:, 0]
-        return float(np.sum(case.weights * last))
+        right = oracle(case, times, values, np.linspace(0, END, OUTPUTS))
+        return float(np.sum(case.weights * right))
 
     return (goal(STEP) - goal(-STEP)) / (2 * STEP)
 

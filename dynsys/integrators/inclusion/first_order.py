@@ -27,6 +27,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from dynsys.integrators.log import Carry, Log, Step, lands, rewound, write
@@ -54,6 +55,8 @@ FEWEST = 256
 LEAST = 1e-3
 """Relative change that ends the doubling: at order 1 digits are dear."""
 
+MOST_LOOKS = 1024
+"""Times at which passes are compared."""
 
 PESSIMISM = 2.5
 """The error over the last change, for order 1/2."""
@@ -99,7 +102,8 @@ def march(
     """
     budget = method.max_steps - start.accepted - start.rejected
     used = (start.t < problem.t1) & (start.code == Status.SUCCESS)
-    short = used & (budget < FEWEST + len(problem.times))
+    landings = len(problem.times) if lands(method) else 0
+    short = used & (budget < FEWEST + landings)
     code = jnp.where(short, int(Status.MAX_STEPS), start.code)
     start = start._replace(code=code)
     empty = _seen(problem, method, start.state)
@@ -120,7 +124,7 @@ def march(
     def goes_on(loop: tuple[March, Any]) -> Any:
         last, change = loop
         # With those that were thrown away before.
-        room = 4 * last.number + len(problem.times) <= budget
+        room = 4 * last.number + landings <= budget
         # Long steps may be unstable, so that the state grows beyond all numbers.
         code = last.carry.code
         going = (code <= Status.STOPPED) | (code == Status.STEP_UNDERFLOW)
@@ -148,12 +152,18 @@ def march(
 
 
 def _seen(problem: Problem, method: Method, state: State) -> Any:
-    """Room for positions at the output times, or at the end only where they are large."""
+    """Room for positions at some times, or at the end only where they are large."""
     x = problem.system.position(state)
     if lands(method):
         return x
-    repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
+    repeat = lambda leaf: jnp.broadcast_to(leaf, (len(_looks(problem)), *leaf.shape))
     return jax.tree.map(repeat, x)
+
+
+def _looks(problem: Problem) -> Float[Array, " times"]:
+    """The output times, or some of many, at which passes are compared."""
+    count = len(problem.times)
+    return problem.times[np.linspace(0, count - 1, min(count, MOST_LOOKS)).astype(int)]
 
 
 def _largest(tree: Any) -> Float[Array, ""]:
@@ -194,8 +204,9 @@ def _step(
     x0, x1 = system.position(before.state), system.position(new)
     if lands(method):
         return after, log, x1, unsettled
-    inside = (problem.times > t) & (problem.times <= end)
-    theta = (problem.times - t) / jnp.where(end > t, end - t, 1)
+    times = _looks(problem)
+    inside = (times > t) & (times <= end)
+    theta = (times - t) / jnp.where(end > t, end - t, 1)
 
     def put(leaf: Array, a: Array, b: Array) -> Array:
         between = jax.vmap(lambda s: a + s.astype(a.dtype) * (b - a))(theta)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from dynsys.integrators.attempt import attempt, step_of
 from dynsys.integrators.inclusion.events import first_crossing
 from dynsys.integrators.inclusion.ledger import Ledger, empty_ledger, note
-from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.inclusion.mode import Mode, Sides
 from dynsys.integrators.inclusion.pace import Pace, first_pace, next_pace
 from dynsys.integrators.inclusion.saltation import without_derivative
 from dynsys.integrators.inclusion.start import Start, start_of
@@ -131,7 +131,7 @@ def _info(problem: Problem, method: Method, carry: Carry, mode: Mode) -> PyTree:
     tried = step_of(
         method.solver, problem.system, problem.t0, problem.t1, carry.state, carry.hidden
     )
-    return {"polynomial": tried[2], "mode": mode}
+    return {"polynomial": tried[2], "sides": Sides.of(mode)}
 
 
 def _step(
@@ -215,7 +215,7 @@ def _step(
         show_progress(problem, after)
     which = jnp.where(meets, crossing.which, landing.which)
     tries = jnp.where(meets, 0, landing.tries + corrects.astype(int))
-    kept = {"polynomial": tried.info, "mode": mode}
+    kept = {"polynomial": tried.info, "sides": Sides.of(mode)}
     step = Step(base.t, end, kept, accept, ledger.turns)
     log = write(problem, method, log, base, after, step, piece)
     unique = before.unique & happened.unique

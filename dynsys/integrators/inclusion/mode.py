@@ -60,6 +60,22 @@ class Mode(NamedTuple):
         return side.astype(signature.dtype) * signature[self.leader]
 
 
+class Sides(NamedTuple):
+    """What of a mode decides about the velocity in it."""
+
+    signature: Signature
+    tie: Float[Array, " kinks"]
+
+    @classmethod
+    def of(cls, mode: Mode) -> "Sides":
+        """Those of a mode."""
+        return cls(mode.signature, mode.tie)
+
+    def mode(self) -> Mode:
+        """A mode with the same velocity."""
+        return free_mode(self.signature, jnp.zeros_like(self.tie))._replace(tie=self.tie)
+
+
 def free_mode(signature: Signature, size: Float[Array, " kinks"]) -> Mode:
     """The mode that holds no kink."""
     zero = jnp.zeros_like(signature)

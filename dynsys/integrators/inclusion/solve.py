@@ -13,7 +13,7 @@ from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.inclusion.first_order import march
 from dynsys.integrators.inclusion.ledger import Ledger
 from dynsys.integrators.inclusion.loop import run_inclusion
-from dynsys.integrators.inclusion.mode import Mode, free_mode
+from dynsys.integrators.inclusion.mode import Mode, Sides
 from dynsys.integrators.inclusion.pace import may_run_away
 from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.integrators.inclusion.saltation import once
@@ -63,7 +63,7 @@ class InclusionOutput(AbstractDenseOutput):
 
     def mode(self, t: Time) -> Mode:
         """The mode at a time."""
-        return self.dense.info(self.dense.row(t))["mode"]
+        return self.dense.info(self.dense.row(t))["sides"].mode()
 
     def between_switches(self, t: Time, system: AbstractSystem) -> AbstractSystem:
         return self.dense.between_switches(t, system)
@@ -108,7 +108,7 @@ def solve_inclusion(
     def velocity(t: Time, state: State, slope: State) -> Position:
         row = steps.row(constant(t))
         here = between(problem, steps.starts[row], steps.ends[row])
-        system = in_mode(here, steps.info(row)["mode"])
+        system = in_mode(here, steps.info(row)["sides"].mode())
         return reconcile(system, t, state, slope, problem.rtol, problem.atol)
 
     velocities = in_chunks(velocity, times, output.states, output.slopes)
@@ -175,7 +175,7 @@ def _solve(
     if may_run_away(problem.system):
         kept = lambda y0, y1, signs: {
             "polynomial": {"y0": y0, "y1": y1, "k": (zeros_like(y0),) * 3},
-            "mode": free_mode(signs, jnp.zeros_like(signs)),
+            "sides": Sides(signs, jnp.zeros_like(signs)),
         }
         last, log, first_order = march(
             problem, method, carry.base, log, kept, carry.pace.swing

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.inclusion.mode import Mode, Sides
 from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.integrators.inclusion.saltation import saltation
 from dynsys.integrators.inclusion.turn import Turn, add, in_mode, no_turn, onto_surfaces
@@ -19,12 +19,12 @@ Time = Float[Array, ""]
 
 @dataclass(frozen=True)
 class Polynomial:
-    """The polynomial of the solver over one step; the mode is not needed for it."""
+    """The polynomial of the solver over one step; its mode is not needed for it."""
 
     local: Any
 
-    def __call__(self, t0: Time, t1: Time, polynomial: Any, mode: Any) -> Any:
-        del mode
+    def __call__(self, t0: Time, t1: Time, polynomial: Any, sides: Any) -> Any:
+        del sides
         return self.local(t0=t0, t1=t1, **polynomial)
 
 
@@ -67,7 +67,10 @@ class Turns(NamedTuple):
 
     def polynomials(self, local: Any, infos: Any, rows: Int[Array, " steps"]) -> Any:
         """Polynomials of steps and what they are built from, as the dense output has it."""
-        return Polynomial(local), {"polynomial": infos, "mode": self.row(rows).mode}
+        return Polynomial(local), {
+            "polynomial": infos,
+            "sides": Sides.of(self.row(rows).mode),
+        }
 
     def again(
         self, problem: Problem, rows: Any, t: Time, state: State
