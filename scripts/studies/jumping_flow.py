@@ -107,7 +107,7 @@ def _arc(
             )
             events.append(_ending(leave))
     elif loss.weight > 0:
-        events.append(_ending(lambda t, state: now.side * (state[0] - loss.knot)))
+        events.append(_ending(lambda _, state: now.side * (state[0] - loss.knot)))
     solved = solve_ivp(
         field,
         (start, stretch.end),
