@@ -104,7 +104,7 @@ def numbers(solved: list[Found]) -> str:
     far = listed(f"${power(found.distances[-1].measured.max())}$" for found in solved)
     flows = listed(f"{found.flows.max():.2f}" for found in solved)
     return (
-        f"{'every bound holds' if all(one.holds for one in every) else 'a bound fails'}, "
+        f"{'every bound holds' if all(one.holds for one in every) else 'not every bound holds'}, "
         f"at a ratio of at most {max(one.tightness for one in every):.2f}. At "
         f"$\\varepsilon_0 = 10^{{-8}}$ the largest distance is {far}, while the flow "
         f"itself is up to {flows} from continuous Newton."

@@ -252,7 +252,7 @@ def quasi_gradient(trajectory: Trajectory) -> Bound:
         t=0.5 * (t[1:] + t[:-1]),
         measured=c * moved / step**2,
         bound=-np.diff(energy) / step,
-        allowance=float(np.max((error[1:] + error[:-1]) / step)),
+        allowance=(error[1:] + error[:-1]) / step,
         constants={"c": c, "alpha": alpha, "beta": beta},
         assumptions=(Assumption("alpha > 0, beta > 0", f"{alpha:g}, {beta:g}"),),
         source="quasi-gradient form of g-DIN, derived here",
