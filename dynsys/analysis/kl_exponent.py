@@ -118,7 +118,10 @@ def kl_exponent(
     trusted = (gap > 10 * doubt) & (slope > 10 * blur) & (slope > 0)
     times, _, _ = select(t[trusted], np.log(gap[trusted]), window)
     inside = trusted & (times[0] <= t) & (t <= times[-1])
-    line = fit_line(np.log(gap[inside]), np.log(slope[inside]))
+    log_gap = np.log(gap[inside])
+    # Beside (f - f*)^a the next powers, by a half and by 1.
+    next_powers = [np.exp(power * (log_gap - log_gap.max())) for power in (0.5, 1.0)]
+    line = fit_line(log_gap, np.log(slope[inside]), next_powers)
     span = (float(times[0]), float(times[-1]))
     return KLExponent(line.slope, line.error, line.intercept, span, int(inside.sum()))
 
