@@ -8,13 +8,9 @@ import scipy.optimize
 
 import dynsys as ds
 from dynsys.analysis.decay_rate import decay_rate
-from dynsys.analysis.kl_exponent import (
-    gdin_rate,
-    kl_exponent,
-    quasi_gradient,
-    quasi_gradient_constant,
-)
+from dynsys.analysis.kl_exponent import gdin_rate, kl_exponent
 from dynsys.analysis.line_fit import fit_line
+from dynsys.analysis.quasi_gradient import quasi_gradient, quasi_gradient_constant
 from dynsys.analysis.report import AssumptionError
 
 TIMES = np.concatenate([[0.0], np.geomspace(0.1, 1e6, 400)])
@@ -316,6 +312,39 @@ def test_the_exponent_of_a_quadratic_is_one_half(swinging):
     assert abs(found.exponent - 0.5) < 2 * found.error < 0.05
     assert found.rate.model == "exponential"
     assert "exponential" in str(found)
+
+
+def test_a_rate_is_claimed_only_where_it_is_proved(quartic):
+    """The same numbers as runs of systems of which nothing is proved."""
+    f = quartic.system.objective
+    others = {
+        "is of g-DIN, and this is a run of DIN": ds.DIN(f, lambda t: ALPHA / (1 + t), BETA),
+        "is of g-DIN, and this is a run of HeavyBall": ds.HeavyBall(f, ALPHA),
+        "needs alpha > 0, and alpha is 0": ds.GDIN(f, 0.0, BETA),
+    }
+    proved = kl_exponent(quartic)
+    assert (proved.obstacle, proved.rate.model) == ("", "power law")
+    assert "trusted: the solution is bounded, and the objective" in str(proved)
+    for why, system in others.items():
+        found = kl_exponent(eqx.tree_at(lambda one: one.system, quartic, system))
+        assert found.exponent == pytest.approx(0.75)
+        assert found.rate is None
+        assert "no rate is proved: the proof" in str(found)
+        assert found.obstacle.endswith(why)
+
+
+def test_an_exponent_that_may_be_1_proves_nothing(quartic):
+    """|x|^200 has the exponent 0.995."""
+    flat = ds.GDIN(ds.objectives.PowerFunction(200), ALPHA, BETA)
+    path = eqx.tree_at(
+        lambda one: (one.system, one.x),
+        quartic,
+        (flat, np.linspace(1.0, 0.9, len(TIMES))[:, None]),
+    )
+    found = kl_exponent(path)
+    assert found.exponent == pytest.approx(0.995)
+    assert found.rate is None
+    assert "the exponent may be 1" in str(found)
 
 
 @pytest.mark.parametrize("p", [3.0, 4.0, 6.0])
