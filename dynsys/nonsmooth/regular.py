@@ -50,7 +50,7 @@ def regular_set(pieces: Pieces, x: Any, active: np.ndarray) -> GradientSet | Non
     """
     member = np.asarray(pieces.member, int)
     tied = np.flatnonzero((member >= 0) & np.isin(member, active))
-    switches = [pieces.program.switch_of(entry) for entry in tied]
+    switches = [pieces.program.switch_of(int(entry)) for entry in tied]
     if any(switch.name not in ("abs", "max") for switch in switches):
         return None
     found = _derivatives(pieces, x, tied)
