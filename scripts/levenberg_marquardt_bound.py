@@ -103,8 +103,9 @@ def numbers(solved: list[Found]) -> str:
     every = [one for found in solved for one in found.distances]
     far = listed(f"${power(found.distances[-1].measured.max())}$" for found in solved)
     flows = listed(f"{found.flows.max():.2f}" for found in solved)
+    all_hold = all(one.holds for one in every)
     return (
-        f"{'every bound holds' if all(one.holds for one in every) else 'a bound fails'}, "
+        f"{'every bound holds' if all_hold else 'not every bound holds'}, "
         f"at a ratio of at most {max(one.tightness for one in every):.2f}. At "
         f"$\\varepsilon_0 = 10^{{-8}}$ the largest distance is {far}, while the flow "
         f"itself is up to {flows} from continuous Newton."

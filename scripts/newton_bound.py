@@ -106,8 +106,9 @@ def numbers(solved: list[dict[str, list[ds.analysis.Bound]]]) -> str:
     )
     linear = [one.tightness for found in solved for one in found["linear"]]
     every = all(one.holds for found in solved for row in found.values() for one in row)
+    verdict = "every bound holds" if every else "not every bound holds"
     return (
-        f"{'every bound holds' if every else 'a bound fails'}. From $\\varepsilon_0 = 1$ "
+        f"{verdict}. From $\\varepsilon_0 = 1$ "
         f"to $10^{{-8}}$ the largest distance falls from {largest[0]:.2f} to "
         f"${power(largest[1])}$ and its ratio to the "
         f"bound of the theorem from {theorem[0]:.2f} to ${power(theorem[1])}$. To the "

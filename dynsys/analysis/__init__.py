@@ -29,8 +29,6 @@ from dynsys.analysis.inna_map import spiral_interval as spiral_interval
 from dynsys.analysis.kl_exponent import KLExponent as KLExponent
 from dynsys.analysis.kl_exponent import gdin_rate as gdin_rate
 from dynsys.analysis.kl_exponent import kl_exponent as kl_exponent
-from dynsys.analysis.kl_exponent import quasi_gradient as quasi_gradient
-from dynsys.analysis.kl_exponent import quasi_gradient_constant as quasi_gradient_constant
 from dynsys.analysis.levenberg_marquardt_distance import (
     levenberg_marquardt_distance as levenberg_marquardt_distance,
 )
@@ -49,6 +47,10 @@ from dynsys.analysis.objective_bounds import objective_bound as objective_bound
 from dynsys.analysis.observed_constants import CorollaryFit as CorollaryFit
 from dynsys.analysis.observed_constants import fit_corollary as fit_corollary
 from dynsys.analysis.observed_constants import observed_order as observed_order
+from dynsys.analysis.quasi_gradient import quasi_gradient as quasi_gradient
+from dynsys.analysis.quasi_gradient import (
+    quasi_gradient_constant as quasi_gradient_constant,
+)
 from dynsys.analysis.report import Assumption as Assumption
 from dynsys.analysis.report import AssumptionError as AssumptionError
 from dynsys.analysis.report import Bound as Bound

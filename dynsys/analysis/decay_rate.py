@@ -88,9 +88,11 @@ def decay_rate(
     Both are straight lines through $\ln y$, against $t$ and against $\ln t$, on the same
     points. Where $y$ swings, the points are the peaks that no later one exceeds. Standard
     errors come from leaving out tenths of the window, one after the other, so that
-    neighbouring residuals may be correlated; added is half of the difference between the
-    slopes of both halves of the window, where it exceeds that noise: a rate that still
-    changes is not known better.
+    neighbouring residuals may be correlated. A rate that still changes is not known better
+    than what is left until it settles, which is added: the change of r if $Ce^{-rt}t^k$ is
+    fitted, and of q for $C(t + s)^{-q}$ to first order in s, or with an exponent that
+    settles like $1/(1 + \ln(t/t_1))$ after the first time $t_1$ of the data, whichever of
+    the two fits better, and the larger where nobody can tell.
 
     Args:
         source: A trajectory, or times.
@@ -142,12 +144,18 @@ def decay_rate(
         )
     # A power of time needs t > 0, and both models need the same points.
     kept = trusted & (t > 0)
+    first = float(t[kept][0]) if kept.any() else 0.0
     t, log_y, envelope = select(t[kept], np.log(y[kept]), window)
-    return _compare(t, log_y, envelope, name)
+    return _compare(t, log_y, envelope, name, first)
 
 
-def _compare(t: np.ndarray, log_y: np.ndarray, envelope: bool, quantity: str) -> Decay:
-    lines = fit_line(t, log_y), fit_line(np.log(t), log_y)
+def _compare(
+    t: np.ndarray, log_y: np.ndarray, envelope: bool, quantity: str, first: float
+) -> Decay:
+    # A power of time beside an exponential; beside a power a shift of time, or of the
+    # exponent like 1 / (1 + ln(t / first)).
+    settling = 1 / t, np.log1p(np.log(t / first))
+    lines = fit_line(t, log_y, [np.log(t)]), fit_line(np.log(t), log_y, settling)
     exponential, power = (
         Model(-one.slope, one.error, one.intercept, one.residual) for one in lines
     )

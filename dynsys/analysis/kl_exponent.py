@@ -2,18 +2,15 @@ r"""The Kurdyka-Łojasiewicz exponent along a trajectory, and the rates that it 
 
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from dynsys.analysis.line_fit import fit_line
 from dynsys.analysis.measured_decay import measure, select
-from dynsys.analysis.points import allowance, require_trajectory, rows
-from dynsys.analysis.report import Assumption, AssumptionError, Bound
-from dynsys.cached_call import cached_call
+from dynsys.analysis.points import require_trajectory
 from dynsys.checks import as_number
 from dynsys.systems.gdin import GDIN
+from dynsys.systems.system import AbstractSystem
 from dynsys.trajectory import Trajectory
-from dynsys.trees import Position, norm
 
 RESOLUTION = 0.01
 """Exponents closer to 1/2 than this give powers of time above 50, which nobody can tell
@@ -48,6 +45,7 @@ class KLExponent(NamedTuple):
         log_factor: Logarithm of the factor C.
         window: First and last time in use.
         points: Number of points in use.
+        obstacle: Why no rate is proved of the trajectory; empty if one is.
     """
 
     exponent: float
@@ -55,22 +53,53 @@ class KLExponent(NamedTuple):
     log_factor: float
     window: tuple[float, float]
     points: int
+    obstacle: str
 
     @property
-    def rate(self) -> Rate:
-        """The rate that is proved of g-DIN for this exponent, as far as it is known."""
-        margin = max(2 * self.error, RESOLUTION)
-        certain = self.exponent > 0.5 + margin
+    def rate(self) -> Rate | None:
+        """The rate that is proved for this exponent; `None` where nothing is proved.
+
+        It takes on trust that the exponent of the objective at the limit is not larger than
+        along this path, and that the solution stays bounded.
+        """
+        if self.obstacle:
+            return None
+        certain = self.exponent > 0.5 + _margin(self.error)
         return gdin_rate(
             self.exponent if certain else float(np.clip(self.exponent, 0, 0.5))
         )
 
     def __str__(self) -> str:
         start, end = self.window
-        return (
+        found = (
             f"KL exponent {self.exponent:.6g} +- {self.error:.2g} (t from {start:.4g} to "
-            f"{end:.4g}, {self.points} points); proved of g-DIN: {self.rate}"
+            f"{end:.4g}, {self.points} points); "
         )
+        if self.obstacle:
+            return f"{found}no rate is proved: {self.obstacle}"
+        return (
+            f"{found}proved of g-DIN: {self.rate}\n"
+            f"  checked: g-DIN with alpha > 0\n"
+            f"  trusted: the solution is bounded, and the objective has no larger exponent "
+            f"at the limit than along this path"
+        )
+
+
+def _margin(error: float) -> float:
+    """How far an exponent may be off."""
+    return max(2 * error, RESOLUTION)
+
+
+def _obstacle(system: AbstractSystem, exponent: float, error: float) -> str:
+    """Which assumption of the proof is not met."""
+    if not isinstance(system, GDIN):
+        name = type(system).__name__
+        return f"the proof is of g-DIN, and this is a run of {name}"
+    if not float(system.alpha) > 0:
+        return "the proof needs alpha > 0, and alpha is 0"
+    if exponent + _margin(error) >= 1:
+        return "the exponent may be 1, where nothing is proved"
+    return ""
 
 
 def kl_exponent(
@@ -94,7 +123,8 @@ def kl_exponent(
         window: First and last time to use.
 
     Returns:
-        The exponent, and with it the proved rate.
+        The exponent, and with it the rate that is proved for g-DIN with $\alpha > 0$. Along
+        another system the exponent is measured, and no rate is claimed.
 
     Raises:
         TypeError: It is not a trajectory.
@@ -118,9 +148,14 @@ def kl_exponent(
     trusted = (gap > 10 * doubt) & (slope > 10 * blur) & (slope > 0)
     times, _, _ = select(t[trusted], np.log(gap[trusted]), window)
     inside = trusted & (times[0] <= t) & (t <= times[-1])
-    line = fit_line(np.log(gap[inside]), np.log(slope[inside]))
+    log_gap = np.log(gap[inside])
+    # Beside (f - f*)^a the next powers, by a half and by 1.
+    next_powers = [np.exp(power * (log_gap - log_gap.max())) for power in (0.5, 1.0)]
+    line = fit_line(log_gap, np.log(slope[inside]), next_powers)
     span = (float(times[0]), float(times[-1]))
-    return KLExponent(line.slope, line.error, line.intercept, span, int(inside.sum()))
+    obstacle = _obstacle(trajectory.system, line.slope, line.error)
+    count = int(inside.sum())
+    return KLExponent(line.slope, line.error, line.intercept, span, count, obstacle)
 
 
 def gdin_rate(exponent: Any) -> Rate:
@@ -163,115 +198,3 @@ def gdin_rate(exponent: Any) -> Rate:
     if a <= 0.5:
         return Rate("exponential", np.inf, np.inf)
     return Rate("power law", 1 / (2 * a - 1), (1 - a) / (2 * a - 1))
-
-
-def quasi_gradient_constant(alpha: Any, beta: Any) -> float:
-    r"""How much of the squared speed the energy of g-DIN loses at least.
-
-    $$c = \tfrac12\big(\alpha + \tfrac2\beta - \sqrt{\alpha^2 + 4/\beta^2}\big), \qquad
-    -\dot E \ge c\,(\|\dot\theta\|^2 + \|\dot\psi\|^2)$$
-
-    It is the smaller eigenvalue of the form
-    $\alpha\|\dot\theta\|^2 + \frac1\beta\|\dot\theta - \dot\psi\|^2$, so no larger one will
-    do. It vanishes with $\alpha$.
-
-    Args:
-        alpha: Viscous damping, at least 0.
-        beta: Geometric damping, positive.
-
-    Raises:
-        TypeError: An argument is not a number.
-        ValueError: An argument is out of range.
-
-    Example:
-        >>> round(quasi_gradient_constant(alpha=1.5, beta=1.0), 12)
-        0.5
-
-    Source:
-        Derived here; the exact dissipation is the talk's.
-    """
-    alpha = float(as_number("alpha", alpha, "at least 0"))
-    beta = float(as_number("beta", beta, "positive"))
-    # As written above, but without the difference of two close numbers.
-    return 2 * alpha / beta / (alpha + 2 / beta + float(np.hypot(alpha, 2 / beta)))
-
-
-def quasi_gradient(trajectory: Trajectory) -> Bound:
-    r"""That g-DIN loses energy as fast as its quasi-gradient form says.
-
-    $$c\,(\|\dot\theta\|^2 + \|\dot\psi\|^2) \le -\dot E$$
-
-    in the mean over each time between two outputs, where by Cauchy and Schwarz it follows
-    for what the outputs say, without any derivative and across kinks:
-
-    $$c\,\frac{\|\Delta\theta\|^2 + \|\Delta\psi\|^2}{\Delta t^2} \le
-    -\frac{\Delta E}{\Delta t}$$
-
-    Args:
-        trajectory: A trajectory of g-DIN.
-
-    Returns:
-        The bound, at the middle of each time between two outputs.
-
-    Raises:
-        TypeError: It is not a trajectory.
-        ValueError: Its system is not g-DIN.
-        AssumptionError: `alpha` is 0.
-
-    Example:
-        >>> import dynsys as ds
-        >>> system = ds.GDIN(ds.objectives.PowerFunction(4), alpha=0.5, beta=0.5)
-        >>> path = ds.simulate(system, [1.0], t1=5.0, rtol=1e-9, atol=1e-12)
-        >>> bound = quasi_gradient(path)
-        >>> bound.holds, bound.tightness > 0.9
-        (True, True)
-
-    Source:
-        Derived here, from the talk's energy of g-DIN and its dissipation.
-    """
-    require_trajectory("quasi_gradient", trajectory)
-    system = trajectory.system
-    if not isinstance(system, GDIN):
-        raise ValueError(
-            f"`quasi_gradient` needs a trajectory of GDIN, but got one of "
-            f"{type(system).__name__}. DIN with a smooth objective is "
-            f"GDIN(objective, alpha, beta)."
-        )
-    alpha, beta = float(system.alpha), float(system.beta)
-    c = quasi_gradient_constant(alpha, beta)
-    if c == 0:
-        raise AssumptionError(
-            "The bound needs alpha > 0, but alpha = 0: then the constant is 0, and no rate "
-            "follows."
-        )
-    energy, error = _energy(trajectory, system)
-    t = np.asarray(trajectory.t, float)
-    step = np.diff(t)
-    moved = sum((np.diff(rows(one), axis=0) ** 2).sum(axis=1) for one in trajectory.state)
-    return Bound(
-        t=0.5 * (t[1:] + t[:-1]),
-        measured=c * moved / step**2,
-        bound=-np.diff(energy) / step,
-        allowance=float(np.max((error[1:] + error[:-1]) / step)),
-        constants={"c": c, "alpha": alpha, "beta": beta},
-        assumptions=(Assumption("alpha > 0, beta > 0", f"{alpha:g}, {beta:g}"),),
-        source="quasi-gradient form of g-DIN, derived here",
-    )
-
-
-def _energy(trajectory: Trajectory, system: GDIN) -> tuple[np.ndarray, np.ndarray]:
-    """The energy along g-DIN, and how much the tolerances of the run may change it."""
-    alpha, beta = float(system.alpha), float(system.beta)
-    theta, psi = (rows(one) for one in trajectory.state)
-    value, slope = (np.asarray(one) for one in _objective(system, trajectory.x))
-    p = (1 / beta - alpha) * theta - psi / beta
-    energy = (1 + alpha * beta) * value + 0.5 * (p**2).sum(axis=1)
-    steepness = (1 + alpha * beta) * slope + np.linalg.norm(p, axis=1)
-    return energy, steepness * allowance(trajectory)
-
-
-@cached_call
-def _objective(system: GDIN, x: Position) -> tuple[Any, Any]:
-    """The objective at all times, and the norm of its gradient."""
-    value, slope = jax.vmap(jax.value_and_grad(system.objective))(x)
-    return value, jax.vmap(norm)(slope)

@@ -24,14 +24,20 @@ class AssumptionError(ValueError):
     """A theorem does not apply. The message says which assumption fails, and where."""
 
 
+CLEAR = 100
+"""A bound this many times as large as what errors may change is judged: its ratio to what
+was measured is known to a hundredth."""
+
+
 class Bound(NamedTuple):
     """A measured quantity along time, with the bound that a theorem gives for it.
 
     Args:
         t: Times, of shape `(times,)`.
         measured: What was measured, of shape `(times,)`.
-        bound: What was proved, of shape `(times,)`.
-        allowance: How far `measured` may be off by the error of the simulation.
+        bound: What was proved, of shape `(times,)`; infinite where nothing was.
+        allowance: How far `measured` may be off by the error of the simulation: a number,
+            or one for each time.
         constants: The constants of the theorem, by name.
         assumptions: What it needs, and what was found.
         source: Theorem and paper.
@@ -40,31 +46,51 @@ class Bound(NamedTuple):
     t: np.ndarray
     measured: np.ndarray
     bound: np.ndarray
-    allowance: float
+    allowance: float | np.ndarray
     constants: dict[str, float]
     assumptions: tuple[Assumption, ...]
     source: str
 
     @property
+    def judged(self) -> np.ndarray:
+        """At which times there is a bound to judge: one that errors are small beside."""
+        return np.isfinite(self.bound) & (self.bound > CLEAR * np.asarray(self.allowance))
+
+    @property
+    def fails(self) -> np.ndarray:
+        """At which times the bound is broken by more than the allowance."""
+        return ~(self.measured <= self.bound + self.allowance)
+
+    @property
     def holds(self) -> bool:
-        """Whether the bound holds at all times, up to the allowance."""
-        return bool(np.all(self.measured <= self.bound + self.allowance))
+        """Whether some time was judged, and the bound holds at all of them."""
+        return bool(self.judged.any() and not self.fails.any())
 
     @property
     def tightness(self) -> float:
-        """The largest ratio of the measured to the proved, where errors do not matter."""
-        counts = (self.bound > 100 * self.allowance) & (self.bound > 0)
-        return float(np.max(self.measured[counts] / self.bound[counts], initial=0.0))
+        """The largest ratio of the measured to the proved; NaN if nothing was judged."""
+        judged = self.judged
+        if not judged.any():
+            return float("nan")
+        return float(np.max(self.measured[judged] / self.bound[judged]))
 
     def __str__(self) -> str:
-        verdict = "holds" if self.holds else f"fails, first at t = {self._first_failure:g}"
-        lines = [
-            f"{self.source}: {verdict}; measured / proved at most {self.tightness:.3g}"
-        ]
+        lines = [f"{self.source}: {self._verdict}"]
+        lines.append(f"  allowed for errors of the run: {np.max(self.allowance):.3g}")
         for name, found, checked in self.assumptions:
             lines.append(f"  {'checked' if checked else 'trusted'}: {name}: {found}")
         return "\n".join(lines)
 
     @property
-    def _first_failure(self) -> float:
-        return float(self.t[np.argmax(self.measured > self.bound + self.allowance)])
+    def _verdict(self) -> str:
+        ratio = f"measured / proved at most {self.tightness:.3g}"
+        if self.fails.any():
+            first = self.t[np.argmax(self.fails)]
+            return f"fails, first at t = {first:g}; {ratio}"
+        if not self.judged.any():
+            return (
+                f"nothing judged: at no time is there a bound above {CLEAR} times what "
+                f"errors may change. Lower `rtol` and `atol` of the run"
+            )
+        count = np.count_nonzero(self.judged)
+        return f"holds, judged at {count} of {len(self.t)} times; {ratio}"

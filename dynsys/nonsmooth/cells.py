@@ -183,6 +183,8 @@ def _is_feasible(rows: np.ndarray) -> bool:
         return True
     scale = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
     number, dimension = rows.shape
+    if np.linalg.matrix_rank(rows / scale) == number:
+        return True
     objective = np.append(np.zeros(dimension), -1.0)
     left = np.hstack([-rows / scale, np.ones((number, 1))])
     bounds = [(-1.0, 1.0)] * dimension + [(None, 1.0)]

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from dynsys.nonsmooth.program import Program, Switch
 
 
+Replace = Callable[["Switch", Sequence[Any], Any], Any]
+
+
 class Algebra(NamedTuple):
     """How weights are turned round, and how they choose."""
 
@@ -61,6 +64,12 @@ def literal(v: Any) -> Any:
     return jnp.asarray(v.val, v.aval.dtype)
 
 
+def _kept(_: "Switch", values: Sequence[Any], result: Any) -> Any:
+    """The result of a switch as it is."""
+    del values
+    return result
+
+
 def interpret(
     program: "Program",
     consts: Sequence[Any],
@@ -69,6 +78,7 @@ def interpret(
     root: int = -1,
     algebra: Algebra = EXACT,
     given: Mapping[Any, Any] = MappingProxyType({}),
+    replace: Replace = _kept,
 ) -> Run:
     """Run a program with signs in place of those of its switching values.
 
@@ -80,6 +90,7 @@ def interpret(
         root: A square root that is taken with the other sign.
         algebra: What to do with weights.
         given: Values of variables that are known already.
+        replace: From a switch, its operands and its result to what is taken for that.
     """
     jaxpr = program.jaxpr
     known: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
@@ -97,7 +108,8 @@ def interpret(
             z = difference(at[i].name, values)
             run.switching.append(z.reshape(-1))
             side = choose(run.switching[-1], slice(at[i].start, at[i].stop))
-            known[out] = _switched(at[i], values, side.reshape(at[i].shape), algebra)
+            result = _switched(at[i], values, side.reshape(at[i].shape), algebra)
+            known[out] = replace(at[i], values, result)
             weighted |= {out} if at[i].name in COMPARISONS else set()
         elif i in passed:
             known[out] = jnp.broadcast_to(values[passed[i]], out.aval.shape)

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float, Int
 
 from dynsys.cached_call import cached_call
 from dynsys.nonsmooth.between import Repeated, between, blended
-from dynsys.nonsmooth.interpret import OF_SIZES, interpret, natural
+from dynsys.nonsmooth.interpret import OF_SIZES, Replace, interpret, natural
 from dynsys.nonsmooth.program import Program
 from dynsys.nonsmooth.sizes import sizes_of
 from dynsys.trees import as_vector
@@ -151,6 +151,12 @@ class Pieces(eqx.Module):
             return interpret(self.program, self.consts, x, self._signs(signature)).values
 
         return blended(values, self.repeated, x, signature)
+
+    def replaced(self, x: Any, signature: Signature, by: Replace) -> Float[Array, ""]:
+        """A piece, with others in place of the results of its switches."""
+        signs = self._signs(signature)
+        run = interpret(self.program, self.consts, x, signs, replace=by)
+        return run.read(self.program.jaxpr.outvars[0])
 
     def sizes(self, x: Any, signature: Signature | None = None) -> Float[Array, " kinks"]:
         """The sizes of the terms that the switching values are made of.

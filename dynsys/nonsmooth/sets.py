@@ -79,7 +79,7 @@ class GradientSet(NamedTuple):
         return _smallest(self.terms)
 
     def _size(self) -> float:
-        return 1.0 + sum(float(np.abs(term).max()) for term in self.terms)
+        return sum(float(np.abs(term).max()) for term in self.terms)
 
 
 def _distinct(points: np.ndarray, tolerance: float) -> np.ndarray:
@@ -96,7 +96,15 @@ def _distance(points: np.ndarray, target: np.ndarray) -> float:
 
 
 def _smallest(terms: Sequence[np.ndarray]) -> np.ndarray:
-    """The element of smallest norm of a sum of hulls.
+    """The element of smallest norm of a sum of hulls."""
+    size = sum(float(np.abs(term).max()) for term in terms)
+    if size == 0:
+        return np.zeros(terms[0].shape[1])
+    return size * _smallest_of_unit_size([term / size for term in terms])
+
+
+def _smallest_of_unit_size(terms: Sequence[np.ndarray]) -> np.ndarray:
+    """The same, of sets of size 1.
 
     Source:
         P. Wolfe, "Finding the nearest point in a polytope", Math. Program. 11 (1976).
@@ -105,13 +113,12 @@ def _smallest(terms: Sequence[np.ndarray]) -> np.ndarray:
     def lowest(direction: np.ndarray) -> np.ndarray:
         return np.sum([term[np.argmin(term @ direction)] for term in terms], axis=0)
 
-    size = 1.0 + sum(float(np.abs(term).max()) for term in terms)
     corral = [np.sum([term[0] for term in terms], axis=0)]
     weights = np.ones(1)
     point = corral[0]
     for _ in range(1000):
         new = lowest(point)
-        if point @ (point - new) <= 1e-14 * size**2:
+        if point @ (point - new) <= 1e-15:
             return point
         corral.append(new)
         weights = np.append(weights, 0.0)

@@ -9,6 +9,7 @@ import numpy as np
 from dynsys.nonsmooth.cells import cells_of, segments_of
 from dynsys.nonsmooth.find import find_pieces
 from dynsys.nonsmooth.pieces import Pieces
+from dynsys.nonsmooth.regular import regular_set
 from dynsys.nonsmooth.sets import GradientSet
 from dynsys.trees import Position, as_position, as_vector
 
@@ -24,8 +25,9 @@ def clarke_subdifferential(
     Of the smooth pieces that meet at $x$, those count whose region has interior points
     next to $x$; to first order that is a system of linear inequalities in the directions
     that leave $x$. Where the normals of the active kinks are independent this is exact.
-    It is so, too, where all active kinks are convex and none is inside of another: then it
-    is the sum of the segments between both sides of each. Else `first_order` says that the
+    It is so, too, where all active kinks are convex: of one that is inside of no other it
+    has the segment between both sides, of a maximum the hull of what is largest, and of a
+    sum the sum, any number of them. Else `first_order` says that the
     set is that of the piecewise linear approximation, and may be too large or too small.
 
     Args:
@@ -113,12 +115,9 @@ def _of_pieces(pieces: Pieces, points: Sequence[Position]) -> GradientSet:
     signature = pieces.signature(x)
     active = np.abs(pieces.switching(x, signature)) <= _rounding(pieces, points)
     active = np.flatnonzero(active)
-    if pieces.program.nested:
-        return cells_of(pieces, x, active)
-    segments = segments_of(pieces, x, active)
-    if segments is None:
-        return cells_of(pieces, x, active)
-    return segments
+    rule = regular_set if pieces.program.nested else segments_of
+    found = rule(pieces, x, active)
+    return cells_of(pieces, x, active) if found is None else found
 
 
 def _rounding(pieces: Pieces, points: Sequence[Position]) -> np.ndarray:

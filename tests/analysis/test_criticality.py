@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import lsq_linear, nnls
 
 import dynsys as ds
 from dynsys.analysis.criticality import criticality
@@ -110,6 +111,80 @@ def test_kinks_that_depend_on_each_other_are_said_to_be_first_order():
     found = criticality(lambda x: jnp.abs(x[1]) - jnp.abs(x[1] - x[0] ** 2), [0.0, 0.0])
     assert found.first_order
     assert "known to first order only" in str(found)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_many_zeros_of_an_l1_problem_are_a_box(scale):
+    """0 to the box is what the gradient is above the weight, at 17 and at 64 zeros."""
+    rng = np.random.default_rng(0)
+    matrix, data = rng.normal(size=(64, 64)), rng.normal(size=64)
+    for zeros in (17, 64):
+        x = np.where(np.arange(64) < zeros, 0.0, rng.normal(size=64))
+        gradient = matrix.T @ (matrix @ x - data)
+        above = np.maximum(np.abs(gradient) - 5.0, 0.0)
+        exact = np.linalg.norm(np.where(x != 0, gradient + 5.0 * np.sign(x), above))
+        root = scale**0.5
+        lasso = ds.objectives.Lasso(root * matrix, root * data, scale * 5.0)
+        found = criticality(lasso, x)
+        assert found.distance == pytest.approx(scale * exact, rel=1e-9)
+        assert not found.first_order
+        beside = x + np.where(x == 0, 1e-9 * rng.normal(size=64), 0.0)
+        moved = criticality(lasso, beside, tolerance=1e-8)
+        assert moved.distance == pytest.approx(scale * exact, rel=1e-9)
+
+
+def test_ties_of_least_absolute_deviations_are_a_zonotope():
+    """64 residuals are 0 in 5 dimensions, against a quadratic program of SciPy."""
+    rng = np.random.default_rng(1)
+    matrix, x = rng.normal(size=(80, 5)), rng.normal(size=5)
+    matrix[64:] *= 100
+    f = lambda y, m, b: jnp.sum(jnp.abs(m @ y - b))
+    rest = -np.sum(matrix[64:], axis=0)
+    data = jnp.asarray(np.where(np.arange(80) < 64, matrix @ x, matrix @ x + 1))
+    loss = jax.tree_util.Partial(f, m=jnp.asarray(matrix), b=data)
+    best = lsq_linear(matrix[:64].T, -rest, bounds=(-1, 1), method="bvls", tol=1e-15)
+    exact = np.linalg.norm(matrix[:64].T @ best.x + rest)
+    assert exact > 10
+    found = criticality(loss, x)
+    assert found.distance == pytest.approx(exact, rel=1e-9)
+    assert (found.pieces, found.first_order) == (None, False)
+
+
+def test_a_maximum_of_many_pieces_is_their_hull():
+    """Against nonnegative least squares, whose weights have the sum 1."""
+    planes = np.random.default_rng(2).normal(size=(20, 8)) + 1.0
+    heavy = np.vstack([planes.T, np.full(20, 1e5)])
+    weights, _ = nnls(heavy, np.append(np.zeros(8), 1e5))
+    exact = np.linalg.norm(weights @ planes) / weights.sum()
+    loss = jax.tree_util.Partial(lambda m, x: jnp.max(m @ x), jnp.asarray(planes))
+    found = criticality(loss, np.zeros(8))
+    assert found.distance == pytest.approx(exact, rel=1e-7)
+    assert (found.pieces, found.kind) == (20, "not critical")
+
+
+def test_a_largest_coordinate_beside_a_slope_has_its_closed_form():
+    """|x|_oo + s sum x at 0: the smallest s + w with |w|_1 <= 1 is s - 1 / n each."""
+    loss = lambda x: jnp.max(jnp.abs(x)) + 0.5 * jnp.sum(x)
+    found = criticality(loss, np.zeros(16))
+    assert found.distance == pytest.approx((0.5 - 1 / 16) * 4, rel=1e-12)
+    assert found.pieces == 32
+
+
+def test_sums_of_maxima_and_of_absolute_values_are_sums_of_their_sets():
+    """Four groups of five: (a + e_i) in each, where |a_j| <= 1, less a slope."""
+    loss = lambda x: (
+        jnp.sum(jnp.max(x.reshape(4, 5), axis=1)) + jnp.sum(jnp.abs(x)) - 1.5 * jnp.sum(x)
+    )
+    found = criticality(loss, np.zeros(20))
+    # a = 1 and weights 1/5 leave 1 + 1/5 - 3/2 in each of twenty.
+    assert found.distance == pytest.approx(0.3 * 20**0.5, rel=1e-12)
+    assert found.pieces is None
+
+
+def test_a_norm_of_a_group_is_a_cone_and_is_refused_by_name():
+    groups = lambda x: jnp.linalg.norm(x[:3]) + jnp.linalg.norm(x[3:])
+    with pytest.raises(NotPiecewiseSmooth, match="The loss has a cone: `sqrt`"):
+        criticality(groups, [0.0, 0.0, 0.0, 1.0, 2.0])
 
 
 @pytest.fixture(scope="module")

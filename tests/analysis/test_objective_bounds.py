@@ -194,7 +194,11 @@ def test_run_of_the_one_equation_is_one_of_the_system(name):
 def test_bound_holds(name, well):
     bound = objective_bound(FAMILY[name](*WELLS[well]))
     assert bound.holds, str(bound)
-    assert all(one.checked for one in bound.assumptions)
+    trusted = [one.statement for one in bound.assumptions if not one.checked]
+    # What is said of all of f, and what outputs cannot show.
+    assert trusted[0] == "a differentiable f"
+    assert all(one.startswith(("f to be", "a gradient that is")) for one in trusted[1:])
+    assert 2 <= len(trusted) <= 3
     assert np.isfinite(bound.bound[-100:]).all()
     assert 0 < bound.tightness <= 1
 
@@ -419,9 +423,22 @@ def test_hessians_are_not_formed_beyond_128_coordinates():
     bound = objective_bound(path)
     assert bound.holds
     found = {one.statement: (one.found, one.checked) for one in bound.assumptions}
-    assert found["f to be convex"] == ("no tangent at 401 outputs passes above f*", True)
-    trusted = ("said of f, not looked at", False)
-    assert found["a gradient that is Lipschitz with L = 1.5"] == trusted
+    there = "at the outputs and the minimiser"
+    tangents = ("no tangent at 401 outputs passes above f*", True)
+    assert found[f"f to be convex {there}"] == tangents
+    assert found["f to be convex"] == ("mu = 0.1, of the objective", False)
+    smooth = "a gradient that is Lipschitz with L = 1.5"
+    assert found[smooth] == ("of the objective", False)
+    assert found[f"{smooth} {there}"][1]
+    with pytest.raises(AssumptionError, match=r"Lipschitz with L = 0.3, but .* differs by"):
+        objective_bound(path, L=0.3)
+    wide = eqx.tree_at(
+        lambda path: path.system,
+        path,
+        s.StronglyConvexDIN(path.system.objective, 0.11, 0.1),
+    )
+    with pytest.raises(AssumptionError, match="known of f is mu = 0.1, of the objective"):
+        objective_bound(wide)
 
 
 ROUND, START = WELLS["round"]
@@ -488,7 +505,7 @@ REFUSED = {
     "mu that is vouched for": (
         lambda: run(s.StronglyConvexDIN(ROUND, 0.1, 0.1), START),
         {"mu": 0.05},
-        "`mu` = 0.05 was passed",
+        "known of f is mu = 0.05, passed as `mu`",
     ),
     "mu of h_nag": (
         lambda: run(s.HNAG(ROUND, 0.7, 2.0, beta=0.2), START),
@@ -586,6 +603,40 @@ def test_assumption_that_fails_is_named(name):
     make, options, message = REFUSED[name]
     with pytest.raises(AssumptionError, match=message):
         objective_bound(make(), **options)
+
+
+def test_a_point_with_a_slope_is_no_minimiser():
+    """Past the minimum, where the values of a short run stay above: the slope is 1."""
+    f = lambda x: jnp.sum(x**2) / 2
+    path = ds.simulate(ds.AVD(f, 3.0), [3.0, 0.0], t1=0.5, times=11)
+    assert objective_bound(path, minimiser=QUIET).holds
+    with pytest.raises(AssumptionError, match="gradient at the minimiser is 1, where"):
+        objective_bound(path, minimiser=[1.0, 0.0])
+    assert objective_bound(path, minimiser=[1e-7, 0.0]).holds
+
+
+def test_terms_that_cancel_do_not_make_a_convex_function_another():
+    """Values next to the minimum are rounding errors of terms of size 1, of both signs."""
+    f = lambda x: jnp.sum(x**2 - 2 * x + 1)
+    path = ds.simulate(ds.AVD(f, 3.0), [1 + 1e-7, 1 - 2e-7], t1=9.0)
+    found = objective_bound(path, minimiser=np.ones(2))
+    assert not found.fails.any()
+
+
+def test_a_loss_with_kinks_is_refused_even_if_none_was_met():
+    """And one whose Hessian alone jumps is not."""
+    kinked = lambda x: jnp.sum(x**2) / 2 + jnp.maximum(x[0] - 9.0, 0.0)
+    path = ds.simulate(ds.AVD(kinked, 3.0), [1.0, 0.0], t1=1.0, times=11)
+    assert int(path.events.count) == 0
+    with pytest.raises(AssumptionError, match="differentiable f, but it has a kink: `max`"):
+        objective_bound(path, minimiser=QUIET)
+    bent = lambda x: jnp.sum(x**2) / 2 + jnp.maximum(x[0] - 9.0, 0.0) ** 2
+    path = ds.simulate(ds.AVD(bent, 3.0), [1.0, 0.0], t1=1.0, times=11)
+    found = objective_bound(path, minimiser=QUIET).assumptions[0]
+    assert found == ("a differentiable f", "its program has no kink", True)
+    lasso = ds.objectives.Lasso(np.eye(2), np.ones(2), 0.1)
+    with pytest.raises(AssumptionError, match="Lasso says of itself that it has kinks"):
+        objective_bound(swapped(ds.AVD(lasso, 3.0)), minimiser=QUIET)
 
 
 def test_mass_that_does_not_decay_exponentially_is_refused():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import lsq_linear
 
 import dynsys as ds
 from dynsys.nonsmooth import GradientSet, clarke_subdifferential, d_operator
@@ -58,6 +59,16 @@ def test_the_halves_of_a_linear_function():
         (MAX_OF_RELUS, [0.0, 0.0], [(0, 0), (0, 1), (1, 0)]),
         (MAX_OF_RELUS, [0.0, -1.0], [(0, 0), (1, 0)]),
         (MAX_OF_RELUS, [-1.0, -1.0], [(0, 0)]),
+        (
+            lambda x: jnp.maximum(jnp.abs(x[0]), -jnp.abs(x[1])),
+            [0.0, 0.0],
+            [(-1, 0), (1, 0)],
+        ),
+        (
+            lambda x: jnp.maximum(x[1], -jnp.abs(x[0])),
+            [0.0, 0.0],
+            [(-1, 0), (0, 1), (1, 0)],
+        ),
         (lambda x: jnp.abs(x[0] * x[1]), [0.0, 0.0], [(0, 0)]),
         (lambda x: jnp.maximum(x[0] ** 2, x[1] ** 2), [0.0, 0.0], [(0, 0)]),
         (lambda x: jnp.abs(x[0] ** 3) + jnp.abs(x[1]) ** 2, [0.0, 0.0], [(0, 0)]),
@@ -178,3 +189,26 @@ def test_too_many_pieces_are_refused(monkeypatch):
     monkeypatch.setattr("dynsys.nonsmooth.cells.MOST_CELLS", 16)
     with pytest.raises(ValueError, match="16 smooth pieces meet .*, on 5 kinks"):
         clarke_subdifferential(lambda x: -jnp.sum(jnp.abs(x)), jnp.zeros(5))
+
+
+def test_the_smallest_element_of_a_box_of_any_size_and_scale_is_that_of_scipy():
+    rng = np.random.default_rng(0)
+    for number in (1, 2, 17, 64):
+        for scale in (1e-9, 1.0, 1e9):
+            slopes, base = rng.normal(size=(number, 24)), rng.normal(size=24)
+            segments = (np.stack([-slope, slope]) for slope in scale * slopes)
+            found = GradientSet((scale * base[None], *segments)).minimal_norm()
+            w = lsq_linear(slopes.T, -base, bounds=(-1, 1), method="bvls", tol=1e-15).x
+            exact = scale * (base + w @ slopes)
+            np.testing.assert_allclose(found, exact, rtol=0, atol=1e-9 * scale)
+
+
+def test_a_maximum_has_a_point_for_each_of_its_functions():
+    """And not for each order of the others; of a bent one, those of both its sides."""
+    planes = np.random.default_rng(0).normal(size=(20, 8))
+    found = clarke_subdifferential(lambda x: jnp.max(jnp.asarray(planes) @ x), np.zeros(8))
+    assert (found.pieces, found.first_order) == (20, False)
+    assert rows(found.terms[0]) == rows(planes)
+    sides = clarke_subdifferential(lambda x: jnp.max(jnp.abs(x)), np.zeros(8))
+    assert (sides.pieces, sides.first_order) == (16, False)
+    assert rows(sides.terms[0]) == rows([*np.eye(8), *-np.eye(8)])

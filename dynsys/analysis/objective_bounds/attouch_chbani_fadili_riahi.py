@@ -38,7 +38,7 @@ def attouch_chbani_fadili_riahi(case: Case) -> Bound:
     remedy = "Take a larger `alpha`."
     damped = require(alpha >= 1, "alpha >= 1", f"alpha is {alpha:.6g}", remedy)
     first, lasting = lasts_from(case, points, _conditions)
-    assumptions = (damped, lasting, minimum_is_one(points), convex(points))
+    assumptions = (damped, lasting, minimum_is_one(points), *convex(case, points))
     start = case.energy(its_energy, first)
     delta = at_times(_weight, points.t, case.system)
     with np.errstate(divide="ignore"):

@@ -25,7 +25,7 @@ def avd(case: Case) -> Bound:
             alpha >= 3, "alpha >= 3", f"alpha is {alpha:.6g}", "Take a larger `alpha`."
         ),
         minimum_is_one(points),
-        convex(points),
+        *convex(case, points),
     )
     start = case.energy(su_boyd_candes)
     with np.errstate(divide="ignore"):

@@ -21,20 +21,27 @@ ROUNDING = 64
 """Rounding errors of one evaluation of the objective, in units of its last digit."""
 
 
+class Constant(NamedTuple):
+    """A constant of the objective, and who says so."""
+
+    value: float
+    source: str
+
+
 class Case(NamedTuple):
     """A trajectory, and what is known of its objective.
 
     Args:
         trajectory: The trajectory.
         minimum: The minimum of the objective, with a minimiser.
-        mu: A constant of strong convexity that the user vouches for.
+        mu: A constant of strong convexity, if one is known.
         L: A Lipschitz constant of the gradient, if one is known.
     """
 
     trajectory: Trajectory
     minimum: Minimum
-    mu: float | None
-    L: float | None
+    mu: Constant | None
+    L: Constant | None
 
     @property
     def system(self) -> Any:
@@ -87,8 +94,9 @@ class Points(NamedTuple):
             `(times + 1, 2)`; `None` above `LARGEST_HESSIAN` coordinates.
         tolerance: Relative rounding error that is allowed for.
         position_error: How far the points may be off.
-        value_error: How far the values may be off.
-        rounding: Which part of it is rounding.
+        value_error: How far the values may be off, of shape `(times + 1,)`.
+        rounding: Rounding error of a value that is a sum of terms that cancel.
+        steepness: How fast the gradient changes: the largest curvature there is to see.
     """
 
     t: np.ndarray
@@ -98,8 +106,9 @@ class Points(NamedTuple):
     curvature: np.ndarray | None
     tolerance: float
     position_error: float
-    value_error: float
+    value_error: np.ndarray
     rounding: float
+    steepness: float
 
     def where(self, index: int) -> str:
         """A point in words."""
@@ -117,23 +126,37 @@ def look(case: Case, positions: Position | None = None) -> Points:
     like = jax.tree.map(lambda leaf: leaf[0], positions)
     x = np.vstack([rows(positions), case.minimiser])
     value, gradient, hessian = at_times(_look, x, case.system.objective, like)
-    eigenvalues = None if hessian is None else np.linalg.eigvalsh(hessian)
-    eps = float(np.finfo(x.dtype).eps)
+    curvature = None if hessian is None else np.linalg.eigvalsh(hessian)[:, [0, -1]]
+    offset = x - case.minimiser
+    unit = ROUNDING * float(np.finfo(x.dtype).eps)
     position_error = x.shape[1] ** 0.5 * allowance(case.trajectory)
-    steepest = float(np.linalg.norm(gradient, axis=1).max())
-    rounding = ROUNDING * eps * float(np.abs(value).max())
+    slope, size = np.linalg.norm(gradient, axis=1), np.linalg.norm(x, axis=1)
+    steepness = _steepness(gradient, offset, curvature)
+    largest = float(np.abs(value).max())
+    terms = largest + float((slope * size + steepness * size**2).max())
     return Points(
         t=case.t,
         gap=value - float(case.minimum.f),
         gradient=gradient,
-        offset=x - case.minimiser,
-        curvature=None if eigenvalues is None else eigenvalues[:, [0, -1]],
-        tolerance=eps**0.5,
+        offset=offset,
+        curvature=curvature,
+        tolerance=float(np.finfo(x.dtype).eps) ** 0.5,
         position_error=position_error,
         # A convex function is above its tangent: what is measured is too large by this.
-        value_error=position_error * steepest + rounding,
-        rounding=rounding,
+        value_error=position_error * slope + unit * largest,
+        rounding=unit * terms,
+        steepness=steepness,
     )
+
+
+def _steepness(
+    gradient: np.ndarray, offset: np.ndarray, curvature: np.ndarray | None
+) -> float:
+    """The largest eigenvalue of a Hessian, or change of the gradient over the way."""
+    far = float(np.linalg.norm(offset, axis=1).max())
+    change = float(np.linalg.norm(gradient - gradient[-1], axis=1).max())
+    seen = change / far if far > 0 else 0.0
+    return seen if curvature is None else max(seen, float(np.abs(curvature).max()))
 
 
 def as_bound(
@@ -144,7 +167,7 @@ def as_bound(
     source: str,
 ) -> Bound:
     """The bound of the objective, next to what was measured."""
-    measured, error = points.gap[:-1], points.value_error
+    measured, error = points.gap[:-1], points.value_error[:-1]
     return Bound(points.t, measured, proved, error, constants, assumptions, source)
 
 

@@ -9,9 +9,16 @@ import numpy as np
 from dynsys.analysis.objective_bounds.case import Case, Points
 from dynsys.analysis.points import at_times, rows
 from dynsys.analysis.report import Assumption, AssumptionError
+from dynsys.nonsmooth import NotPiecewiseSmooth, kinks
+from dynsys.objectives.objective import is_known_smooth
+from dynsys.trajectory import Trajectory
 
 GRID = 1025
 """Times at which conditions on coefficients are looked at, besides the outputs."""
+
+OUTPUTS = "at the outputs and the minimiser"
+
+SMOOTHED = "Put a smooth function in its place, such as Huber's for the absolute value."
 
 
 def require(holds: bool, needs: str, found: str, remedy: str = "") -> Assumption:
@@ -31,24 +38,63 @@ def require(holds: bool, needs: str, found: str, remedy: str = "") -> Assumption
     return Assumption(needs, found)
 
 
+def differentiable(trajectory: Trajectory) -> Assumption:
+    """That the objective is differentiable, as it says of itself or its program shows.
+
+    Raises:
+        AssumptionError: It is not.
+    """
+    objective, needs = trajectory.system.objective, "a differentiable f"
+    if int(trajectory.events.count):
+        at = float(trajectory.events.t[0])
+        found = f"the trajectory met a kink at t = {at:.6g}"
+        return require(False, needs, found, SMOOTHED)
+    said = is_known_smooth(objective)
+    if said is not None:
+        name = type(objective).__name__
+        require(said, needs, f"{name} says of itself that it has kinks", SMOOTHED)
+        return Assumption(needs, f"said by {name}", checked=False)
+    try:
+        found = kinks(objective, jax.tree.map(lambda leaf: leaf[0], trajectory.x))
+    except NotPiecewiseSmooth:
+        return Assumption(needs, "nobody says so", checked=False)
+    pairs = zip(found.places, found.joints, strict=True)
+    sharp = [place for place, is_joint in pairs if not is_joint]
+    where = f"it has a kink: {sharp[0]}" if sharp else "its program has no kink"
+    return require(not sharp, needs, where, SMOOTHED)
+
+
 def minimum_is_one(points: Points) -> Assumption:
     """That the values stay above the minimum, and the minimiser attains it.
 
     Raises:
-        AssumptionError: A value is smaller, or that at the minimiser is not the minimum.
+        AssumptionError: A value is smaller, or that at the minimiser is not the minimum,
+            or its gradient is not 0.
     """
+    needs = "the minimum of f, attained at the minimiser"
     lowest, last = int(np.argmin(points.gap)), float(points.gap[-1])
     found = f"f - f* is {points.gap[lowest]:.6g} {points.where(lowest)}"
-    allowed = points.value_error + points.tolerance * np.abs(points.gap).max()
+    allowed = points.rounding + points.tolerance * float(np.abs(points.gap).max())
     fits = points.gap[lowest] >= -allowed and abs(last) <= allowed
     if abs(last) > allowed:
         found = f"f - f* is {last:.6g} at the minimiser"
-    remedy = "Pass a `minimiser`, and the `minimum` there."
-    return require(fits, "the minimum of f, attained at the minimiser", found, remedy)
+    require(fits, needs, found, "Pass a `minimiser`, and the `minimum` there.")
+    slopes = np.linalg.norm(points.gradient, axis=1)
+    slope, steepest = float(slopes[-1]), float(slopes.max())
+    # As far from 0 as that of a minimiser that is off like the points, or is rounded.
+    near = points.steepness * points.position_error + points.tolerance**2 * steepest
+    tilted = f"the gradient at the minimiser is {slope:.6g}"
+    require(
+        slope <= near,
+        needs,
+        f"{tilted}, where the errors of the run explain {near:.6g}",
+        "Pass a `minimiser` that is more accurate.",
+    )
+    return Assumption(needs, f"{found}, and {tilted}")
 
 
-def convex(points: Points, mu: float = 0.0, claimed: float | None = None) -> Assumption:
-    r"""That the objective is $\mu$-convex, as far as the points show.
+def convex(case: Case, points: Points, mu: float = 0.0) -> tuple[Assumption, Assumption]:
+    r"""That the objective is $\mu$-convex: who says so, and what the points show.
 
     Looked at are the inequality that the proofs use,
 
@@ -58,18 +104,26 @@ def convex(points: Points, mu: float = 0.0, claimed: float | None = None) -> Ass
     and up to 128 coordinates the smallest eigenvalue of the Hessian.
 
     Args:
+        case: The case.
         points: The points.
         mu: The constant $\mu$ that the theorem needs.
-        claimed: The constant that the user vouches for, if any.
 
     Raises:
-        AssumptionError: It is not.
+        AssumptionError: It is not, or who knows a constant knows a smaller one.
     """
     needs = f"f to be strongly convex with mu = {mu:.6g}" if mu else "f to be convex"
     remedy = "Take a smaller `mu` for the system." if mu else ""
-    if mu and claimed is not None:
-        found = f"`mu` = {claimed:.6g} was passed for f"
-        require(mu <= claimed * (1 + points.tolerance), needs, found, remedy)
+    source = "the `mu` of the system; nobody says so of f" if mu else "nobody says so"
+    if case.mu is not None:
+        source = f"mu = {case.mu.value:.6g}, {case.mu.source}"
+        fits = mu <= case.mu.value * (1 + points.tolerance)
+        other = f"{remedy} If f has a larger one than it knows, pass `mu=...`."
+        require(fits, needs, f"what is known of f is {source}", other)
+    trusted = Assumption(needs, source, checked=False)
+    return trusted, _convex_at_points(points, mu, needs, remedy)
+
+
+def _convex_at_points(points: Points, mu: float, needs: str, remedy: str) -> Assumption:
     slope = np.sum(points.gradient * points.offset, axis=1)
     square = 0.5 * mu * np.sum(points.offset**2, axis=1)
     spare = slope - square - points.gap
@@ -78,19 +132,24 @@ def convex(points: Points, mu: float = 0.0, claimed: float | None = None) -> Ass
     at = int(np.argmax(broken))
     found = f"its tangent {points.where(at)} passes above f* by {-spare[at]:.6g}"
     require(not broken.any(), needs, found, remedy)
+    there = f"{needs} {OUTPUTS}"
     if points.curvature is None:
-        return Assumption(needs, f"no tangent at {len(points.t)} outputs passes above f*")
+        return Assumption(there, f"no tangent at {len(points.t)} outputs passes above f*")
     smallest = points.curvature[:, 0]
     at = int(np.argmin(smallest))
     found = (
         f"the smallest eigenvalue of its Hessian {points.where(at)} is {smallest[at]:.6g}"
     )
-    allowed = points.tolerance * np.abs(points.curvature).max()
-    return require(smallest[at] >= mu - allowed, needs, found, remedy)
+    allowed = points.tolerance * points.steepness
+    require(smallest[at] >= mu - allowed, needs, found, remedy)
+    return Assumption(there, found)
 
 
-def lipschitz(case: Case, points: Points) -> tuple[float, Assumption]:
-    """A Lipschitz constant of the gradient, as far as the points show.
+def lipschitz(case: Case, points: Points) -> tuple[float, tuple[Assumption, Assumption]]:
+    """A Lipschitz constant of the gradient: who says so, and what the points show.
+
+    Looked at are the eigenvalues of the Hessian, and above 128 coordinates the gradient
+    over the distance to the minimiser.
 
     Raises:
         ValueError: None is known.
@@ -101,14 +160,28 @@ def lipschitz(case: Case, points: Points) -> tuple[float, Assumption]:
             "The theorem needs a Lipschitz constant of the gradient, which the objective "
             "does not know of itself. Pass `L=...`."
         )
-    needs = f"a gradient that is Lipschitz with L = {case.L:.6g}"
+    L = case.L.value
+    needs, remedy = f"a gradient that is Lipschitz with L = {L:.6g}", "Pass a larger `L`."
+    trusted = Assumption(needs, case.L.source, checked=False)
+    allowed = L * (1 + points.tolerance)
     if points.curvature is None:
-        return case.L, Assumption(needs, "said of f, not looked at", checked=False)
-    sizes = np.abs(points.curvature).max(axis=1)
-    at = int(np.argmax(sizes))
-    found = f"the largest eigenvalue of the Hessian {points.where(at)} is {sizes[at]:.6g}"
-    fits = sizes[at] <= case.L * (1 + points.tolerance)
-    return case.L, require(fits, needs, found, "Pass a larger `L`.")
+        slope = np.linalg.norm(points.gradient - points.gradient[-1], axis=1)
+        way = np.linalg.norm(points.offset, axis=1)
+        at = int(np.argmax(slope - L * way))
+        found = (
+            f"the gradient {points.where(at)} differs by {slope[at]:.6g} from that at the "
+            f"minimiser, at the distance {way[at]:.6g}"
+        )
+        near = points.tolerance**2 * float(slope.max())
+        require(slope[at] <= allowed * way[at] + near, needs, found, remedy)
+    else:
+        sizes = np.abs(points.curvature).max(axis=1)
+        at = int(np.argmax(sizes))
+        found = (
+            f"the largest eigenvalue of the Hessian {points.where(at)} is {sizes[at]:.6g}"
+        )
+        require(sizes[at] <= allowed, needs, found, remedy)
+    return L, (trusted, Assumption(f"{needs} {OUTPUTS}", found))
 
 
 def starts_with(case: Case, points: Points, velocity: Any) -> Assumption:

@@ -30,7 +30,7 @@ def h_nag(case: Case) -> Bound:
     points = look(case)
     assumptions = (
         minimum_is_one(points),
-        convex(points, float(case.system.mu), case.mu),
+        *convex(case, points, float(case.system.mu)),
     )
     start = case.energy(its_energy)
     proved = start * np.exp(-case.elapsed)
@@ -63,7 +63,7 @@ def exponential_mass(case: Case) -> Bound:
         ),
         require(beta * c < 1, "beta c < 1", f"beta c is {beta * c:.6g}"),
         minimum_is_one(points),
-        convex(points),
+        *convex(case, points),
     )
     start = case.energy(energy_of_mass)
     proved = start * np.exp(-c * case.elapsed)

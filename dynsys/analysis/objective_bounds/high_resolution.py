@@ -61,9 +61,9 @@ def nag_c(case: Case) -> Bound:
             "Pass `t0=system.start_time` to `simulate`.",
         ),
         starts_with(case, points, case.system.initial_velocity(case.start)),
-        smooth,
+        *smooth,
         minimum_is_one(points),
-        convex(points),
+        *convex(case, points),
     )
     distance = float(points.offset[0] @ points.offset[0])
     # A number and an array have powers that may differ in the last place.
@@ -85,10 +85,10 @@ def _strongly_convex(case: Case, factor: float, source: str) -> Bound:
     fits = s * L <= 1 + points.tolerance
     assumptions = (
         starts_with(case, points, case.system.initial_velocity(case.start)),
-        smooth,
+        *smooth,
         require(fits, "s <= 1 / L", f"s L is {s * L:.6g}", "Take a smaller `s`."),
         minimum_is_one(points),
-        convex(points, mu, case.mu),
+        *convex(case, points, mu),
     )
     distance = float(points.offset[0] @ points.offset[0])
     proved = factor * distance / s * np.exp(-(mu**0.5) / 4 * case.elapsed)

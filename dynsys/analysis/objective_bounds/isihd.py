@@ -36,7 +36,7 @@ def isihd(case: Case) -> Bound:
     now = case.trajectory
     points = look(case, jax.vmap(case.system.ahead)(now.t, now.state))
     first, lasting = lasts_from(case, points, _conditions)
-    assumptions = (lasting, minimum_is_one(points), convex(points))
+    assumptions = (lasting, minimum_is_one(points), *convex(case, points))
     start = case.energy(its_energy, first)
     delta = at_times(_weight, points.t, case.system)
     with np.errstate(divide="ignore"):

@@ -3,12 +3,13 @@
 from typing import Any
 
 from dynsys.analysis.minimum import minimum_of
-from dynsys.analysis.objective_bounds.case import Case
+from dynsys.analysis.objective_bounds.case import Case, Constant
 from dynsys.analysis.objective_bounds.catalogue import THEOREMS
+from dynsys.analysis.objective_bounds.checks import differentiable
 from dynsys.analysis.points import require_trajectory
-from dynsys.analysis.report import AssumptionError, Bound
+from dynsys.analysis.report import Bound
 from dynsys.checks import as_number
-from dynsys.objectives.objective import AbstractObjective
+from dynsys.objectives.objective import AbstractObjective, Facts
 from dynsys.trajectory import Trajectory
 
 
@@ -39,16 +40,17 @@ def objective_bound(
     | `TikhonovDINAVD` | $(E(t_1) + \dots)/(t(t - \beta))$ | convex |
 
     and for `HighResolutionNAGC` the smallest squared norm of the gradient so far is
-    measured and bounded. Every assumption is checked: on coefficients at a grid of times,
-    on $f$ at the outputs, with its Hessian there up to 128 coordinates. The theorems are
-    for differentiable $f$.
+    measured and bounded. Assumptions on coefficients are checked at a grid of times, those
+    on $f$ at the outputs and the minimiser, with its Hessian there up to 128 coordinates;
+    that they are met elsewhere is taken on trust, and the report says of whom. The theorems
+    are for differentiable $f$: a loss with kinks is refused, even if none was met.
 
     Args:
         trajectory: A trajectory.
         minimiser: A minimiser of the objective; left out, what it knows of itself.
         minimum: The smallest value; left out, that at the minimiser.
-        mu: A constant of strong convexity that you vouch for: the `mu` of the system must
-            not be larger.
+        mu: A constant of strong convexity that you vouch for; left out, what the objective
+            knows of itself. The `mu` of the system must not be larger.
         L: A Lipschitz constant of the gradient, for theorems that need one; left out, what
             the objective knows of itself.
 
@@ -86,19 +88,18 @@ def objective_bound(
             "The bound needs a minimiser, which the objective does not know of itself. "
             "Pass `minimiser=...`."
         )
-    if int(trajectory.events.count):
-        raise AssumptionError(
-            f"The theorem needs a differentiable f, but the trajectory met a kink at "
-            f"t = {float(trajectory.events.t[0]):.6g}."
-        )
-    if mu is not None:
-        mu = float(as_number("mu", mu, "positive"))
-    return theorem(Case(trajectory, known, mu, _lipschitz_constant(trajectory, L)))
+    smooth = differentiable(trajectory)
+    case = Case(
+        trajectory, known, _constant(trajectory, "mu", mu), _constant(trajectory, "L", L)
+    )
+    bound = theorem(case)
+    return bound._replace(assumptions=(smooth, *bound.assumptions))
 
 
-def _lipschitz_constant(trajectory: Trajectory, given: Any) -> float | None:
+def _constant(trajectory: Trajectory, name: str, given: Any) -> Constant | None:
     if given is not None:
-        return float(as_number("L", given, "positive"))
+        return Constant(float(as_number(name, given, "positive")), f"passed as `{name}`")
     objective = trajectory.system.objective
-    known = objective.L if isinstance(objective, AbstractObjective) else None
-    return None if known is None else float(known)
+    facts = objective.facts if isinstance(objective, AbstractObjective) else Facts()
+    known = getattr(facts, name)
+    return None if known is None else Constant(float(known), "of the objective")

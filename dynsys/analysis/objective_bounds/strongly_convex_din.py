@@ -26,7 +26,7 @@ def strongly_convex_din(case: Case) -> Bound:
     assumptions = (
         require(fits, "beta <= 1 / (2 sqrt(mu))", found, "Take a smaller `beta`."),
         minimum_is_one(points),
-        convex(points, mu, case.mu),
+        *convex(case, points, mu),
     )
     push = case.velocity + beta * points.gradient[0]
     offset = points.offset[0]

@@ -46,7 +46,7 @@ def tikhonov_din_avd(case: Case) -> Bound:
     remedy = "Take a larger `alpha`."
     damped = require(alpha >= 3, "alpha >= 3", f"alpha is {alpha:.6g}", remedy)
     first, lasting = lasts_from(case, points, _conditions)
-    assumptions = (damped, lasting, minimum_is_one(points), convex(points))
+    assumptions = (damped, lasting, minimum_is_one(points), *convex(case, points))
     start = case.energy(its_energy, first)
     delta = at_times(_weight, points.t, case.system)
     pulled = _integral(case, first)
