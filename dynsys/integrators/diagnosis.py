@@ -22,7 +22,7 @@ STABILITY = 1.0
 """Explicit methods of order 2 to 8 are stable for step times rate up to 2 to 7; beyond
 one it is stability that sets the step."""
 
-FEWEST_GAPS = 4
+FEWEST_GAPS = 3
 """Times between events, in each half of a ledger, that tell whether they become shorter."""
 
 FASTER = 0.7
