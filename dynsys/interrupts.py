@@ -18,9 +18,12 @@ from typing import Any
 AGAIN = 0.05
 """Seconds after which an interrupt that was lost comes again."""
 
-SHORT = 2e-3
+SHORT = 5e-4
 """Seconds of waiting in which a thread only lets others go first. The shortest pause of an
 operating system takes a good part of a short run."""
+
+PART = 1 / 64
+"""A pause as a part of the time that was waited: a run seems that much longer at most."""
 
 LONGEST = 0.02
 """Longest pause in seconds."""
@@ -48,7 +51,7 @@ def wait(is_done: Callable[[], bool], leaves: threading.Event | None = None) -> 
     try:
         while not (is_done() or (leaves is not None and leaves.is_set())):
             waited = time.perf_counter() - begun
-            time.sleep(0 if waited < SHORT else min(waited / 16, LONGEST))
+            time.sleep(0 if waited < SHORT else min(PART * waited, LONGEST))
     finally:
         if not is_done():
             left.append(is_done)
