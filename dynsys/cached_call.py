@@ -13,6 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from dynsys.interrupts import none_lost
+
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ def cached_call(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
-        return join(*on_arrays(*split(args)))
+        with none_lost():
+            return join(*on_arrays(*split(args)))
 
     return call
 
@@ -60,10 +63,16 @@ def prepared_call(
     on_arrays = _on_arrays(function, compiler_options or None)
 
     def prepare(*args: Any) -> tuple[Callable[..., Any], Any]:
-        compiled = on_arrays.lower(*split(args)).compile()
+        # One program even where JAX is told to compile none, of which it calls none either.
+        with none_lost(), jax.disable_jit(False):
+            compiled = on_arrays.lower(*split(args)).compile()
         empty = [None] * compiled.out_tree.num_leaves
         arrays, rest = jax.tree.unflatten(compiled.out_tree, empty)
-        run = lambda *args: join(*compiled(split(args)[0]))
+
+        def run(*args: Any) -> Any:
+            with jax.disable_jit(False):
+                return join(*compiled(split(args)[0]))
+
         return run, join(arrays, rest)
 
     return prepare

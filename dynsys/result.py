@@ -32,6 +32,7 @@ class Status(enum.IntEnum):
     COEFFICIENT_JUMPS = 15
     STOP_IS_NAN = 16
     TIME_UNRESOLVED = 17
+    MAX_STEP_NOT_POSITIVE = 18
 
 
 class Derivative(enum.IntEnum):
@@ -57,8 +58,7 @@ SENTENCES = {
     Status.STEP_UNDERFLOW: (
         "The step size became too small to go on at t = {t:.6g}, where it was "
         "{step:.3g}: the solution or the gradient leaves the range of finite numbers "
-        "there, or jumps; or `max_step` is not positive there. Start elsewhere, end "
-        "before, or mend the loss or `max_step` there."
+        "there, or jumps. Start elsewhere, end before, or mend the loss there."
     ),
     Status.NOT_FINITE_AT_START: (
         "The objective, its gradient or the vector field is not finite at the initial "
@@ -89,26 +89,24 @@ SENTENCES = {
     Status.MAX_EVENTS: (
         "There is no room at t = {t:.6g} for more events at kinks, or for more changes of "
         "sign at kinks across which no gradient jumps: of these a run takes four for each "
-        "of `max_events`. Raise `max_events`. An orbit that crosses a kink in each period "
-        "needs room for all of them, and a system without Hessian-driven damping may cross "
-        "a kink ever faster."
+        "of `max_events`. Raise `max_events`."
     ),
     Status.LOSS_JUMPS: (
         "The loss jumps at t = {t:.6g}, where one of its operations switches between "
         "values that differ. A discontinuous loss has no subgradient there: make the "
-        "pieces meet, or pass `inclusion='autodiff'`."
+        "pieces meet, or pass `inclusion='autodiff'`, with gradients that see no jump."
     ),
     Status.GRADIENT_JUMPS: (
         "The gradient of the loss jumps at t = {t:.6g}, where a kink is met, and the "
         "equation has a Hessian in it, so it is no differential inclusion. Use a system "
-        "without one, such as dynsys.GDIN or `hessian_free=True`, or pass "
-        "`inclusion='autodiff'`."
+        "without one, such as dynsys.GDIN or `hessian_free=True`, or round the kink off, "
+        "as in `jnp.sqrt(x**2 + 1e-6)` for `jnp.abs(x)`."
     ),
     Status.UNSETTLED: (
         "Kinks meet at t = {t:.6g}, and no signs of theirs were found that agree with the "
         "velocity they lead to, so nothing says where the solution goes. They are nested, "
-        "or the loss jumps there: make its pieces meet, move the start a little, write the "
-        "loss with fewer nested kinks, or pass `inclusion='autodiff'`."
+        "or the loss jumps there: make its pieces meet, move the start a little, or write "
+        "the loss with fewer nested kinks."
     ),
     Status.TOO_MANY_SWITCHES: (
         "The coefficients switch more than 1,024 times between t0 and t1, or too often to "
@@ -130,6 +128,10 @@ SENTENCES = {
         "The interval is less than 1,000 times as long as the resolution of time at its "
         "ends, so steps cannot be told apart. Let time start near 0, with schedules "
         "shifted accordingly, or use float64."
+    ),
+    Status.MAX_STEP_NOT_POSITIVE: (
+        "`max_step` is not a positive number at t = {t:.6g}, so no step is allowed there. "
+        "Return a positive number at all times, such as `jnp.maximum(size, 1e-3)`."
     ),
     Status.SOLVER_FAILED: (
         "The solver failed at t = {t:.6g}, where the step size was {step:.3g}: its "
@@ -220,6 +222,7 @@ INPUT_AT_FAULT = {
     Status.COEFFICIENT_OUT_OF_RANGE,
     Status.BAD_TIMES,
     Status.BAD_TOLERANCES,
+    Status.MAX_STEP_NOT_POSITIVE,
 }
 
 

@@ -147,14 +147,14 @@ def as_position(name: str, value: Any) -> Position:
 
     Raises:
         TypeError: A leaf is not a real number or array, or has fewer than 32 bits.
-        ValueError: There is no leaf, a list is ragged, or a value is not finite.
+        ValueError: There is no entry, a list is ragged, or a value is not finite.
 
     Example:
         >>> as_position("x0", [1, 2]).shape
         (2,)
     """
     leaves = jax.tree.leaves(value)
-    if not leaves:
+    if not any(np.size(leaf) for leaf in leaves):
         raise ValueError(f"`{name}` has no entries: {value!r}. Pass at least one number.")
     if type(value) in (list, tuple) and all(map(_is_number, leaves)):
         return _as_leaf(name, value)

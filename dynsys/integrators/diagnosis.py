@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dynsys.integrators.rodas5p import Rodas5P
 from dynsys.integrators.start import is_finite
@@ -20,6 +21,13 @@ POWER_ITERATIONS = 30
 STABILITY = 1.0
 """Explicit methods of order 2 to 8 are stable for step times rate up to 2 to 7; beyond
 one it is stability that sets the step."""
+
+FEWEST_GAPS = 3
+"""Times between events, in each half of a ledger, that tell whether they become shorter."""
+
+FASTER = 0.7
+"""Part of their mean in the first half that is shorter. A chirp of constant damping halves
+it many times over."""
 
 REACHES = (100.0, 10.0)
 """Distances ahead and behind, in steps, over which the gradient is compared. A solver that
@@ -46,6 +54,8 @@ def advise(
     if status in (Status.LOSS_JUMPS, Status.GRADIENT_JUMPS, Status.UNSETTLED):
         last = min(int(events.count), len(events.kink)) - 1
         return f"It is {events.place(int(events.kink[last]))}." if last >= 0 else ""
+    if status is Status.MAX_EVENTS:
+        return _ledger_advice(events)
     if status in (Status.NOT_POSITIVE_DEFINITE, Status.STEP_UNDERFLOW) and isinstance(
         system, AbstractDampedNewton
     ):
@@ -61,12 +71,32 @@ def advise(
     return ""
 
 
+def _ledger_advice(events: KinkEvents) -> str:
+    """How the events follow each other that fill the ledger."""
+    t = np.asarray(events.t)[: int(events.count)]
+    gaps = np.diff(t)
+    if len(gaps) < 2 * FEWEST_GAPS:
+        return ""
+    early, late = np.mean(np.split(gaps[len(gaps) % 2 :], 2), axis=1)
+    if late < FASTER * early:
+        return (
+            f"The {len(t)} events that it holds follow each other ever faster, in the end "
+            f"every {gaps[-1]:.3g}. Where they pile up, no room is enough: a system with "
+            f"Hessian-driven damping comes to rest on a kink instead."
+        )
+    return (
+        f"The {len(t)} events that it holds follow each other every {gaps.mean():.3g} on "
+        f"average: count with {1 / gaps.mean():.3g} per unit of time."
+    )
+
+
 def _speed_advice(system: AbstractSystem, state: State, result: Result, solver: str) -> str:
     """Why steps are so short: a gradient that jumps, or one that changes fast."""
     if _gradient_jumps(system, state, result):
         return (
             "The problem looks non-smooth there: the gradient jumps. A solver for smooth "
-            "problems crawls at a kink; loosen the tolerances, or smooth the objective."
+            "problems crawls at a kink: leave `solver` and `inclusion` out if set, "
+            "loosen the tolerances, or smooth the objective."
         )
     rate = _fastest_rate(system, state, result)
     is_stiff = float(result.step) * rate > STABILITY and solver != Rodas5P.__name__

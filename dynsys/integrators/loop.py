@@ -17,6 +17,7 @@ from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.stop import stop_holds_in
 from dynsys.integrators.switching import (
+    allows_none,
     at_start,
     between,
     go_on,
@@ -152,6 +153,9 @@ def _try_step(
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
     code = jnp.where(tried.failed, int(Status.SOLVER_FAILED), code)
+    if problem.max_step is not None:
+        forbidden = allows_none(problem, carry.t)
+        code = jnp.where(forbidden, int(Status.MAX_STEP_NOT_POSITIVE), code)
     return after._replace(code=code), Step(carry.t, end, tried.info, keep)
 
 

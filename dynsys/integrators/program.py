@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.cached_call import cached_call
+from dynsys.cached_call import cached_call, prepared_call
 from dynsys.in_chunks import in_chunks
 from dynsys.integrators.closures import open_condition, open_schedule, open_system
 from dynsys.integrators.default_solver import cost
@@ -40,8 +40,7 @@ from dynsys.trees import Position
 Time = Float[Array, ""]
 
 
-@cached_call
-def run_program(inputs: Inputs, options: Options) -> Trajectory:
+def compute(inputs: Inputs, options: Options) -> Trajectory:
     """Everything from numbers to a trajectory, in one program."""
     x = _initial_position(inputs)
     check_objective(inputs.system, x)
@@ -105,6 +104,11 @@ def run_program(inputs: Inputs, options: Options) -> Trajectory:
     output = output._replace(last=output.last._replace(state=final))
     trajectory = _trajectory(inputs, options, times, start, output, result, switches)
     return eqx.tree_at(lambda tree: tree.system, trajectory, given)
+
+
+run_program = cached_call(compute)
+
+prepare_program = prepared_call(compute)
 
 
 def _initial_position(inputs: Inputs) -> Position:

@@ -6,13 +6,15 @@ from typing import Any
 import diffrax
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
 from dynsys.integrators.problem import LARGE, Method
-from dynsys.integrators.program import run_program
+from dynsys.integrators.program import prepare_program, run_program
+from dynsys.integrators.progress import compiling
 from dynsys.integrators.python_numbers import numbers_as_arrays
 from dynsys.integrators.request import (
     Inputs,
@@ -31,6 +33,7 @@ from dynsys.integrators.request import (
     read_times,
     read_tolerances,
 )
+from dynsys.interrupts import in_background, wait
 from dynsys.result import Derivative, Result, Status
 from dynsys.systems.system import AbstractSystem
 from dynsys.trajectory import Trajectory
@@ -177,20 +180,30 @@ def simulate(
         max_events=int(max_events),
         adjoint=adjoint,
     )
-    trajectory = run_program(inputs, options)
+    trajectory = _run(inputs, options)
     return _check_derivative(_look(trajectory, throw), x, throw)
+
+
+def _run(inputs: Inputs, options: Options) -> Trajectory:
+    """Run the program, such that an interrupt is heard."""
+    if not (options.method.progress and is_concrete((inputs, jnp.zeros(())))):
+        return run_program(inputs, options)
+    # JAX returns only at the end of a program that calls Python.
+    with compiling():
+        run, _ = prepare_program(inputs, options)
+    return in_background(lambda: run(inputs, options))
 
 
 def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     """On the host: say why a run failed, and raise it if asked to."""
     code = trajectory.result.code
-    if is_concrete(code) and (np.asarray(code) <= Status.STOPPED).all():
+    if is_concrete(code) and not _has_failed(code):
         return trajectory
     # Under `jax.grad` the values are traced, but what they were is known.
     seen = jax.lax.stop_gradient(
         (trajectory.result, trajectory.final_state, trajectory.system, trajectory.events)
     )
-    if not is_concrete(seen) or (np.asarray(seen[0].code) <= Status.STOPPED).all():
+    if not is_concrete(seen) or not _has_failed(seen[0].code):
         return trajectory
     result, state, system, events = seen
     advice = advise(system, state, result, events, trajectory.stats.solver)
@@ -198,6 +211,12 @@ def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     if throw:
         result.raise_if_failed()
     return eqx.tree_at(lambda tree: tree.result, trajectory, result)
+
+
+def _has_failed(code: Any) -> bool:
+    """Whether a run has failed, once it has ended."""
+    wait(code.is_ready)
+    return bool((np.asarray(code) > Status.STOPPED).any())
 
 
 def _check_derivative(trajectory: Trajectory, x0: Any, throw: bool) -> Trajectory:

@@ -111,8 +111,13 @@ def target_of(problem: Problem, method: Method, t: Time) -> Time:
 
 
 def longest_step(problem: Problem, t: Time, proposed: Time) -> Time:
-    """The proposed size of a step, or the largest that is allowed."""
+    """The proposed size of a step, or the largest that is allowed, 0 where none is."""
     if problem.max_step is None:
         return proposed
     allowed = jax.lax.stop_gradient(jnp.asarray(problem.max_step(t)).astype(t.dtype))
-    return jnp.minimum(proposed, allowed)
+    return jnp.where(allowed > 0, jnp.minimum(proposed, allowed), 0)
+
+
+def allows_none(problem: Problem, t: Time) -> Bool[Array, ""]:
+    """Whether the largest step that is allowed at a time is not positive."""
+    return ~(longest_step(problem, t, jnp.ones_like(t)) > 0)

@@ -163,7 +163,7 @@ def _check_selection(equation: Any, context: Context) -> None:
     for case, v in enumerate(cases):
         is_possible = (which.low <= case) & (which.high >= case)
         if np.any(is_possible & _is_infinite(v, context)):
-            raise refuse(equation, "chooses an infinite value", PENALTY)
+            raise refuse(equation, "chooses an infinite value", PENALTY, is_wall=True)
 
 
 def _is_infinite(v: Any, context: Context) -> Any:

@@ -276,10 +276,11 @@ def refuse_jump(where: str, gap: float) -> None:
     remedy = (
         "put the constraint g(x) <= 0 into an exact penalty, `rho * sum(relu(g))`"
         if np.isinf(gap)
-        else "make the pieces meet"
+        else "make the pieces meet, or pass `inclusion='autodiff'`, with gradients that "
+        "see no jump"
     )
     differ = "" if np.isinf(gap) else f" that differ by {gap:.3g} where it does"
     raise NotPiecewiseSmooth(
         f"The loss jumps: {where} switches between {values}{differ}. A discontinuous loss "
-        f"has no subgradient there: {remedy}, or pass `inclusion='autodiff'`."
+        f"has no subgradient there: {remedy}."
     )

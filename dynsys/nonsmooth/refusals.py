@@ -65,19 +65,23 @@ REMEDIES = {
 """Of some primitives why they are refused, and what to use instead."""
 
 
-def refuse(equation: Any, why: str = "", remedy: str = "") -> NotPiecewiseSmooth:
+def refuse(
+    equation: Any, why: str = "", remedy: str = "", *, is_wall: bool = False
+) -> NotPiecewiseSmooth:
     """The error for an operation that is not followed.
 
     Args:
         equation: The operation.
         why: What it does that is no piece of a smooth function.
         remedy: What to do instead.
+        is_wall: Whether the gradients of JAX would lead on through a wall.
     """
     known, instead = REMEDIES.get(
         equation.primitive.name, ("is not among the operations that are followed", JUMP)
     )
-    return NotPiecewiseSmooth(
+    told = (
         f"The loss jumps, or has kinks that are not looked into: {place(equation)} "
-        f"{why or known}. {remedy or instead}. Or pass `inclusion='autodiff'` to take "
-        f"gradients as JAX gives them."
+        f"{why or known}. {remedy or instead}."
     )
+    by_jax = " Or pass `inclusion='autodiff'` to take gradients as JAX gives them."
+    return NotPiecewiseSmooth(told if is_wall else told + by_jax)

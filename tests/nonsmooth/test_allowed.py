@@ -149,7 +149,9 @@ def test_what_is_not_followed_is_refused_by_name_and_line(name):
     at = str(error.value).split("test_allowed.py:")[1].split(" ")[0]
     # Helpers of this file may be called from there.
     assert int(at) < first + len(source)
-    assert "inclusion='autodiff'" in str(error.value)
+    # The gradients of JAX lead on through a wall.
+    is_wall = "chooses an infinite value" in str(error.value)
+    assert ("inclusion='autodiff'" in str(error.value)) is not is_wall
 
 
 CONES = {

@@ -22,7 +22,12 @@ def avd(case: Case) -> Bound:
     alpha = float(case.system.alpha)
     assumptions = (
         require(
-            alpha >= 3, "alpha >= 3", f"alpha is {alpha:.6g}", "Take a larger `alpha`."
+            alpha >= 3,
+            "alpha >= 3",
+            f"alpha is {alpha:.6g}",
+            f"Below 3 the rate is not t^-2 but t^(-2 alpha / 3), here "
+            f"t^-{2 * alpha / 3:.4g}, and no constant is known here: take a larger "
+            f"`alpha`, or measure the rate with `dynsys.analysis.decay_rate`.",
         ),
         minimum_is_one(points),
         *convex(case, points),

@@ -1,6 +1,7 @@
 """Members of an ensemble as they are done, and all of them together."""
 
-import sys
+import contextlib
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from dynsys.integrators.ensemble.program import (
     on_processors,
 )
 from dynsys.integrators.ensemble.schedule import everywhere, in_any_order, slots_of
+from dynsys.integrators.progress import compiling, report_members
+from dynsys.interrupts import goes_on, wait
 from dynsys.result import Result, Status
 
 MOST_FAILURES = 5
@@ -70,17 +73,25 @@ def parts_of(
 
     # Here, since a thread of its own would not know the settings of this one.
     first = np.arange(min(size, count))
-    programs = {d: prepare(*arguments(first, d)) for d in devices}
+    with compiling() if progress else contextlib.nullcontext():
+        programs = {d: prepare(*arguments(first, d)) for d in devices}
     one_by_one = layout.is_cpu and programs[devices[0]][1].takes_batches
     slots = devices[:1] if one_by_one else slots_of(devices)
+    if one_by_one:
+        wait(lambda: not goes_on())
 
-    def call(number: int) -> Callable[[Any], tuple[np.ndarray, Block]]:
+    def call(
+        number: int,
+    ) -> Callable[[Any, threading.Event], tuple[np.ndarray, Block] | None]:
         members = np.arange(number * size, min((number + 1) * size, count))
 
-        def on_device(device: Any) -> tuple[np.ndarray, Block]:
+        def on_device(
+            device: Any, leaves: threading.Event
+        ) -> tuple[np.ndarray, Block] | None:
             run, _ = programs[device]
             block: Block = run(*arguments(members, device))
-            return members, block.on_host(len(members))
+            wait(block.varying[0].is_ready, leaves)
+            return None if leaves.is_set() else (members, block.on_host(len(members)))
 
         return on_device
 
@@ -88,14 +99,8 @@ def parts_of(
     for members, block in in_any_order([call(number) for number in mine], slots):
         done += len(members)
         if progress:
-            _show(done, count)
+            report_members(done, count)
         yield members, block
-
-
-def _show(done: int, count: int) -> None:
-    end = "\n" if done == count else ""
-    sys.stderr.write(f"\rdynsys: {done:,} of {count:,} members ({done / count:.0%}){end}")
-    sys.stderr.flush()
 
 
 def chunks_of(parts: Iterator[tuple[np.ndarray, Block]], count: int) -> Iterator[Chunk]:

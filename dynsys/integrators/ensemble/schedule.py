@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -60,31 +61,36 @@ def slots_of(devices: Sequence[Any]) -> list[Any]:
 
 
 def in_any_order(
-    calls: Iterable[Callable[[Any], Any]], slots: Sequence[Any]
+    calls: Iterable[Callable[[Any, threading.Event], Any]], slots: Sequence[Any]
 ) -> Iterator[Any]:
-    """The results of calls as they come, one at a time in each slot."""
+    """The results of calls as they come, one at a time in each slot.
+
+    Where no more of them are asked for, as after an interrupt, those that are on are left:
+    an event says it to them.
+    """
     # There are as many threads as slots, so one is always free.
     free = collections.deque(slots)
+    leaves = threading.Event()
 
-    def run(call: Callable[[Any], Any]) -> Any:
+    def run(call: Callable[[Any, threading.Event], Any]) -> Any:
         slot = free.popleft()
         try:
-            return call(slot)
+            return call(slot, leaves)
         finally:
             free.append(slot)
 
-    with concurrent.futures.ThreadPoolExecutor(len(slots)) as pool:
-        running: set[Any] = set()
-        try:
-            for call in calls:
-                running.add(pool.submit(run, call))
-                if len(running) > len(slots):
-                    yield from _done(running)
-            while running:
+    pool = concurrent.futures.ThreadPoolExecutor(len(slots))
+    running: set[Any] = set()
+    try:
+        for call in calls:
+            running.add(pool.submit(run, call))
+            if len(running) > len(slots):
                 yield from _done(running)
-        finally:
-            for future in running:
-                future.cancel()
+        while running:
+            yield from _done(running)
+    finally:
+        leaves.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _done(running: set[Any]) -> Iterator[Any]:

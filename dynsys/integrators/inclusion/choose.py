@@ -137,6 +137,6 @@ def _check(options: Options) -> None:
     if not (solver is None or isinstance(solver, Rodas5P)):
         raise ValueError(
             f"The loss has kinks, which {type(solver).__name__} cannot stop at and go on "
-            f"from. Leave `solver` out, or pass `inclusion='autodiff'` to integrate with "
-            f"the gradients that JAX returns at kinks."
+            f"from. Leave `solver` out, or, if kinks are only crossed and nothing comes to "
+            f"rest on them, pass `inclusion='autodiff'` for the gradients that JAX returns."
         )

@@ -36,7 +36,13 @@ from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.start import is_finite
 from dynsys.integrators.stop import stop_holds_in
-from dynsys.integrators.switching import between, go_on, longest_step, target_of
+from dynsys.integrators.switching import (
+    allows_none,
+    between,
+    go_on,
+    longest_step,
+    target_of,
+)
 from dynsys.nonsmooth.active_set import settle
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.search import Aim
@@ -195,6 +201,9 @@ def _step(
     code = jnp.where(stops, int(Status.STOPPED), code)
     leaves = leaves_range(given.system, end)
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
+    if problem.max_step is not None:
+        forbidden = allows_none(problem, t)
+        code = jnp.where(forbidden, int(Status.MAX_STEP_NOT_POSITIVE), code)
     state = go_on(given, system, end, new)
     after = before._replace(
         t=end, state=state, tried=end - t, accepted=before.accepted + 1, code=code

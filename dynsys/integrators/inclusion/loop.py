@@ -23,6 +23,7 @@ from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.stop import stop_holds_in
 from dynsys.integrators.switching import (
+    allows_none,
     at_start,
     between,
     go_on,
@@ -210,6 +211,9 @@ def _step(
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
     code = jnp.where(lands & (happened.code != Status.SUCCESS), happened.code, code)
     code = jnp.where(full & ~pace.runs_away, int(Status.MAX_EVENTS), code)
+    if problem.max_step is not None:
+        forbidden = allows_none(problem, base.t)
+        code = jnp.where(forbidden, int(Status.MAX_STEP_NOT_POSITIVE), code)
     after = after._replace(code=code)
     if method.progress:
         show_progress(problem, after)

@@ -235,8 +235,8 @@ def _(perturbed: Any, *args: Any) -> Any:
     del perturbed, args
     raise ValueError(
         "Steps of first order, which are for losses with very many kinks, have no "
-        "derivative. Pass `inclusion='autodiff'` to differentiate through the gradients "
-        "that JAX returns at kinks."
+        "derivative. If kinks are only crossed and nothing comes to rest on them, pass "
+        "`inclusion='autodiff'` for the gradients that JAX returns."
     )
 
 
