@@ -17,6 +17,7 @@ from dynsys.integrators.ensemble.program import (
     on_processors,
 )
 from dynsys.integrators.ensemble.schedule import everywhere, in_any_order, slots_of
+from dynsys.integrators.unchecked import unchecked
 from dynsys.result import Result, Status
 
 MOST_FAILURES = 5
@@ -68,7 +69,7 @@ def parts_of(
         points = jax.device_put(jax.tree.map(lambda a: a[filled], host), device)
         return (*join(placed[device], rest), points, np.asarray(1.0), fixed)
 
-    # Here, since a thread of its own would not know the settings of this one.
+    # Here, since other threads would not know the settings of this one.
     first = np.arange(min(size, count))
     programs = {d: prepare(*arguments(first, d)) for d in devices}
     one_by_one = layout.is_cpu and programs[devices[0]][1].takes_batches
@@ -79,8 +80,10 @@ def parts_of(
 
         def on_device(device: Any) -> tuple[np.ndarray, Block]:
             run, _ = programs[device]
-            block: Block = run(*arguments(members, device))
-            return members, block.on_host(len(members))
+            # Here, since a thread of its own would not know the settings of that one.
+            with unchecked():
+                block: Block = run(*arguments(members, device))
+                return members, block.on_host(len(members))
 
         return on_device
 
