@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
+from dynsys.integrators.meshes import check_meshes
 from dynsys.integrators.problem import LARGE, Method
 from dynsys.integrators.program import prepare_program, run_program
 from dynsys.integrators.progress import compiling
@@ -33,6 +34,7 @@ from dynsys.integrators.request import (
     read_times,
     read_tolerances,
 )
+from dynsys.integrators.unchecked import unchecked
 from dynsys.interrupts import in_background, wait
 from dynsys.result import Derivative, Result, Status
 from dynsys.systems.system import AbstractSystem
@@ -120,7 +122,8 @@ def simulate(
         TypeError: An argument has the wrong type, or the objective cannot be traced.
         ValueError: An argument is out of range, shapes do not fit, the objective does
             not return a finite scalar at the start, or a coefficient leaves its range.
-            Or a derivative is asked for that does not exist.
+            Or a derivative is asked for that does not exist. Or a mesh of devices has
+            explicit axes, or `jax.shard_map` checks what varies along its axes.
         SimulationError: The run did not reach its end.
 
     Example:
@@ -133,6 +136,7 @@ def simulate(
         True
     """
     check_system(system)
+    check_meshes((system, x0, v0), (t0, t1, times, rtol, atol, stop, max_step))
     check_counts(max_steps, max_events)
     check_adjoint(adjoint)
     position, velocity, state = read_start(system, x0, v0)
@@ -180,8 +184,9 @@ def simulate(
         max_events=int(max_events),
         adjoint=adjoint,
     )
-    trajectory = _run(inputs, options)
-    return _check_derivative(_look(trajectory, throw), x, throw)
+    with unchecked():
+        trajectory = _run(inputs, options)
+        return _check_derivative(_look(trajectory, throw), x, throw)
 
 
 def _run(inputs: Inputs, options: Options) -> Trajectory:
@@ -191,7 +196,12 @@ def _run(inputs: Inputs, options: Options) -> Trajectory:
     # JAX returns only at the end of a program that calls Python.
     with compiling():
         run, _ = prepare_program(inputs, options)
-    return in_background(lambda: run(inputs, options))
+
+    def call() -> Trajectory:
+        with unchecked():  # The thread does not know the settings of this one.
+            return run(inputs, options)
+
+    return in_background(call)
 
 
 def _look(trajectory: Trajectory, throw: bool) -> Trajectory:

@@ -50,6 +50,9 @@ CHANGES = 8
 ATTEMPTS = 3
 """Searches for the signs of entangled kinks, from different signs."""
 
+TURNED = 16
+"""Kinks that are then looked at from their other side, one after the other."""
+
 
 class Settled(NamedTuple):
     """Signs that agree with what they lead to.
@@ -157,22 +160,30 @@ def _followed(look: Look, begin: Search) -> Search:
     """The search to its end, with signs that paths lead to where kinks are entangled.
 
     The kinks that change on the first path are held from the start, then looked for from
-    one of their sides; at last the signs are looked for among all.
+    one of their sides; then the signs are looked for among all, and among all with one of
+    them on its other side: where a cusp is narrower than rounding the path sees none of it.
     """
     is_entangled = look.ties.is_entangled
     path = follow(look, begin.signature, is_entangled)
     sides = jnp.where(path.signature >= 0, 1, -1).astype(begin.signature.dtype)
     on_side = jnp.where(path.changes, sides, path.signature)
     signatures = jnp.stack([path.signature, on_side, begin.signature])
-    held = jnp.stack([path.changes, jnp.zeros_like(path.changes), begin.held])
-    moves = jnp.stack([path.changes & look.moves] * 2 + [look.moves])
+    none = jnp.zeros_like(path.changes)
+    held = jnp.stack([path.changes, none, begin.held, none])
+    moves = jnp.stack([path.changes & look.moves] * 2 + [look.moves] * 2)
+    turned = jnp.nonzero(look.moves, size=min(len(none), TURNED), fill_value=len(none))[0]
+    begin_sides = jnp.where(begin.signature >= 0, 1, -1).astype(begin.signature.dtype)
     room = min(look.pieces.number, dimension(look.x))
     fits = jnp.sum(path.changes) <= room
 
     def attempt(loop: tuple[Any, Any, Search]) -> tuple[Any, Any, Search]:
         i = loop[0]
-        start = begin._replace(signature=signatures[i], held=held[i])
-        found = _search(look._replace(moves=moves[i]), start)
+        which = jnp.minimum(i, ATTEMPTS)
+        other = jnp.where(jnp.arange(len(none)) == turned[i - ATTEMPTS], -1, 1)
+        other = other.astype(begin_sides.dtype) * begin_sides
+        signature = jnp.where(i < ATTEMPTS, signatures[which], other)
+        start = begin._replace(signature=signature, held=held[which])
+        found = _search(look._replace(moves=moves[which]), start)
         velocity, _ = look.displacement(look.ties.spread(found.signature))
         leads = path.leads_to(velocity) | ~is_entangled
         against = -found.signature * found.heights > look.tolerance(found.scale)
@@ -183,6 +194,7 @@ def _followed(look: Look, begin: Search) -> Search:
         return i + 1, found.agrees, found
 
     first = jnp.where(is_entangled, jnp.where(fits, 0, 1), ATTEMPTS - 1)
-    goes_on = lambda loop: (loop[0] < ATTEMPTS) & ~loop[1]
+    last = jnp.where(is_entangled, ATTEMPTS + jnp.sum(turned < len(none)), ATTEMPTS)
+    goes_on = lambda loop: (loop[0] < last) & ~loop[1]
     begun = (first, jnp.asarray(False), begin)
     return jax.lax.while_loop(goes_on, attempt, begun)[2]

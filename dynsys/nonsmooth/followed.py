@@ -130,14 +130,16 @@ def _path(
         moves = jnp.all(signature == path.signature)
         late = moves & (path.steps >= STEPS // 2)
         add = lambda a, b: jnp.where(late, a + b, a)
+        # A kink that is crossed seldom is crossed in the first half, or not at all.
+        reach = lambda pick, a: jnp.where(moves, pick(a, velocity), a)
         return _Path(
             jnp.where(moves, path.d + velocity, path.d),
             signature,
             path.steps + moves.astype(int),
             path.looks + 1,
             add(path.total, signature),
-            jnp.where(late, jnp.minimum(path.low, velocity), path.low),
-            jnp.where(late, jnp.maximum(path.high, velocity), path.high),
+            reach(jnp.minimum, path.low),
+            reach(jnp.maximum, path.high),
             add(path.way, velocity),
         )
 

@@ -1,16 +1,27 @@
-"""Checkpoints: a line of JSON, then the arrays; written whole or not at all."""
+"""Checkpoints: a line of JSON, then the arrays; written whole or not at all.
 
+The line begins with the checksum of its JSON, and that has the checksum of the arrays. What
+follows are their bytes, one after the other: shapes and types are those of the network.
+"""
+
+import hashlib
 import json
+import math
 import os
 import pathlib
 from typing import Any, NamedTuple
 
-import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
 
+from scripts.learning.files import size_of
 from scripts.learning.history import History
 from scripts.learning.loop import Weights
 
-VERSION = 1
+VERSION = 2
+LONGEST_HEADER = 2**24
+"""Bytes of the first line at most, which has a few numbers for each run."""
 
 
 class Progress(NamedTuple):
@@ -47,16 +58,23 @@ def write_whole(path: pathlib.Path, content: Any) -> None:
 
 def save(path: pathlib.Path, configuration: dict[str, Any], progress: Progress) -> None:
     """Write a checkpoint in place of the last one."""
+    leaves = jax.tree.leaves((progress.weights, progress.history))
+    digest = hashlib.sha256()
+    for leaf in leaves:
+        digest.update(np.asarray(leaf).tobytes())
     header = {
         "version": VERSION,
         "configuration": configuration,
         "epoch": progress.epoch,
         "step": progress.step,
+        "arrays": digest.hexdigest(),
     }
+    line = json.dumps(header)
 
     def content(file: Any) -> None:
-        file.write(json.dumps(header).encode() + b"\n")
-        eqx.tree_serialise_leaves(file, (progress.weights, progress.history))
+        file.write(f"{checksum(line.encode())} {line}\n".encode())
+        for leaf in leaves:
+            file.write(np.asarray(leaf).tobytes())
 
     write_whole(path, content)
 
@@ -76,25 +94,42 @@ def restore(path: pathlib.Path, configuration: dict[str, Any], like: Progress) -
         ValueError: The checkpoint is damaged, or of another configuration.
     """
     epochs = configuration["epochs"]
-    with path.open("rb") as file:
-        header = _header(file.readline(), path)
-        saved = header["configuration"]
-        refuse_other(path, lengthened(saved, epochs), configuration)
-        blank = History.empty(saved["epochs"], like.history.training_loss.shape[1])
-        try:
-            arrays = eqx.tree_deserialise_leaves(file, (like.weights, blank))
-        except (RuntimeError, ValueError, EOFError, OSError) as error:
-            raise _damaged(path) from error
+    header, begin = _header(path)
+    saved = header["configuration"]
+    refuse_other(path, lengthened(saved, epochs), configuration)
+    blank = History.empty(saved["epochs"], like.history.training_loss.shape[1])
+    arrays = _arrays(path, begin, (like.weights, blank), header["arrays"])
     weights, history = arrays
     return Progress(header["epoch"], header["step"], weights, history.lengthened(epochs))
 
 
+def _arrays(path: pathlib.Path, begin: int, like: Any, digest: str) -> Any:
+    """The arrays that follow the header, as many bytes as those that they are like."""
+    leaves, structure = jax.tree.flatten(like)
+    sizes = [math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves]
+    if size_of(path) != begin + sum(sizes):
+        raise _damaged(path)
+    with path.open("rb") as file:
+        file.seek(begin)
+        contents = [file.read(size) for size in sizes]
+    found = hashlib.sha256()
+    for content in contents:
+        found.update(content)
+    if found.hexdigest() != digest:
+        raise _damaged(path)
+
+    def array(content: bytes, leaf: Any) -> Any:
+        whole = np.frombuffer(content, leaf.dtype).reshape(leaf.shape)
+        return whole.copy() if isinstance(leaf, np.ndarray) else jnp.asarray(whole)
+
+    return jax.tree.unflatten(structure, map(array, contents, leaves))
+
+
 def position(path: pathlib.Path) -> tuple[int, int]:
     """The epoch and the step of a checkpoint, or the start where there is none."""
-    if not path.is_file():
+    if not path.exists():
         return 0, 0
-    with path.open("rb") as file:
-        header = _header(file.readline(), path)
+    header, _ = _header(path)
     return header["epoch"], header["step"]
 
 
@@ -105,8 +140,13 @@ def configuration_of(path: pathlib.Path) -> dict[str, Any]:
         FileNotFoundError: There is no such file.
         ValueError: The checkpoint is damaged.
     """
-    with path.open("rb") as file:
-        return _header(file.readline(), path)["configuration"]
+    header, _ = _header(path)
+    return header["configuration"]
+
+
+def checksum(content: bytes) -> str:
+    """What changes with every bit of a content."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def lengthened(saved: dict[str, Any], epochs: int) -> dict[str, Any]:
@@ -149,15 +189,26 @@ def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _header(line: bytes, path: pathlib.Path) -> dict[str, Any]:
-    try:
-        header = json.loads(line)
-        known = header["version"] == VERSION and "epochs" in header["configuration"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise _damaged(path) from error
-    if not known:
+def _header(path: pathlib.Path) -> tuple[dict[str, Any], int]:
+    """The header of a checkpoint, and where the arrays begin."""
+    size = size_of(path)
+    with path.open("rb") as file:
+        line = file.readline(LONGEST_HEADER)
+    digest, _, text = line.removesuffix(b"\n").partition(b" ")
+    if digest != checksum(text).encode():
         raise _damaged(path)
-    return header
+    try:
+        header = json.loads(text)
+        epochs = header["configuration"]["epochs"]
+        whole = [epochs, header["epoch"], header["step"]]
+        known = header["version"] == VERSION and isinstance(header["arrays"], str)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _damaged(path) from error
+    # A history has at least a number for each epoch.
+    numbers = all(type(one) is int and one >= 0 for one in whole) and epochs < size
+    if not (known and numbers):
+        raise _damaged(path)
+    return header, len(line)
 
 
 def _damaged(path: pathlib.Path) -> ValueError:

@@ -120,10 +120,9 @@ def _cifar(
     classes = 100 if name == "cifar100" else 10
     parts = []
     for part in files:
-        read = [
-            checked(*cifar_files.read(found[file], labels, file), classes, file)
-            for file in part
-        ]
+        read = []
+        for content, where in (found[file] for file in part):
+            read.append(checked(*cifar_files.read(content, labels, where), classes, where))
         parts.append(Images(*(np.concatenate(one) for one in zip(*read, strict=True))))
     return parts
 

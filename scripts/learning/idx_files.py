@@ -1,19 +1,26 @@
 """Files in the IDX format of MNIST."""
 
+import contextlib
 import gzip
+import io
 import math
 import pathlib
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 
+from scripts.learning.files import refuse_larger, size_of
+
 BYTES = 8
 """The code of unsigned bytes, the only type that MNIST has."""
+DENSEST = 1032
+"""Bytes that one byte of a `.gz` can stand for: 258 by two bits."""
 
 
 def find(folder: pathlib.Path, name: str) -> pathlib.Path | None:
     """The file of that name, or its compressed form with `.gz`, if there is one."""
-    found = [folder / end for end in (name, f"{name}.gz") if (folder / end).is_file()]
+    found = [folder / end for end in (name, f"{name}.gz") if (folder / end).exists()]
     return found[0] if found else None
 
 
@@ -31,36 +38,62 @@ def read(path: pathlib.Path, dimensions: int) -> np.ndarray:
         The array, in `uint8`.
 
     Raises:
-        ValueError: The file is damaged, or has another type or number of axes.
+        FileNotFoundError: There is nothing of that name.
+        ValueError: It is no file, is damaged, has another type or number of axes, or would
+            take more than a gibibyte.
 
     Source:
         Y. LeCun, C. Cortes, C. Burges, The MNIST database, "File formats".
     """
-    content = _content(path)
+    room = size_of(path)
+    if path.suffix == ".gz":
+        room *= DENSEST
+    with _opened(path) as file:
+        shape = _shape(path, file.read(4 + 4 * dimensions), dimensions)
+        number = math.prod(shape)
+        # What the header asks for is compared with the file before memory is taken for it.
+        refuse_larger(path, number)
+        entries = file.read(number) if number <= room else b""
+        more = len(entries) == number and file.read(1)
+    if len(entries) != number or more:
+        found = "more" if more else "fewer"
+        raise ValueError(
+            f"{path} must have {number} entries, by its header of shape {shape}, but has "
+            f"{found}. It is damaged: get it again."
+        )
+    return np.frombuffer(entries, np.uint8).reshape(shape)
+
+
+def _shape(path: pathlib.Path, header: bytes, dimensions: int) -> tuple[int, ...]:
+    """The lengths of the axes."""
     expected = bytes([0, 0, BYTES, dimensions])
-    if content[:4] != expected:
+    if header[:4] != expected:
         raise ValueError(
             f"{path} must be an IDX file of bytes with {dimensions} axes, which begins "
-            f"with {expected.hex()}, but begins with {content[:4].hex() or 'nothing'}. It "
+            f"with {expected.hex()}, but begins with {header[:4].hex() or 'nothing'}. It "
             f"is another file, or damaged: get it again."
         )
-    begin = 4 + 4 * dimensions
-    if len(content) < begin:
+    if len(header) < 4 + 4 * dimensions:
         raise ValueError(f"{path} ends within its header. It is damaged: get it again.")
-    shape = [int(one) for one in np.frombuffer(content, ">u4", dimensions, 4)]
-    if len(content) - begin != math.prod(shape):
+    shape = tuple(int(one) for one in np.frombuffer(header, ">u4", offset=4))
+    if 0 in shape:
         raise ValueError(
-            f"{path} must have {math.prod(shape)} entries, by its header of shape "
-            f"{tuple(shape)}, but has {len(content) - begin}. It is damaged: get it again."
+            f"{path} must have entries, but has none by its header of shape {shape}. It is "
+            f"damaged: get it again."
         )
-    return np.frombuffer(content, np.uint8, offset=begin).reshape(shape)
+    return shape
 
 
-def _content(path: pathlib.Path) -> bytes:
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[io.BufferedIOBase]:
+    """The file, decompressed while it is read; the checksum at its end is looked at."""
     if path.suffix != ".gz":
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
+        return
     try:
-        return gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            yield file
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(
             f"{path} cannot be decompressed: {error}. It is damaged: get it again."

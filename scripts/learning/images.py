@@ -62,15 +62,18 @@ def checked(inputs: np.ndarray, labels: np.ndarray, classes: int, where: str) ->
         where: The file of the labels, for messages.
 
     Raises:
-        ValueError: The numbers of images and labels differ, or a label is out of range.
+        ValueError: There is no image, the numbers of images and labels differ, or a label
+            is out of range.
     """
+    if not len(labels):
+        raise ValueError(f"{where} must have labels, but has none. Get it again.")
     if len(inputs) != len(labels):
         raise ValueError(
             f"Every image must have one label, but there are {len(inputs)} images and "
             f"{len(labels)} labels in {where}. The files do not belong together: get "
             f"them again."
         )
-    if len(labels) and (labels.min() < 0 or labels.max() >= classes):
+    if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"Labels must be from 0 to {classes - 1}, but in {where} they are from "
             f"{labels.min()} to {labels.max()}. The file is of another data set, or "

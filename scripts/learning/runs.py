@@ -12,9 +12,20 @@ import numpy as np
 from scripts.learning import checkpoints
 from scripts.learning.checkpoints import Progress
 from scripts.learning.extra import required
+from scripts.learning.files import content_of
 from scripts.learning.history import History, as_lists, from_lists, side_by_side
 from scripts.learning.loop import Program
 from scripts.learning.optimisers import Hyperparameters
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What JSON that is damaged, or another, raises when it is read as a history."""
 
 
 class Keeping(NamedTuple):
@@ -111,12 +122,13 @@ def _train_group(group: Group) -> History:
     if folder is None:
         return _go_on(group, None)
     path, checkpoint = folder / f"{name}.json", folder / f"{name}.checkpoint"
-    history = _finished(group, path, checkpoint) if path.is_file() else None
+    history = _finished(group, path, checkpoint) if path.exists() else None
     if history is not None:
         return history
     with _told(group, checkpoint):
         history = _go_on(group, checkpoint)
     content = {"configuration": group.configuration(), **as_lists(history)}
+    content = {**content, "checksum": _checksum(content)}
     text = json.dumps(content, indent=1).encode() + b"\n"
     checkpoints.write_whole(path, lambda file: file.write(text))
     if not group.keeping.keep_weights:
@@ -126,25 +138,34 @@ def _train_group(group: Group) -> History:
 
 def _finished(group: Group, path: pathlib.Path, checkpoint: pathlib.Path) -> History | None:
     """The history that is there, or none if its last checkpoint goes on to more epochs."""
+    damaged = ValueError(
+        f"{path} is not a history of this script, or is damaged. Delete it to train anew."
+    )
+    text = content_of(path)
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(text)
+        intact = content.pop("checksum") == _checksum(content)
         history, saved = from_lists(content), content["configuration"]
         longer = checkpoints.lengthened(saved, group.epochs)
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(
-            f"{path} is not a history of this script, or is damaged. Delete it to train "
-            f"anew."
-        ) from error
-    goes_on = checkpoint.is_file() and longer != saved
+    except UNREADABLE as error:
+        raise damaged from error
+    if not intact:
+        raise damaged
+    goes_on = checkpoint.exists() and longer != saved
     checkpoints.refuse_other(path, longer if goes_on else saved, group.configuration())
     return None if goes_on else history
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    """What changes with every number of a history, and not with spaces between them."""
+    return checkpoints.checksum(json.dumps(content).encode())
 
 
 def _go_on(group: Group, checkpoint: pathlib.Path | None) -> History:
     """Train from the checkpoint, or from the start, to the end."""
     program, configuration = group.program, group.configuration()
     state = _begin(group)
-    if checkpoint is not None and checkpoint.is_file():
+    if checkpoint is not None and checkpoint.exists():
         state = checkpoints.restore(checkpoint, configuration, state)
     with _bar(group, state.epoch * program.steps + state.step) as count:
         while state.epoch < group.epochs:

@@ -69,7 +69,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(reference, tmp_path):
     assert line == b"saved\n"
     assert process.returncode == -9
     (name,) = contents(tmp_path)
-    assert b'"epoch": 0, "step": 28}' in contents(tmp_path)[name].splitlines()[0]
+    assert b'"epoch": 0, "step": 28,' in contents(tmp_path)[name].splitlines()[0]
     run(tmp_path)
     assert contents(tmp_path) == contents(reference)
 

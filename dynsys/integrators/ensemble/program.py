@@ -15,6 +15,7 @@ from dynsys.cached_call import Fixed, join, prepared_call, split
 from dynsys.equations import calls_in_batches
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.main_loop import MAIN_LOOP
+from dynsys.integrators.unchecked import unchecked
 from dynsys.kernel import as_one_kernel
 from dynsys.lanes import side_by_side
 
@@ -68,10 +69,11 @@ class Block(NamedTuple):
         varying, same = map(iter, (self.varying, self.same))
         repeat = lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape))
         copy = lambda leaf: jnp.asarray(leaf) if leaf.nbytes <= COPIED else leaf
-        leaves = [
-            jnp.asarray(next(varying)) if varies else copy(repeat(next(same)))
-            for varies in self.varies
-        ]
+        with unchecked():
+            leaves = [
+                jnp.asarray(next(varying)) if varies else copy(repeat(next(same)))
+                for varies in self.varies
+            ]
         return join(leaves, self.rest)
 
 

@@ -19,6 +19,7 @@ from dynsys.integrators.ensemble.program import (
 )
 from dynsys.integrators.ensemble.schedule import everywhere, in_any_order, slots_of
 from dynsys.integrators.progress import compiling, report_members
+from dynsys.integrators.unchecked import unchecked
 from dynsys.interrupts import goes_on, wait
 from dynsys.result import Result, Status
 
@@ -71,7 +72,7 @@ def parts_of(
         points = jax.device_put(jax.tree.map(lambda a: a[filled], host), device)
         return (*join(placed[device], rest), points, np.asarray(1.0), fixed)
 
-    # Here, since a thread of its own would not know the settings of this one.
+    # Here, since other threads would not know the settings of this one.
     first = np.arange(min(size, count))
     with compiling() if progress else contextlib.nullcontext():
         programs = {d: prepare(*arguments(first, d)) for d in devices}
@@ -89,9 +90,11 @@ def parts_of(
             device: Any, leaves: threading.Event
         ) -> tuple[np.ndarray, Block] | None:
             run, _ = programs[device]
-            block: Block = run(*arguments(members, device))
-            wait(block.varying[0].is_ready, leaves)
-            return None if leaves.is_set() else (members, block.on_host(len(members)))
+            # Here, since a thread of its own would not know the settings of that one.
+            with unchecked():
+                block: Block = run(*arguments(members, device))
+                wait(block.varying[0].is_ready, leaves)
+                return None if leaves.is_set() else (members, block.on_host(len(members)))
 
         return on_device
 

@@ -18,6 +18,7 @@ from dynsys.integrators.ensemble.request import (
 )
 from dynsys.integrators.ensemble.run import chunks_of, collect, parts_of
 from dynsys.integrators.ensemble.schedule import default_lanes, members_of_block
+from dynsys.integrators.meshes import check_meshes
 from dynsys.integrators.request import check_memory
 
 
@@ -125,11 +126,13 @@ def simulate_ensemble(
         "dense": dense,
     }
     arrays = list(points.values())
+    check_meshes(arrays)
     tolerances, steps = (rtol, atol), (max_step, landing_times)
     request = read_request(
         case, arrays, names, (t0, t1), times, tolerances, steps, stop, reduce, options
     )
     numbers, choices = request.numbers, request.choices
+    check_meshes(case, numbers, request.closed_over)
     # Inside of a program all that is computed is traced, constants too.
     if not is_concrete((case, arrays, numbers, request.closed_over, jnp.zeros(()))):
         _check_traced(devices, stream)

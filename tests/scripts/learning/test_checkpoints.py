@@ -73,7 +73,7 @@ def test_the_position_of_a_checkpoint_is_read_without_its_arrays(state, tmp_path
         lambda content: content[: content.index(b"\n") + 1],
         lambda content: b"text\n" + content,
         lambda content: b"[1]\n",
-        lambda content: content.replace(b'"version": 1', b'"version": 0'),
+        lambda content: content.replace(b'"version": 2', b'"version": 0'),
     ],
 )
 def test_a_damaged_checkpoint_is_refused(damage, state, tmp_path):

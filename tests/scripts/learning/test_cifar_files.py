@@ -122,11 +122,16 @@ def test_files_are_found_in_the_folder_or_else_in_the_archive(tmp_path):
     archived(tmp_path / "all.tar.gz", {"a/one": b"1", "a/two": b"2", "a/other": b"3"})
     names = ["a/one", "a/two"]
     found = cifar_files.find(tmp_path, "all.tar.gz", names)
-    assert found == {"a/one": b"1", "a/two": b"2"}
+    where = tmp_path / "all.tar.gz"
+    assert found == {
+        "a/one": (b"1", f"a/one in {where}"),
+        "a/two": (b"2", f"a/two in {where}"),
+    }
     (tmp_path / "a").mkdir()
     for name in names:
         (tmp_path / name).write_bytes(b"folder")
-    assert set(cifar_files.find(tmp_path, "all.tar.gz", names).values()) == {b"folder"}
+    found = cifar_files.find(tmp_path, "all.tar.gz", names)
+    assert found == {name: (b"folder", str(tmp_path / name)) for name in names}
 
 
 def test_what_is_nowhere_is_not_found(tmp_path):

@@ -93,7 +93,7 @@ def test_cifar10_is_its_five_batches_in_order_and_the_test_batch(tmp_path, monke
     files = [f"cifar-10-batches-py/{name}" for name in names]
     seen = batches(tmp_path, files, monkeypatch)
     dataset = load("cifar10", tmp_path)
-    assert seen == [(name, "labels") for name in files]
+    assert seen == [(str(tmp_path / name), "labels") for name in files]
     assert dataset.train.labels.tolist() == np.repeat(range(5), range(2, 7)).tolist()
     assert dataset.train.inputs[:, 0, 0, 0].tolist() == dataset.train.labels.tolist()
     assert dataset.test.labels.tolist() == [5] * 7
@@ -104,7 +104,7 @@ def test_cifar100_has_its_fine_classes(tmp_path, monkeypatch):
     files = ["cifar-100-python/train", "cifar-100-python/test"]
     seen = batches(tmp_path, files, monkeypatch)
     dataset = load("cifar100", tmp_path)
-    assert seen == [(name, "fine_labels") for name in files]
+    assert seen == [(str(tmp_path / name), "fine_labels") for name in files]
     assert dataset.classes == 100
 
 

@@ -41,11 +41,12 @@ def test_a_file_is_found_with_and_without_its_suffix(tmp_path):
         (CONTENT[1:], "begins with 00080300"),
         (b"\x00\x00\x0d" + CONTENT[3:], "begins with 00000d03"),
         (CONTENT[:9], "ends within its header"),
+        (CONTENT[:4] + bytes(12), "must have entries, but has none"),
         (
             CONTENT[:-1],
-            "must have 24 entries, by its header of shape .2, 3, 4., but has 23",
+            "must have 24 entries, by its header of shape .2, 3, 4., but has few",
         ),
-        (CONTENT + b"\x00", "but has 25"),
+        (CONTENT + b"\x00", "but has more"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
