@@ -9,7 +9,7 @@ from dynsys.analysis.agreement import SAME_LOSS, loss_gap, output_gap
 from dynsys.analysis.energy import energy
 from dynsys.analysis.ledger import disagreements
 from dynsys.analysis.local_errors import LARGEST_JACOBIAN, local_errors
-from dynsys.analysis.points import require_trajectory, rows
+from dynsys.analysis.points import require_steps, require_trajectory, rows
 from dynsys.trajectory import Trajectory
 from dynsys.trees import dimension
 
@@ -182,7 +182,8 @@ def certify(
         )
     if finer is not None:
         _require_finer(trajectory, finer)
-    if not _until(trajectory) > float(trajectory.dense.t0):
+    t0, _ = require_steps(trajectory)
+    if not _until(trajectory) > t0:
         raise ValueError(
             "The run went in steps of first order from its start, which solve the equation "
             "to the error in `trajectory.stats.first_order` only. Use a system with "

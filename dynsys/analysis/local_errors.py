@@ -1,9 +1,13 @@
 r"""The error of each step of a trajectory, from the defect inside of it.
 
 With the defect $r = \dot y - F(t, y)$ of the dense output $y$, the solution that starts
-where a step does is left by $\delta$, to first order $\dot\delta = J\delta + r$. At the nodes
-of the Radau method of order 9 that is a linear system, and its last unknown the error at the
-end of the step: how far the interpolant is off in between is no part of it.
+where a step does is left by $\delta$, to first order $\dot\delta = J\delta + r$. At the
+nodes of the Radau method of order 9 that is a linear system. Its last unknown is the error
+at the end of the step: how far the interpolant is off in between is no part of it.
+
+Source:
+    Radau IIA methods: Hairer and Wanner, Solving Ordinary Differential Equations II,
+    section IV.5.
 """
 
 import functools
@@ -21,7 +25,7 @@ LARGEST_JACOBIAN = 128
 """Coordinates of a state up to which its Jacobian is formed."""
 
 NODES = 5
-"""Nodes in a step: the method is exact for what is of degree 8, as no interpolant is."""
+"""Nodes in a step: integrals are exact up to degree 8, above that of all interpolants."""
 
 
 class Errors(NamedTuple):
@@ -43,11 +47,9 @@ class Errors(NamedTuple):
 def local_errors(trajectory: Trajectory, until: float) -> Errors:
     """The errors of the steps that begin before a time."""
     dense: Any = trajectory.dense
-    ends = np.asarray(dense.joints)
-    ends = ends[ends < float(trajectory.result.t)]
-    edges = np.unique(
-        np.concatenate([[float(dense.t0)], ends, [float(trajectory.result.t)]])
-    )
+    # A step that `stop` ends early was made to its end.
+    joints = np.asarray(dense.joints)
+    edges = np.unique(np.append(joints[np.isfinite(joints)], float(dense.t0)))
     edges = edges[: np.searchsorted(edges, until, side="right")]
     nodes, weights = radau()
     length = np.diff(edges)[:, None]
