@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.analysis.points import at_times
-from dynsys.trajectory import Trajectory
+from dynsys.trajectory import KINDS, Trajectory
 from dynsys.trees import as_vector
 
-CROSS, SLIDE, LEAVE = 0, 1, 2
+CROSS, SLIDE, LEAVE = range(len(KINDS))
 """What happens at a kink, by its number in the ledger."""
 
 NEAR = 1e3

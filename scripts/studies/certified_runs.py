@@ -29,7 +29,6 @@ class Kind(NamedTuple):
         series: Whether it starts at t = 0 along the series.
         stop: `None`, a norm of gradients over that at the start, or `"position"`.
         continued: Whether it goes on from the last state of another run.
-        inclusion: Which gradients are admitted at kinks.
     """
 
     row: str
@@ -41,7 +40,6 @@ class Kind(NamedTuple):
     series: bool = False
     stop: Any = None
     continued: bool = False
-    inclusion: str = "clarke"
 
     @property
     def name(self) -> str:
@@ -117,17 +115,16 @@ KINDS = (
     Kind("stopped", systems.gdin, "bowl", 3, stop=1e-2),
     Kind("stopped", systems.heavy_ball, "bowl", 2, TSIT5, stop="position"),
     Kind("stopped", systems.gdin, "l1", 2, stop="position"),
-    Kind("autodiff", systems.gdin, "network", 9, inclusion="autodiff"),
-    Kind("autodiff", systems.gdin, "max", 2, TSIT5, inclusion="autodiff"),
     Kind("not unique", systems.gdin, "branching", 2),
     Kind("first order", systems.heavy_ball, "l1", 1),
 )
 
 
-def passed(level: Any, t: Any, x: Any, v: Any) -> Any:
-    """Falls to 0 where the first coordinate does to a level."""
+def passed(share: Any, t: Any, x: Any, v: Any) -> Any:
+    """Falls to 0 where the first coordinate does to a share of another one."""
     del t, v
-    return x[0] - level
+    level, sign = share
+    return sign * (x[0] - level)
 
 
 def draw(kind: Kind, seed: int, number: int) -> Run:
@@ -158,7 +155,6 @@ def draw(kind: Kind, seed: int, number: int) -> Run:
         "times": OUTPUTS,
         "solver": kind.solver,
         "dense": True,
-        "inclusion": kind.inclusion,
         "max_steps": 4096,
         "stop": _stop(kind, data, start, rng),
     }
@@ -186,5 +182,6 @@ def _stop(kind: Kind, data: Any, start: Any, rng: np.random.Generator) -> Any:
         return None
     slope = jax.grad(lambda x: LOSSES[kind.loss](data, x))(jnp.asarray(start))
     if kind.stop == "position":
-        return Partial(passed, jnp.asarray(rng.uniform(0.0, 0.5) * start[0]))
+        level = jnp.asarray([rng.uniform(0.0, 0.5), 1.0]) * start[0]
+        return Partial(passed, (level[0], jnp.sign(level[1])))
     return float(kind.stop * jnp.linalg.norm(slope))

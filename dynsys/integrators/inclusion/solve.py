@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from dynsys.in_chunks import in_chunks
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.inclusion.first_order import march
-from dynsys.integrators.inclusion.ledger import Ledger
+from dynsys.integrators.inclusion.ledger import Ledger, up_to
 from dynsys.integrators.inclusion.loop import run_inclusion
 from dynsys.integrators.inclusion.mode import Mode, free_mode
 from dynsys.integrators.inclusion.pace import may_run_away
@@ -211,6 +211,8 @@ def _solve(
     modes = constant(dense.infos["mode"])
     steps = None if problem.switches is None else constant((starts, ends))
     ledger, derivative = carry.ledger, carry.derivative
+    if has_stop(problem):
+        ledger = up_to(ledger, last.t)
     hybrid = HybridOutput(output, rows, modes, steps, ledger, derivative)
     return hybrid, log, carry.turns, start.across
 
