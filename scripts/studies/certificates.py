@@ -5,6 +5,7 @@ r"""Certificates of random runs, as they are and with one planted fault each.
 A fault of more than 100 tolerances must be flagged, and no run without one.
 """
 
+import functools
 import sys
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -15,7 +16,7 @@ import numpy as np
 from dynsys.analysis import certify
 from scripts.studies.certified_runs import KINDS, draw
 from scripts.studies.planted_faults import FAULTS
-from scripts.studies.verdicts import parser, set_up
+from scripts.studies.verdicts import in_processes, parser, set_up
 
 VISIBLE = 100.0
 """Tolerances from which on a fault must be seen."""
@@ -31,6 +32,7 @@ class Finding(NamedTuple):
         size: Its size in tolerances.
         seen: Whether it was flagged.
         blamed: Whether the run was flagged as it is.
+        step: The largest error of a step of the run as it is, in tolerances.
         note: What was said.
     """
 
@@ -40,6 +42,7 @@ class Finding(NamedTuple):
     size: float = 0.0
     seen: bool = False
     blamed: bool = False
+    step: float = 0.0
     note: str = ""
 
     @property
@@ -61,8 +64,8 @@ def examine(seed: int, number: int) -> Finding:
     spoilt = FAULTS[fault](rng, run)
     found = certify(spoilt.trajectory)
     note = f"{kind.name}: {honest}" if not honest.solves else f"{kind.name}: {found}"
-    fixed = (fault, spoilt.size, not found.solves, not honest.solves, note)
-    return Finding(number, kind.row, *fixed)
+    fixed = (fault, spoilt.size, not found.solves, not honest.solves)
+    return Finding(number, kind.row, *fixed, honest.step, note)
 
 
 def table(findings: Iterable[Finding]) -> str:
@@ -79,12 +82,15 @@ def table(findings: Iterable[Finding]) -> str:
         median = np.median([one.size for one in mine]) if mine else 0.0
         counts = f"{len(mine):8}{len(large):8}{len(large) - missed:9}{missed:8}"
         lines.append(f"{fault:15}{counts}   {median:11.1e}")
-    lines.append(f"\n{'run':15}{'number':>8}{'flagged':>9}{'no run':>8}")
+    lines.append(
+        f"\n{'run':15}{'number':>8}{'flagged':>9}{'no run':>8}   largest step error"
+    )
     for row in [*dict.fromkeys(kind.row for kind in KINDS), "all"]:
         mine = [one for one in findings if row in (one.row, "all")]
         blamed = sum(one.blamed for one in mine)
         none = sum(not one.fault for one in mine)
-        lines.append(f"{row:15}{len(mine) - none:8}{blamed:9}{none:8}")
+        step = max((one.step for one in mine), default=0.0)
+        lines.append(f"{row:15}{len(mine) - none:8}{blamed:9}{none:8}   {step:18.2f}")
     return "\n".join(lines)
 
 
@@ -110,12 +116,13 @@ def main() -> int:
     set_up()
     numbers = range(asked.cases) if asked.only is None else asked.only
     findings = []
-    for group in groups_of(numbers):
-        findings += (more := run_group(asked.seed, group))
+    study = functools.partial(run_group, asked.seed)
+    for more in in_processes(study, groups_of(numbers), asked.jobs):
+        findings += more
         for one in more:
             if one.blamed or one.is_missed or not one.fault or asked.only:
                 print(f"{one.case} {one.row}, {one.fault} of {one.size:.3g}: {one.note}")
-        print(f"{len(findings)} cases, {KINDS[group[0] % len(KINDS)].name}", flush=True)
+        print(f"{len(findings)} cases of {len(numbers)}", flush=True)
     print(table(findings))
     return int(any(one.blamed or one.is_missed for one in findings))
 
