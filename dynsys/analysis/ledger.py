@@ -17,7 +17,7 @@ NEAR = 1e3
 """Precisions of time within which two times are one."""
 
 BENDS = 1e-3
-"""Change of the gradient, relative to its size, from which on a crossing is an event."""
+"""Change of the gradient, relative to the largest, from which on a crossing is an event."""
 
 
 def disagreements(trajectory: Trajectory, until: float) -> int:
@@ -29,7 +29,7 @@ def disagreements(trajectory: Trajectory, until: float) -> int:
     """
     dense: Any = trajectory.dense
     times, end = np.asarray(trajectory.t), float(trajectory.result.t)
-    near = NEAR * np.finfo(times.dtype).eps * max(1.0, abs(end), abs(float(dense.t0)))
+    near = NEAR * np.finfo(times.dtype).eps * max(abs(end), abs(float(dense.t0)))
     inside = (times >= float(dense.t0) - near) & (times <= end + near)
     wrong = int((~inside).sum() + (np.diff(times) < 0).sum())
     wrong += int(abs(float(dense.t1) - end) > near)
@@ -41,11 +41,9 @@ def disagreements(trajectory: Trajectory, until: float) -> int:
     t, kink, kind = (np.asarray(column)[:shown] for column in columns)
     wrong += int((np.diff(t) < -near).sum())
     edges = _edges(dense, end, near)
-    place = (
-        np.argmin(np.abs(edges[None] - t[:, None]), axis=1) if shown else np.zeros(0, int)
-    )
+    place = np.argmin(np.abs(edges[None] - t[:, None]), axis=1)
     wrong += int((np.abs(edges[place] - t) > near).sum())
-    lines = {}
+    lines: dict[tuple[int, int], list[int]] = {}
     for line in range(shown):
         lines.setdefault((int(place[line]), int(kink[line])), []).append(int(kind[line]))
     return wrong + _changes(trajectory, edges[edges < until], lines)
@@ -79,15 +77,22 @@ def _changes(
     if not len(middles):
         return 0
     sides = _Side(*at_times(_mode, middles, *lean))
-    bends = at_times(_bends, np.stack([edges[1:], middles], axis=1), *lean)
     steps, kinks = sides.held.shape
-    wrong = 0
+    free = ~sides.held[:-1] & ~sides.held[1:]
+    flips = free & (sides.positive[:-1] != sides.positive[1:])
+    looked_at = np.flatnonzero(np.append(flips.any(axis=1), True))
+    pairs = np.stack([edges[1:], middles], axis=1)[looked_at]
+    jumps, sizes = at_times(_jumps, pairs, *lean)
+    bends = np.zeros((steps, kinks), bool)
+    bends[looked_at] = jumps > BENDS * sizes.max()
+    wrong = sum(not 0 <= k < kinks for _, k in lines)
     for i in range(len(edges)):
         before = None if i == 0 else _Side(sides.held[i - 1], sides.positive[i - 1])
         after = None if i == steps else _Side(sides.held[i], sides.positive[i])
         for k in range(kinks):
-            wrong += not _agrees(before, after, k, lines.get((i, k), []), bends, i)
-    return wrong + sum(not 0 <= k < kinks for _, k in lines)
+            jumps_here = i > 0 and bool(bends[i - 1, k])
+            wrong += not _agrees(before, after, k, lines.get((i, k), []), jumps_here)
+    return wrong
 
 
 def _agrees(
@@ -95,8 +100,7 @@ def _agrees(
     after: _Side | None,
     kink: int,
     kinds: list[int],
-    bends: np.ndarray,
-    edge: int,
+    bends: bool,
 ) -> bool:
     """Whether what is said of a kink leads from the mode before to that after it."""
     held = None if before is None else bool(before.held[kink])
@@ -111,7 +115,7 @@ def _agrees(
     if held != after.held[kink]:
         return False
     is_other = side is not None and not held and side != after.positive[kink]
-    return not (is_other and (kinds or bends[edge - 1, kink]))
+    return not (is_other and (bool(kinds) or bends))
 
 
 def _mode(t: Any, dense: Any, system: Any) -> Any:
@@ -120,12 +124,12 @@ def _mode(t: Any, dense: Any, system: Any) -> Any:
     return mode.held, mode.signature > 0
 
 
-def _bends(pair: Any, dense: Any, system: Any) -> Any:
-    """Of each kink whether the gradient changes across it at the end of a step."""
+def _jumps(pair: Any, dense: Any, system: Any) -> Any:
+    """How much the gradient changes across each kink at the end of a step, and its size."""
     end, middle = pair.astype(dense.t0.dtype)
     there = dense.system_at(middle, system)
     x, signature = there.position(dense.state(end)), there.mode.signature
     gradient = lambda signs: as_vector(there.objective.gradient(x, signs))
     here = gradient(signature)
     flip = lambda k: jnp.max(jnp.abs(gradient(signature.at[k].multiply(-1)) - here))
-    return jax.lax.map(flip, jnp.arange(len(signature))) > BENDS * jnp.max(jnp.abs(here))
+    return jax.lax.map(flip, jnp.arange(len(signature))), jnp.max(jnp.abs(here))
