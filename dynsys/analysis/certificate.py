@@ -14,7 +14,7 @@ from dynsys.trajectory import Trajectory
 from dynsys.trees import dimension
 
 STEP = 8.0
-"""Tolerances that a step may be off: in `scripts.studies.certificates` it is at most 3."""
+"""Tolerances that a step may be off: in `scripts.studies.certificates` it is at most 5."""
 
 INSIDE = 20.0
 """Tolerances that the defect inside of a step may take at rtol = 1. Interpolants may be of
