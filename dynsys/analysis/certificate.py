@@ -3,59 +3,61 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from dynsys.analysis.agreement import SAME_LOSS, disagreements, loss_gap, output_gap
+from dynsys.analysis.agreement import SAME_LOSS, loss_gap, output_gap
 from dynsys.analysis.energy import energy
-from dynsys.analysis.points import (
-    CHUNK,
-    at_times,
-    quadrature,
-    require_trajectory,
-    rows,
-)
+from dynsys.analysis.ledger import disagreements
+from dynsys.analysis.local_errors import LARGEST_JACOBIAN, local_errors
+from dynsys.analysis.points import require_steps, require_trajectory, rows
 from dynsys.trajectory import Trajectory
-from dynsys.trees import as_vector, combine, dimension, from_vector
+from dynsys.trees import dimension
 
-ALLOWED = 50.0
-"""Tolerances of a step that the defect may take: measured were up to 15, for six problems,
-stiff and with kinks, and rtol from 1e-2 to 1e-10; interpolants are an order below steps."""
+STEP = 8.0
+"""Tolerances that a step may be off: in `scripts.studies.certificates` it is at most 5."""
 
-LARGEST_JACOBIAN = 256
-"""Coordinates of a state up to which its Jacobian is formed."""
+INSIDE = 20.0
+"""Tolerances that the defect inside of a step may take at rtol = 1. Interpolants may be of
+order 3 where steps are of order 5, so that it grows like the -1/5th power of rtol."""
 
-EVENTS = 100.0
-"""How far a mode may be left, in units of what rounding may do to a sign or multiplier."""
+OUTPUTS = 10.0
+"""Tolerances that outputs, which are computed again, may be off."""
+
+EVENTS = 10.0
+"""Tolerances that a state may be away from the mode in which it is said to be."""
 
 
 class Certificate(NamedTuple):
     r"""What speaks for a trajectory, and what against it.
 
     Args:
-        defect: The largest defect of the equation in units of the tolerance of a step, by
-            how much the state would have to move to undo it.
+        step: The largest error that a step has made, in units of its tolerance.
+        step_time: Where that step ends.
+        defect: The largest defect of the equation inside of the steps, in the same unit,
+            by how much the state would have to move to undo it.
         defect_time: Where.
-        allowed: What the order of the interpolant, one below that of the steps, allows.
+        allowed: What the order of the interpolant, below that of the steps, allows.
         outputs: The largest difference between positions, states, velocities or the last
-            state and those of the dense output, in the same units.
-        ledger: Number of lines of the ledger of events, and of times out of order, that do
-            not agree with the steps and modes.
+            state and those of the dense output, in the tolerance at their time.
+        ledger: Number of lines of the ledger of events, of modes, and of times out of
+            order, that do not agree with each other.
         loss: The largest difference between the loss of the system, with its gradient, and
             that with which kinks were followed, relative to their size.
-        violation: By how much signs and multipliers leave the mode that the inclusion is
-            said to be in, in units of what rounding may do; 0 without kinks.
+        violation: By how many tolerances the state would have to move to where the mode
+            holds in which the inclusion is said to be; 0 without kinks.
         energy: Name of the energy, or `None` if none is known.
         energy_residual: What is left of its identity, relative to the change of energy.
         error: The largest distance to the finer trajectory, relative to the largest
             position; `None` without one.
         accuracy: Which relative error is asked for.
         solver: With what it was solved.
-        until: Until when defects and modes were looked at: infinite, or where steps of
+        until: Until when steps and modes were looked at: infinite, or where steps of
             first order begin, whose error `trajectory.stats.first_order` states.
+        unseen: What was not looked at, and what cannot be seen.
     """
 
+    step: float
+    step_time: float
     defect: float
     defect_time: float
     allowed: float
@@ -69,18 +71,12 @@ class Certificate(NamedTuple):
     accuracy: float
     solver: str
     until: float
+    unseen: tuple[str, ...]
 
     @property
     def solves(self) -> bool:
         """Whether it solves the equation or inclusion as well as its tolerance says."""
-        pairs = [
-            (self.defect, self.allowed),
-            (self.outputs, self.allowed),
-            (self.violation, EVENTS),
-            (self.ledger, 0),
-            (self.loss, SAME_LOSS),
-        ]
-        return all(found <= limit for found, limit in pairs)
+        return not self._faults
 
     @property
     def is_accurate(self) -> bool:
@@ -94,43 +90,43 @@ class Certificate(NamedTuple):
         return self.solves and self.is_accurate
 
     @property
-    def _fault(self) -> str:
+    def _faults(self) -> list[str]:
         """What is wrong, of what can be."""
-        if not self.defect <= self.allowed:
-            return f"no solution of the equation near t = {self.defect_time:.4g}"
-        if not self.outputs <= self.allowed:
-            return "the outputs are not those of the dense output"
-        if self.ledger:
-            return "times or events do not agree with the steps"
-        if not self.loss <= SAME_LOSS:
-            return "the loss is not that of the system"
-        return "signs or multipliers leave the modes of the inclusion"
+        near = "no solution of the equation near t = {:.4g}"
+        looked_at = [
+            (self.step, STEP, near.format(self.step_time)),
+            (self.defect, self.allowed, near.format(self.defect_time)),
+            (self.outputs, OUTPUTS, "the outputs are not those of the dense output"),
+            (self.ledger, 0, "times or events do not agree with the steps"),
+            (self.loss, SAME_LOSS, "the loss is not that of the system"),
+            (self.violation, EVENTS, "the state leaves the modes of the inclusion"),
+        ]
+        return [fault for found, limit, fault in looked_at if not found <= limit]
 
     def __str__(self) -> str:
         if not self.solves:
-            verdict = f"Wrong: {self._fault}."
+            verdict = f"Wrong: {self._faults[0]}."
         elif not self.is_accurate:
             verdict = f"Too loose for an accuracy of {self.accuracy:g}: lower `rtol`."
         else:
             verdict = "Nothing speaks against it."
-        name = f"of `{self.energy}` " if self.energy else ""
         lines = [
             verdict,
-            f"  defect of the equation: {self.defect:.2g} tolerances, "
-            f"{self.allowed:.2g} allowed; outputs: {self.outputs:.2g}",
-            f"  energy identity {name}within {self.energy_residual:.2g} of its change",
+            f"  error of a step: {self.step:.2g} tolerances, {STEP:g} allowed; outputs: "
+            f"{self.outputs:.2g}, {OUTPUTS:g} allowed",
+            f"  defect between the ends of steps: {self.defect:.2g} tolerances, "
+            f"{self.allowed:.2g} allowed",
         ]
+        if self.energy is not None:
+            lines.append(
+                f"  energy identity of `{self.energy}` within {self.energy_residual:.2g} "
+                f"of its change"
+            )
         if self.violation:
             lines.append(f"  modes of the inclusion left by {self.violation:.2g}")
         if self.error is not None:
             lines.append(f"  distance to the finer run: {self.error:.2g} of the position")
-        if np.isfinite(self.until):
-            lines.append(
-                f"  from t = {self.until:.4g} on in steps of first order, which state "
-                f"their own error"
-            )
-        lines.append("  not seen: what is shorter than a step, and other solutions")
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"  not seen: {what}" for what in self.unseen)])
 
 
 def certify(
@@ -140,13 +136,17 @@ def certify(
     accuracy: float = 1e-3,
     minimiser: Any = None,
 ) -> Certificate:
-    r"""Check a trajectory without solving anything: defect, energy, a finer run.
+    r"""Check a trajectory without solving anything: its steps, energy, a finer run.
 
     The defect at a time inside a step of length $h$ is $r = \dot y - F(t, y)$ of the dense
-    output. Counted is by how much the state would have to move to undo it in that step,
-    $(I - hJ)^{-1}hr$ with the Jacobian $J$ of the field, so that a stiff component is not
-    held against a solver that need not follow it. In a mode of an inclusion $F$ is the
-    field of that mode, and its signs and multipliers are checked.
+    output. The error $\delta$ that the step makes follows from it by the linear equation
+
+    $$\dot\delta = J\delta + r$$
+
+    with the Jacobian $J$ of the field, by collocation; a stiff component is not held
+    against a solver that need not follow it. Inside of a step counts by how much the state
+    would have to move to undo the defect, $(I - hJ)^{-1}hr$. In a mode of an inclusion $F$
+    is the field of that mode, and its signs, multipliers and events are checked.
 
     Args:
         trajectory: A trajectory with dense output.
@@ -182,30 +182,65 @@ def certify(
         )
     if finer is not None:
         _require_finer(trajectory, finer)
-    if not _until(trajectory) > float(trajectory.dense.t0):
+    t0, _ = require_steps(trajectory)
+    if not _until(trajectory) > t0:
         raise ValueError(
             "The run went in steps of first order from its start, which solve the equation "
             "to the error in `trajectory.stats.first_order` only. Use a system with "
             "Hessian-driven damping, or a loss with fewer kinks."
         )
-    defects, outside, times = _defects(trajectory)
-    worst = int(np.argmax(defects))
+    until = _until(trajectory)
+    found = local_errors(trajectory, until)
+    worst = np.unravel_index(_largest(found.defect), found.defect.shape)
+    step = int(_largest(np.abs(found.error).max(axis=1)))
     name, residual = _energy(trajectory, minimiser)
     return Certificate(
-        defect=float(defects[worst]),
-        defect_time=float(times[worst]),
-        allowed=ALLOWED,
+        step=float(np.abs(found.error[step]).max()),
+        step_time=float(found.t[step, -1]),
+        defect=float(found.defect[worst]),
+        defect_time=float(found.t[worst]),
+        allowed=INSIDE * float(trajectory.rtol) ** -0.2,
         outputs=output_gap(trajectory),
-        ledger=disagreements(trajectory),
+        ledger=disagreements(trajectory, until),
         loss=loss_gap(trajectory),
-        violation=float(outside.max()),
+        violation=float(found.outside.max()),
         energy=name,
         energy_residual=residual,
         error=None if finer is None else _distance(trajectory, finer),
         accuracy=accuracy,
         solver=trajectory.stats.solver,
-        until=_until(trajectory),
+        until=until,
+        unseen=_unseen(trajectory, name, finer),
     )
+
+
+def _largest(values: np.ndarray) -> Any:
+    """The index of the largest of some numbers, or of one that is none."""
+    return np.argmax(np.where(np.isnan(values), np.inf, values))
+
+
+def _unseen(
+    trajectory: Trajectory, energy_name: str | None, finer: Trajectory | None
+) -> tuple[str, ...]:
+    """What is not looked at of a trajectory."""
+    until, size = _until(trajectory), dimension(trajectory.final_state)
+    said = {
+        "whether start and parameters are those that were meant": True,
+        "what is shorter than a step": True,
+        "how errors add up, which a `finer` run shows": finer is None,
+        "an energy, of which none is known without a minimiser": energy_name is None,
+        f"how errors grow inside of a step, with a state of {size} coordinates": size
+        > LARGEST_JACOBIAN,
+        f"what follows t = {until:.4g}, in steps of first order that state their own "
+        f"error": np.isfinite(until),
+        "other solutions, of which there are some: it has branched": not bool(
+            trajectory.unique
+        ),
+        "the gradients at kinks, for which those that JAX returns were taken": (
+            trajectory.inclusion == "autodiff"
+        ),
+    }
+    return tuple(what for what, holds in said.items() if holds)
 
 
 def _until(trajectory: Trajectory) -> float:
@@ -227,77 +262,6 @@ def _require_finer(trajectory: Trajectory, finer: Trajectory) -> None:
         raise ValueError("`finer` must start where the trajectory does, but does not.")
     if not eqx.tree_equal(finer.system, trajectory.system):
         raise ValueError("`finer` must be a run of the same system, but is of another.")
-
-
-def _defects(trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Defects over tolerances inside of the steps, violations of modes, and the times."""
-    dense = trajectory.dense
-    assert dense is not None
-    flat = quadrature(trajectory)[0].reshape(-1)
-    flat = flat[flat < _until(trajectory)]
-    ends = np.asarray(dense.joints)
-    ends = np.append(ends[np.isfinite(ends)], float(trajectory.result.t))
-    edges = np.unique(np.append(ends, float(dense.t0)))
-    place = np.clip(np.searchsorted(edges, flat, side="left"), 1, len(edges) - 1)
-    pairs = np.stack([flat, edges[place] - edges[place - 1]], axis=1)
-    lean = dense, trajectory.system, trajectory.rtol, trajectory.atol
-    # The matrices of one chunk after the other.
-    parts = [
-        _in_tolerances(at_times(_defect, pairs[i : i + CHUNK], *lean))
-        for i in range(0, len(pairs), CHUNK)
-    ]
-    defects, outside = (np.concatenate(rows) for rows in zip(*parts, strict=True))
-    return defects, outside, flat
-
-
-class _Defect(NamedTuple):
-    """The defect at a time, and what it is measured with.
-
-    Args:
-        moved: The defect times the length of the step, as one vector.
-        matrix: The matrix $I - hJ$, or `None`.
-        measure: The matrix of the linear image in which errors count, or `None`.
-        unit: The tolerance of a step.
-        outside: The violation of the mode.
-    """
-
-    moved: Any
-    matrix: Any
-    measure: Any
-    unit: Any
-    outside: Any
-
-
-def _defect(pair: Any, dense: Any, system: Any, rtol: Any, atol: Any) -> _Defect:
-    """The defect at a time in a step of a length."""
-    t, length = pair[0].astype(rtol.dtype), pair[1].astype(rtol.dtype)
-    state, slope = dense.state(t), dense.slope(t)
-    there = dense.system_at(t, system)
-    rest = combine((1.0, slope), (-1.0, there.vector_field(t, state)))
-    image = lambda y: as_vector(there.controlled(from_vector(y, state)))
-    flat, moved = as_vector(state), length * as_vector(rest)
-    unit = atol + rtol * jnp.max(jnp.abs(image(flat)))
-    outside = there.violation(t, state)
-    if dimension(state) > LARGEST_JACOBIAN:
-        return _Defect(image(moved), None, None, unit, outside)
-    field = lambda y: as_vector(there.vector_field(t, from_vector(y, state)))
-    matrix = jnp.eye(len(flat), dtype=flat.dtype) - length * jax.jacfwd(field)(flat)
-    return _Defect(moved, matrix, jax.jacfwd(image)(flat), unit, outside)
-
-
-def _in_tolerances(found: _Defect) -> tuple[np.ndarray, np.ndarray]:
-    """The sizes of defects, and the violations."""
-    moved = found.moved
-    size = lambda vectors: np.abs(vectors).max(axis=1) / found.unit
-    if found.matrix is None:
-        return size(moved), found.outside
-    seen = lambda vectors: (found.measure @ vectors[:, :, None])[:, :, 0]
-    # Where a direction expands, undoing a defect may take more than the defect itself.
-    try:
-        undone = np.linalg.solve(found.matrix, moved[:, :, None])[:, :, 0]
-    except np.linalg.LinAlgError:
-        undone = moved
-    return np.minimum(size(seen(undone)), size(seen(moved))), found.outside
 
 
 def _energy(trajectory: Trajectory, minimiser: Any) -> tuple[str | None, float]:

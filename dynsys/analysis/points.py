@@ -42,6 +42,22 @@ def require_trajectory(caller: str, trajectory: Any) -> None:
         )
 
 
+def require_steps(trajectory: Trajectory) -> tuple[float, float]:
+    """Start and end of a dense trajectory.
+
+    Raises:
+        ValueError: It ended where it started.
+    """
+    assert trajectory.dense is not None
+    t0, t1 = float(trajectory.dense.t0), float(trajectory.result.t)
+    if not t0 < t1:
+        raise ValueError(
+            f"The trajectory has no step to look into: it ended where it started, at "
+            f"t = {t0:g}. Change what stops it, or start elsewhere."
+        )
+    return t0, t1
+
+
 def rows(tree: Any) -> np.ndarray:
     """Positions along time, each in one vector, of shape `(times, dim)`."""
     return np.asarray(jax.vmap(as_vector)(tree))
@@ -89,12 +105,7 @@ def quadrature(trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray, np.ndarr
     """
     dense = trajectory.dense
     assert dense is not None
-    t0, t1 = float(dense.t0), float(trajectory.result.t)
-    if not t0 < t1:
-        raise ValueError(
-            f"The trajectory has no step to look into: it ended where it started, at "
-            f"t = {t0:g}. Change what stops it, or start elsewhere."
-        )
+    t0, t1 = require_steps(trajectory)
     marks = np.concatenate([np.asarray(dense.joints), np.asarray(trajectory.t)])
     marks = np.unique(marks[(marks > t0) & (marks < t1)])
     edges = np.concatenate([[t0], marks, [t1]])

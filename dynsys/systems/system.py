@@ -133,13 +133,20 @@ class AbstractSystem(eqx.Module):
             return state
         return after.initial_state(t, self.position(state), self.velocity(t, state))
 
-    def violation(self, t: Float[Array, ""], state: State) -> Float[Array, ""]:
+    def violation(
+        self, t: Float[Array, ""], state: State, unit: Float[Array, ""]
+    ) -> Float[Array, ""]:
         """How far a state is from where this system is the one that moves it.
 
-        It is 0 but for the modes of an inclusion: by how much a sign or a multiplier
-        is beyond its bound, in units of what rounding may do.
+        It is 0 but for the modes of an inclusion: by how many units the state would have to
+        move to bring back a sign or a multiplier that is beyond its bound.
+
+        Args:
+            t: Time.
+            state: The state.
+            unit: How far counts as 1, such as the tolerance of a step.
         """
-        del state
+        del state, unit
         return jnp.zeros_like(t)
 
     def state(self, *components: Any) -> State:

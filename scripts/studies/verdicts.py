@@ -4,12 +4,14 @@ import argparse
 import enum
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
+
+Found = TypeVar("Found")
 
 
 class Verdict(enum.StrEnum):
@@ -105,16 +107,30 @@ def work_off(
     """
     groups = sorted(groups, key=len, reverse=True)
     outcomes, total = [], sum(map(len, groups))
-    if jobs == 1:
-        found: Iterable[list[Outcome]] = map(study, groups)
-    else:
-        pool = ProcessPoolExecutor(jobs, get_context("spawn"), set_up)
-        found = pool.map(study, groups)
-    for more in found:
+    for more in in_processes(study, groups, jobs):
         outcomes += more
         bad = sum(outcome.verdict in SILENT for outcome in outcomes)
         print(f"{len(outcomes)} of {total} cases, {bad} silently wrong", flush=True)
     return outcomes
+
+
+def in_processes(
+    study: Callable[[Sequence[int]], list[Found]],
+    groups: Sequence[Sequence[int]],
+    jobs: int,
+) -> Iterator[list[Found]]:
+    """What a study finds in each group, in order.
+
+    Args:
+        study: From numbers of cases to what was found.
+        groups: The numbers.
+        jobs: Number of processes.
+    """
+    if jobs == 1:
+        yield from map(study, groups)
+    else:
+        with ProcessPoolExecutor(jobs, get_context("spawn"), set_up) as pool:
+            yield from pool.map(study, groups)
 
 
 def set_up() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 import dynsys as ds
 from dynsys.analysis import certify
+from dynsys.trees import as_vector
 
 F = ds.objectives.LogCosh([1.0, 9.0], 2.0)
 START = [1.5, -1.0]
@@ -63,9 +64,7 @@ def other_system(path):
 
 
 def bent_polynomials(path):
-    scale = lambda leaf: leaf * 1.0001
-    bent = jax.tree.map(scale, path.dense.infos)
-    return eqx.tree_at(lambda tree: tree.dense.infos, path, bent)
+    return eqx.tree_at(lambda tree: tree.dense.infos, path, path.dense.infos * 1.0001)
 
 
 def missing_outputs(path):
@@ -112,10 +111,61 @@ def test_an_inclusion_passes_and_a_wrong_mode_is_flagged(kinked):
     assert int(kinked.events.count) >= 2
     found = certify(kinked)
     assert found.ok, str(found)
-    flip = lambda tree: tree.dense.dense.infos["mode"]
-    mode = flip(kinked)
-    wrong = eqx.tree_at(flip, kinked, mode._replace(signature=-mode.signature))
+    steps = kinked.dense.dense
+
+    def flip(row):
+        kept = steps.like.unpack(row)
+        sides = kept["sides"]._replace(signature=-kept["sides"].signature)
+        return as_vector(kept | {"sides": sides})
+
+    infos = jax.vmap(flip)(steps.infos)
+    wrong = eqx.tree_at(lambda tree: tree.dense.dense.infos, kinked, infos)
     assert not certify(wrong).solves
+
+
+def without_the_first(ledger):
+    columns = (ledger.t, ledger.kink, ledger.kind)
+    blanks = (jnp.inf, -1, -1)
+    moved = [
+        jnp.append(column[1:], jnp.asarray(blank, column.dtype))
+        for column, blank in zip(columns, blanks, strict=True)
+    ]
+    return ledger.count - 1, *moved
+
+
+def with_another_kind(ledger):
+    return ledger.count, ledger.t, ledger.kink, ledger.kind.at[0].set(2)
+
+
+def with_another_kink(ledger):
+    return ledger.count, ledger.t, ledger.kink.at[0].set(1 - ledger.kink[0]), ledger.kind
+
+
+def with_an_event_twice(ledger):
+    twice = [jnp.insert(c, 0, c[0])[:-1] for c in (ledger.t, ledger.kink, ledger.kind)]
+    return ledger.count + 1, *twice
+
+
+@pytest.mark.parametrize(
+    "spoil", [without_the_first, with_another_kind, with_another_kink, with_an_event_twice]
+)
+def test_events_that_are_not_those_of_the_modes_are_flagged(kinked, spoil):
+    columns = lambda tree: (
+        tree.events.count,
+        tree.events.t,
+        tree.events.kink,
+        tree.events.kind,
+    )
+    other = eqx.tree_at(columns, kinked, spoil(kinked.events))
+    assert "times or events do not agree" in str(certify(other))
+
+
+def test_an_event_of_a_run_without_kinks_is_flagged(runs):
+    where = lambda tree: (tree.events.count, tree.events.t, tree.events.kink)
+    path = runs[1e-6]
+    t = path.events.t.at[0].set(path.dense.joints[3])
+    made_up = (jnp.asarray(1), t, path.events.kink.at[0].set(0))
+    assert not certify(eqx.tree_at(where, path, made_up)).solves
 
 
 def test_a_ledger_or_a_loss_of_another_run_is_flagged(kinked):
@@ -197,3 +247,74 @@ def test_steps_of_first_order_are_left_to_the_error_that_they_state():
     assert found.solves, str(found)
     assert found.until == since
     assert "steps of first order" in str(found)
+
+
+def test_a_fault_is_measured_in_the_tolerance_at_its_time():
+    """Where the solution has decayed, the largest output says nothing."""
+    quadratic = ds.objectives.Quadratic([[1.0, 0.0], [0.0, 2.0]])
+    path = run(ds.GradientFlow(quadratic), 1e-6, atol=1e-14)
+    last = path.x[-1, 0]
+    assert abs(last) < 1e-3 * abs(path.x[0, 0])
+    moved = eqx.tree_at(lambda tree: tree.x, path, path.x.at[-1, 0].mul(1 + 1e-4))
+    assert certify(path).solves
+    assert not certify(moved).solves
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta"])
+def test_a_parameter_is_seen_where_steps_are_short(name):
+    """Per cent of a parameter are 100 tolerances, a few in each step."""
+    path = run(system(), 1e-4, atol=1e-10, max_step=0.05)
+    other = eqx.tree_at(
+        lambda tree: getattr(tree.system, name), path, 1.01 * getattr(system(), name)
+    )
+    assert certify(path).solves
+    assert not certify(other).solves
+
+
+def test_a_run_that_goes_on_from_a_kink_passes():
+    """There switching values have no size that rounding could be measured in."""
+    loss = lambda x: jnp.sum(jnp.abs(x)) + 0.05 * jnp.sum((x - 0.3) ** 2)
+    flow = ds.GDIN(loss, 0.5, 0.8)
+    first = run(flow, 1e-6, t1=9.0)
+    assert np.abs(first.x[-1]).max() < 1e-12
+    found = certify(run(flow, 1e-6, first.final_state, t0=9.0, t1=12.0))
+    assert found.solves, str(found)
+
+
+def test_a_start_at_rest_with_a_small_mass_passes():
+    """The terms of the velocity cancel, and leave their rounding over the mass."""
+    light = ds.VMDINAVD(F, ds.schedules.Exponential(1e-6, 0.1), 0.3, 1.0)
+    found = certify(run(light, 1e-9, [1.5e3, -1e3], atol=1e-12))
+    assert found.solves, str(found)
+
+
+def test_the_last_state_is_looked_at_where_coefficients_switch():
+    mass = ds.schedules.Piecewise([2.0], [0.5, 1.5])
+    path = run(ds.VMDINAVD(F, mass, 0.3, 0.5), 1e-6, t1=2.0)
+    assert certify(path).solves
+    moved = path.final_state.p.at[0].add(1e-3)
+    assert not certify(eqx.tree_at(lambda tree: tree.final_state.p, path, moved)).solves
+
+
+def test_what_is_not_seen_is_said(runs):
+    finer = "how errors add up, which a `finer` run shows"
+    bare, both = certify(runs[1e-4]), certify(runs[1e-4], runs[1e-6])
+    assert finer in bare.unseen
+    assert finer not in both.unseen
+    assert f"not seen: {finer}" in str(bare)
+    newton = ds.HeavyBall(ds.objectives.Quadratic(np.eye(150)), 0.5)
+    large = certify(run(newton, 1e-4, np.ones(150)))
+    assert any("a state of 300 coordinates" in what for what in large.unseen)
+    concave = lambda x: 0.5 * jnp.sum(x**2) - jnp.sum(jnp.abs(x))
+    branched = run(ds.GDIN(concave, 0.5, 0.8), 1e-6, [0.0, 1.0])
+    assert not bool(branched.unique)
+    found = certify(branched)
+    assert found.solves, str(found)
+    assert any("it has branched" in what for what in found.unseen)
+    assert not any("branched" in what for what in bare.unseen)
+
+
+def test_without_a_known_energy_none_is_claimed():
+    path = run(ds.DIN(lambda x: F(x), 0.4, 0.3), 1e-6)
+    found = certify(path)._replace(energy=None)
+    assert "energy" not in str(found).split("not seen")[0]

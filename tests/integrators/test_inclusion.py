@@ -287,3 +287,18 @@ def test_kinks_that_nearly_meet_nearly_parallel_do_not_move_the_point_at_any_sca
         options = {"t1": 1e-3 * scale, "times": 3, "atol": 1e-9 * scale}
         run = ds.simulate(flow, scale * point, **options)
         np.testing.assert_allclose(run.final_state.x / scale, point, atol=1e-7)
+
+
+def test_what_comes_after_a_stop_is_no_event_and_no_failure():
+    """A stop is found in a step that was made to the next kink."""
+    flat = lambda x: jnp.sum(jnp.abs(x)) + 0.5 * jnp.sum(x**2)
+    options = {"t1": 3.0, "stop": lambda t, x, v: x[0] - 0.1, "rtol": 1e-2}
+    flow = ds.simulate(ds.GradientFlow(flat), [1.0], **options)
+    assert float(flow.result.t) == pytest.approx(np.log(2 / 1.1), rel=1e-4)
+    assert flow.events.table() == "no events"
+    # A system with a Hessian cannot go on at a kink, which is after the stop.
+    newton = ds.simulate(ds.ContinuousNewton(flat), [1.0], **options)
+    assert bool(newton.result.stopped)
+    assert float(newton.result.t) == pytest.approx(np.log(2 / 1.1), rel=1e-4)
+    with pytest.raises(ds.SimulationError):
+        ds.simulate(ds.ContinuousNewton(flat), [1.0], t1=3.0)

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -10,6 +11,9 @@ from dynsys.integrators.inclusion.mode import Mode
 Time = Float[Array, ""]
 
 CROSS, SLIDE, LEAVE = 0, 1, 2
+
+NEAR = 1e3
+"""Precisions of time within which an event is at a stop, not after it."""
 
 
 class Ledger(NamedTuple):
@@ -77,3 +81,15 @@ def note(
         kink=put(ledger.kink, jnp.arange(len(kind))),
         kind=put(ledger.kind, kind),
     )
+
+
+def up_to(ledger: Ledger, end: Time) -> Ledger:
+    """The ledger without what was noted at the end of a step that a stop ended before."""
+    near = NEAR * jnp.finfo(end.dtype).eps * jnp.abs(end)
+    kept = jax.lax.stop_gradient(ledger.t <= end + near)
+    blank = empty_ledger(len(ledger.t), end)
+    columns = {
+        name: jnp.where(kept, getattr(ledger, name), getattr(blank, name))
+        for name in ("t", "turn", "kink", "kind")
+    }
+    return ledger._replace(lines=jnp.minimum(ledger.lines, jnp.sum(kept)), **columns)

@@ -206,10 +206,11 @@ def _step(
     evaluate = solver.interpolation_cls(t0=base.t, t1=end, **tried.info).evaluate
     stops = accept & stop_holds_in(in_piece, base.t, end, tried.new, evaluate)
     leaves = accept & leaves_range(given.system, t)
-    code = jnp.where(stops, int(Status.STOPPED), base.code)
-    code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
+    code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), base.code)
     code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
     code = jnp.where(lands & (happened.code != Status.SUCCESS), happened.code, code)
+    # What is at the end of its last step does not matter to a run that stops in it.
+    code = jnp.where(stops & ~leaves, int(Status.STOPPED), code)
     code = jnp.where(full & ~pace.runs_away, int(Status.MAX_EVENTS), code)
     if problem.max_step is not None:
         forbidden = allows_none(problem, base.t)
@@ -222,7 +223,7 @@ def _step(
     kept = {"polynomial": tried.info, "sides": Sides.of(mode)}
     step = Step(base.t, end, kept, accept, ledger.turns)
     log = write(problem, method, log, base, after, step, piece)
-    unique = before.unique & happened.unique
+    unique = before.unique & (happened.unique | stops)
     landing = Landing(retries, which, tries)
     fixed = (ledger, turns, pace, unique, derivative)
     return HybridCarry(after, happened.mode, landing, *fixed), log

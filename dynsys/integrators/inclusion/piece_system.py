@@ -124,9 +124,12 @@ class PieceSystem(AbstractSystem):
         after = eqx.tree_at(lambda tree: tree.objective, after, piece)
         return super().restarted(after, t, state)
 
-    def violation(self, t: Time, state: State) -> Float[Array, ""]:
-        lowest = jnp.min(self.guards(t, state) / self.slack(state))
-        return jnp.maximum(-lowest, 0).astype(t.dtype)
+    def violation(self, t: Time, state: State, unit: Time) -> Float[Array, ""]:
+        guards, pull = jax.vjp(lambda state: self.guards(t, state), state)
+        rate = lambda row: jnp.sum(jnp.abs(as_vector(pull(row)[0])))
+        rates = jax.lax.map(rate, jnp.eye(len(guards), dtype=guards.dtype))
+        room = self.slack(state) + rates * unit.astype(guards.dtype)
+        return jnp.maximum(-jnp.min(guards / room), 0).astype(t.dtype)
 
     def onto(
         self, state: State, on: Bool[Array, " kinks"], signature: Signature

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from dynsys.in_chunks import in_chunks
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.inclusion.first_order import march
-from dynsys.integrators.inclusion.ledger import Ledger
+from dynsys.integrators.inclusion.ledger import Ledger, up_to
 from dynsys.integrators.inclusion.loop import run_inclusion
 from dynsys.integrators.inclusion.mode import Mode, Sides
 from dynsys.integrators.inclusion.pace import may_run_away
@@ -199,7 +199,10 @@ def _solve(
     whole = InclusionOutput(problem.t0, last.t, dense, pieces)
     output = Output(states, slopes, last, whole if method.dense else None)
     output = output._replace(unique=carry.unique, first_order=first_order)
-    hybrid = HybridOutput(output, constant(dense), carry.ledger, carry.derivative)
+    ledger, derivative = carry.ledger, carry.derivative
+    if has_stop(problem):
+        ledger = up_to(ledger, last.t)
+    hybrid = HybridOutput(output, constant(dense), ledger, derivative)
     return hybrid, log, carry.turns, start.across
 
 
