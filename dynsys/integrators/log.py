@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from dynsys.integrators.memory import check_rows
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.stop import has_stop
 from dynsys.result import Status
@@ -114,8 +115,10 @@ def empty_log(problem: Problem, method: Method, info: PyTree, piece: int | None)
     rows = landed = record = None
     length = _number_of_rows(problem, method)
     if length:
+        size, kind = dimension(info), widest_dtype(info)
+        check_rows(length, size + 2, kind.itemsize, times, dense=method.dense)
         unused = jnp.full((length, 2), jnp.inf, dtype)
-        infos = jnp.zeros((length, dimension(info)), widest_dtype(info))
+        infos = jnp.zeros((length, size), kind)
         rows = Rows(unused, infos, jnp.asarray(0))
     if lands(method):
         repeat = lambda leaf: jnp.broadcast_to(leaf, (times, *leaf.shape))

@@ -21,9 +21,6 @@ from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
 from dynsys.trees import Position, as_position
 
-LARGEST_OUTPUT = 2**31
-"""Bytes that outputs or a dense store may take: 2 GiB."""
-
 TOLERANCES = {64: (1e-6, 1e-9), 32: (1e-4, 1e-6)}
 """Default rtol and atol by the number of bits of the state."""
 
@@ -272,38 +269,6 @@ def check_counts(max_steps: Any, max_events: Any) -> None:
             raise TypeError(f"`{name}` must be an integer, but is {value!r}.")
         if value < least:
             raise ValueError(f"`{name}` must be at least {least}, but is {value}.")
-
-
-def check_memory(
-    coordinates: int, count: int, max_steps: int, dense: bool, members: int = 1
-) -> None:
-    """Refuse outputs that would not fit into memory.
-
-    Args:
-        coordinates: Coordinates of a state.
-        count: Number of outputs.
-        max_steps: Largest number of steps.
-        dense: Whether every step is kept.
-        members: Number of trajectories that are kept at once.
-    """
-    size = 8 * coordinates * members
-    of, fewer = "this state", ""
-    if members > 1:
-        of = f"{members:,} members"
-        fewer = ", keep less of each with `reduce`, or take them one by one: `stream=True`"
-    outputs = 3 * size * count
-    if outputs > LARGEST_OUTPUT:
-        raise ValueError(
-            f"{count} outputs of {of} take {outputs / 2**30:.3g} GiB, more than "
-            f"{LARGEST_OUTPUT / 2**30:.3g}. Ask for fewer `times`{fewer}."
-        )
-    stored = 6 * size * max_steps if dense else 0
-    if stored > LARGEST_OUTPUT:
-        raise ValueError(
-            f"The dense output of {max_steps} steps of {of} takes about "
-            f"{stored / 2**30:.3g} GiB, more than {LARGEST_OUTPUT / 2**30:.3g}. Lower "
-            f"`max_steps`, or ask for `times` instead of `dense=True`."
-        )
 
 
 def read_landing_times(landing_times: Any) -> Any:

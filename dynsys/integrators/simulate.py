@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
+from dynsys.integrators.memory import check_memory, size_of
 from dynsys.integrators.meshes import check_meshes
 from dynsys.integrators.problem import LARGE, Method
 from dynsys.integrators.program import prepare_program, run_program
@@ -23,7 +24,6 @@ from dynsys.integrators.request import (
     check_adjoint,
     check_counts,
     check_inclusion,
-    check_memory,
     check_solver,
     check_system,
     read_interval,
@@ -39,7 +39,7 @@ from dynsys.interrupts import in_background, wait
 from dynsys.result import Derivative, Result, Status
 from dynsys.systems.system import AbstractSystem
 from dynsys.trajectory import Trajectory
-from dynsys.trees import dimension, time_dtype
+from dynsys.trees import time_dtype
 
 Time = Float[Array, ""]
 
@@ -141,7 +141,7 @@ def simulate(
     check_adjoint(adjoint)
     position, velocity, state = read_start(system, x0, v0)
     x = position if state is None else system.position(state)
-    size = dimension(x) * len(system.state_type._fields)
+    size = size_of(system, x)
     dtype = time_dtype(x)
     moving = velocity is not None or state is not None
     start, end, from_series = read_interval(system, t0, t1, moving, dtype)
@@ -174,7 +174,7 @@ def simulate(
             solver=solver,
             max_steps=int(max_steps),
             dense=dense,
-            lands=size > LARGE,
+            lands=size.coordinates > LARGE,
             progress=progress,
         ),
         reason="",

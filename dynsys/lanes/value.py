@@ -104,6 +104,9 @@ class Value:
 
     def block(self, width: int) -> Ref:
         """All of it, with the lanes as the first axis."""
+        if self._block is None and self.is_same and not self.is_small:
+            whole, wide = self.same, (width, *self.shape)
+            self._block = one_of(lambda _: jnp.broadcast_to(whole, wide), [])
         if self._block is None:
             shape, dtype = self.shape, self.dtype
 

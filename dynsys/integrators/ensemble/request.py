@@ -10,6 +10,7 @@ import numpy as np
 from dynsys.cached_call import join, split
 from dynsys.checks import is_concrete, known
 from dynsys.integrators.ensemble.member import Choices, Numbers, start_of_member
+from dynsys.integrators.memory import Size, size_of
 from dynsys.integrators.request import (
     check_counts,
     check_inclusion,
@@ -21,7 +22,7 @@ from dynsys.integrators.request import (
     read_times,
     read_tolerances,
 )
-from dynsys.trees import as_position, dimension, time_dtype
+from dynsys.trees import as_position, time_dtype
 
 
 class Request(NamedTuple):
@@ -30,13 +31,13 @@ class Request(NamedTuple):
     Args:
         numbers: Numbers, which may change without a new program.
         choices: What is fixed.
-        size: Coordinates of a state.
+        size: The size of what a member moves.
         closed_over: What `case`, `reduce` and `stop` close over.
     """
 
     numbers: Numbers
     choices: Choices
-    size: int
+    size: Size
     closed_over: Any
 
 
@@ -130,7 +131,7 @@ def read_request(
     check_inclusion(options["inclusion"])
     check_solver(options["solver"])
     one = _shapes(case, arrays, names)
-    size = dimension(one.x) * len(one.system.state_type._fields)
+    size = size_of(one.system, one.x)
     start, end, _ = read_interval(one.system, *interval, one.moves, time_dtype(one.x))
     output_times, outputs = read_times(times, *interval)
     rtol, atol = read_tolerances(*tolerances, time_dtype(one.x))

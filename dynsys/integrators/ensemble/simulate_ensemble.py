@@ -17,9 +17,9 @@ from dynsys.integrators.ensemble.request import (
     read_width,
 )
 from dynsys.integrators.ensemble.run import chunks_of, collect, parts_of
-from dynsys.integrators.ensemble.schedule import default_lanes, members_of_block
+from dynsys.integrators.ensemble.schedule import default_lanes, members_of_block, slots_of
+from dynsys.integrators.memory import check_ensemble_memory
 from dynsys.integrators.meshes import check_meshes
-from dynsys.integrators.request import check_memory
 
 
 def simulate_ensemble(
@@ -138,9 +138,16 @@ def simulate_ensemble(
         _check_traced(devices, stream)
         return _inside_a_program(case, numbers, arrays, choices, width)
     places = read_devices(devices)
-    layout = _layout(places, count, request.size, read_width(width))
+    layout = _layout(places, count, request.size.coordinates, read_width(width))
     kept = count if reduce is None and not stream else min(layout.block, count)
-    check_memory(request.size, choices.outputs, int(max_steps), dense, kept)
+    check_ensemble_memory(
+        request.size,
+        choices.outputs,
+        int(max_steps),
+        dense,
+        kept=kept,
+        computed=min(layout.block * len(slots_of(places)), count),
+    )
     parts = parts_of(
         case, numbers, arrays, (choices, layout), places, count, progress, stream
     )
