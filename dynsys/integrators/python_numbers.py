@@ -19,8 +19,9 @@ from dynsys.switches.window import schedules_of
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Position
 
-NEUTRAL = frozenset({"broadcast_in_dim", "convert_element_type"})
-"""Operations that a number may take more of as an array than in the program."""
+NEUTRAL = frozenset({"broadcast_in_dim", "concatenate", "convert_element_type", "stack"})
+"""Operations that a number, also in a list, may take more of as an array than in the
+program."""
 
 _known: dict[Any, frozenset[int]] = {}
 """Leaves that become arrays, by all else that decides about it."""
@@ -29,43 +30,55 @@ MOST_KNOWN = 1024
 """Functions that are remembered."""
 
 
-def numbers_as_arrays(
-    system: AbstractSystem, stop: Callable[..., Any] | None, x: Position, dtype: Any
-) -> tuple[AbstractSystem, Callable[..., Any] | None]:
-    """A system and a condition whose numbers of Python are arrays where they are data.
+def numbers_as_arrays(system: AbstractSystem, x: Position, dtype: Any) -> AbstractSystem:
+    """A system whose numbers of Python are arrays where they are data.
 
     Args:
         system: The system.
-        stop: The condition that ends a run, if any.
         x: A position.
         dtype: Type of the times.
     """
-    if not any(map(_is_number, jax.tree.leaves((system, stop)))):
-        return system, stop
-    t = jax.ShapeDtypeStruct((), dtype)
-    point = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), x)
-    objective = _converted(system.objective, (point,))
+    if not any(map(_is_number, jax.tree.leaves(system))):
+        return system
+    t, point = jax.ShapeDtypeStruct((), dtype), shapes_of(x)
+    objective = with_arrays(system.objective, point)
     system = eqx.tree_at(lambda tree: tree.objective, system, objective)
     schedules = schedules_of(system)
     where = lambda tree: [getattr(tree, name) for name in schedules]
     if schedules:
-        moved = [_converted(schedule, (t,)) for schedule in schedules.values()]
+        moved = [with_arrays(schedule, t) for schedule in schedules.values()]
         system = eqx.tree_at(where, system, moved)
-    return system, None if stop is None else _converted(stop, (t, point, point))
+    return system
 
 
-def _converted(function: Any, args: tuple[Any, ...]) -> Any:
-    """A function whose numbers of Python are arrays where they are data."""
+def shapes_of(tree: Any) -> Any:
+    """Shapes in place of the arrays of a pytree."""
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
+
+
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
+
+
+def with_arrays(function: Any, *args: Any, call: Callable[..., Any] = _call) -> Any:
+    """A function whose numbers of Python are arrays where they are data.
+
+    Args:
+        function: The function, or `None`.
+        *args: Shapes of its arguments.
+        call: How it is called, if not by itself.
+    """
     leaves, structure = jax.tree.flatten(function)
     places = [i for i, leaf in enumerate(leaves) if _is_number(leaf)]
     if not places:
         return function
     shown = tuple(type(leaf) if _is_number(leaf) else _shape(leaf) for leaf in leaves)
-    key = (structure, shown, str(args))
+    key = (structure, shown, str(args), call)
     if key not in _known:
         if len(_known) >= MOST_KNOWN:
             _known.clear()
-        _known[key] = _data_among(structure, leaves, places, args)
+        made = lambda whole, *args: call(structure.unflatten(whole), *args)
+        _known[key] = _data_among(made, leaves, places, args)
     data = _known[key]
     return structure.unflatten(
         [jnp.asarray(leaf) if i in data else leaf for i, leaf in enumerate(leaves)]
@@ -73,16 +86,19 @@ def _converted(function: Any, args: tuple[Any, ...]) -> Any:
 
 
 def _data_among(
-    structure: Any, leaves: Sequence[Any], places: Sequence[int], args: tuple[Any, ...]
+    made: Callable[..., Any],
+    leaves: Sequence[Any],
+    places: Sequence[int],
+    args: tuple[Any, ...],
 ) -> frozenset[int]:
-    """The leaves of which, as arrays, a function makes the same operations."""
+    """The leaves of which, as arrays, a function of all makes the same operations."""
 
     def operations(moved: Sequence[int]) -> Counter[str] | None:
         def run(numbers: Sequence[Any], args: tuple[Any, ...]) -> Any:
             whole = list(leaves)
             for i, number in zip(moved, numbers, strict=True):
                 whole[i] = number
-            return structure.unflatten(whole)(*args)
+            return made(whole, *args)
 
         try:
             traced = jax.make_jaxpr(run)([leaves[i] for i in moved], args)

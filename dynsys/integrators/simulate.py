@@ -17,7 +17,7 @@ from dynsys.integrators.meshes import check_meshes
 from dynsys.integrators.problem import LARGE, Method
 from dynsys.integrators.program import prepare_program, run_program
 from dynsys.integrators.progress import compiling
-from dynsys.integrators.python_numbers import numbers_as_arrays
+from dynsys.integrators.python_numbers import numbers_as_arrays, shapes_of, with_arrays
 from dynsys.integrators.request import (
     Inputs,
     Options,
@@ -152,7 +152,8 @@ def simulate(
     stop_norm, condition = read_stop(stop)
     landings = read_landing_times(landing_times)
     cast = lambda number: number.astype(dtype)
-    system, condition = numbers_as_arrays(system, condition, x, dtype)
+    system = numbers_as_arrays(system, x, dtype)
+    t, point = jax.ShapeDtypeStruct((), dtype), shapes_of(x)
     rtol, atol = read_tolerances(rtol, atol, dtype)
     inputs = Inputs(
         system=system,
@@ -165,9 +166,9 @@ def simulate(
         rtol=cast(rtol),
         atol=cast(atol),
         stop_norm=stop_norm,
-        stop=condition,
+        stop=with_arrays(condition, t, point, point),
         landing_times=None if landings is None else cast(landings),
-        max_step=read_max_step(max_step),
+        max_step=with_arrays(read_max_step(max_step), t),
     )
     options = Options(
         method=Method(

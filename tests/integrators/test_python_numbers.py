@@ -76,3 +76,53 @@ def test_the_precision_of_the_position_stays():
     loss = Partial(lambda k, x: k * jnp.sum(x**2), 2.0)
     run = ds.simulate(ds.DIN(loss, 1.0, 0.1), jnp.ones(2, jnp.float32), t1=1.0, times=2)
     assert run.x.dtype == jnp.float32
+
+
+def test_the_largest_step_may_have_such_numbers_too():
+    count = [0]
+
+    def longest(h, t):
+        count[0] += 1
+        return h + 0 * t
+
+    seen, steps = [], []
+    for h in (0.5, 0.05, 0.01):
+        run = ds.simulate(
+            ds.HeavyBall(square, 1.0), 1.0, t1=1.0, times=2, max_step=Partial(longest, h)
+        )
+        seen.append(count[0])
+        steps.append(int(run.stats.steps))
+    assert seen[0] == seen[1] == seen[2]
+    assert steps[1] >= 20
+    assert steps[2] >= 100
+
+
+def test_a_new_number_in_the_case_of_an_ensemble_takes_no_new_program():
+    counts = [0, 0, 0]
+
+    def case(k, alpha):
+        counts[0] += 1
+        return ds.DIN(Partial(loss, k), alpha, 0.1), [k, 2.0]
+
+    def loss(k, x):
+        counts[1] += 1
+        return k * jnp.sum(x**2)
+
+    def stop(level, t, x, v):
+        counts[2] += 1
+        return jnp.sum(x) - level
+
+    alphas, seen = jnp.array([1.0, 2.0]), []
+    for k in (1.0, 2.0, 3.0):
+        runs = ds.simulate_ensemble(
+            Partial(case, k), alpha=alphas, t1=1.0, times=2, stop=Partial(stop, -k)
+        )
+        right = ds.simulate(
+            ds.DIN(lambda x, k=k: k * jnp.sum(x**2), 1.0, 0.1), [k, 2.0], t1=1.0, times=2
+        )
+        np.testing.assert_allclose(runs.x[0], right.x, rtol=1e-6)
+        seen.append(tuple(counts))
+    # What is given is looked at each time, but not compiled again.
+    first, second, third = (np.array(c) for c in seen)
+    assert (third - second == second - first).all()
+    assert (second - first < first).all()

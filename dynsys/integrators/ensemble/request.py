@@ -11,6 +11,7 @@ from dynsys.cached_call import join, split
 from dynsys.checks import is_concrete, known
 from dynsys.integrators.ensemble.member import Choices, Numbers, start_of_member
 from dynsys.integrators.memory import Size, size_of
+from dynsys.integrators.python_numbers import with_arrays
 from dynsys.integrators.request import (
     check_counts,
     check_inclusion,
@@ -22,6 +23,7 @@ from dynsys.integrators.request import (
     read_times,
     read_tolerances,
 )
+from dynsys.switches.window import schedules_of
 from dynsys.trees import as_position, time_dtype
 
 
@@ -30,12 +32,14 @@ class Request(NamedTuple):
 
     Args:
         numbers: Numbers, which may change without a new program.
+        case: What to simulate at a point.
         choices: What is fixed.
         size: The size of what a member moves.
         closed_over: What `case`, `reduce` and `stop` close over.
     """
 
     numbers: Numbers
+    case: Callable[..., Any]
     choices: Choices
     size: Size
     closed_over: Any
@@ -141,6 +145,8 @@ def read_request(
     max_step, landing_times = steps[0], read_landing_times(steps[1])
     limit, moving = (None, max_step) if callable(max_step) else (max_step, None)
     read_max_step(max_step)
+    time, x = jax.ShapeDtypeStruct((), time_dtype(one.x)), one.x
+    condition, moving = with_arrays(condition, time, x, x), with_arrays(moving, time)
     begin = None if is_zero else start
     shared = (rtol, atol, stop_norm, limit, landing_times)
     numbers = Numbers(begin, end, output_times, *shared)
@@ -150,7 +156,9 @@ def read_request(
     fixed = (condition, names, tuple(sorted(options.items())))
     choices = Choices(outputs, reduce, *fixed, max_step=moving)
     closed_over = [one.closed_over, *map(_cells, (case, reduce, stop))]
-    return Request(numbers, choices, size, closed_over)
+    point = dict(zip(names, map(_first_of, arrays), strict=True))
+    case = with_arrays(case, point, call=_values)
+    return Request(numbers, case, choices, size, closed_over)
 
 
 def _cells(function: Any) -> list[Any]:
@@ -162,6 +170,21 @@ def _cells(function: Any) -> list[Any]:
 def _as_input(number: Any) -> Any:
     """An array, so that it is no constant of the program."""
     return number if number is None or hasattr(number, "dtype") else np.asarray(number)
+
+
+def _first_of(arrays: Any) -> Any:
+    """The shapes of the entries along the first axis."""
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), arrays)
+
+
+def _values(case: Callable[..., Any], point: Mapping[str, Any]) -> Any:
+    """What a case makes of a point: the start, and values of the functions in it."""
+    system, x0, v0 = start_of_member(case, point)
+    is_state = isinstance(x0, system.state_type)
+    x = system.position(x0) if is_state else as_position("x0", x0)
+    t = jnp.ones((), time_dtype(x))
+    values = [schedule(t) for schedule in schedules_of(system).values()]
+    return x0, v0, system.objective(x), values
 
 
 def _shapes(case: Callable[..., Any], arrays: list[Any], names: tuple[str, ...]) -> Member:
@@ -177,7 +200,7 @@ def _shapes(case: Callable[..., Any], arrays: list[Any], names: tuple[str, ...])
         arrays, found["rest"] = split((system, x))
         return arrays
 
-    first = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), arrays)
+    first = _first_of(arrays)
     closed, shapes = jax.make_jaxpr(start, return_shape=True)(first)
     system, x = join(shapes, found["rest"])
     return Member(system, x, found["moves"], closed.consts)

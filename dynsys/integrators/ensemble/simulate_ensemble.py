@@ -131,7 +131,7 @@ def simulate_ensemble(
     request = read_request(
         case, arrays, names, (t0, t1), times, tolerances, steps, stop, reduce, options
     )
-    numbers, choices = request.numbers, request.choices
+    numbers, case, choices = request.numbers, request.case, request.choices
     check_meshes(case, numbers, request.closed_over)
     # Inside of a program all that is computed is traced, constants too.
     if not is_concrete((case, arrays, numbers, request.closed_over, jnp.zeros(()))):
