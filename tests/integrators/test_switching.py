@@ -62,6 +62,14 @@ def test_position_and_velocity_go_on_where_all_coefficients_jump(options):
         np.testing.assert_allclose(run.velocity(KNOT + side), at_knot[1], atol=1e-6)
 
 
+@pytest.mark.parametrize("kink", [0.0, 0.1])
+def test_the_first_velocity_is_that_of_the_start_where_no_output_is_in_the_first_step(kink):
+    loss = (lambda x: bowl(x) + kink * jnp.abs(x - 0.5)) if kink else bowl
+    schedules = [jump(a, b, 0.01) for a, b in zip(BEFORE, AFTER, strict=True)]
+    run = ds.simulate(ds.InertialNewton(loss, *schedules), 1.0, 2.0, t1=END, times=2)
+    assert float(run.v[0]) == pytest.approx(2.0, rel=1e-12)
+
+
 def test_a_run_up_to_a_jump_ends_with_the_state_after_it():
     system = ds.InertialNewton(bowl, *ALL)
     first = ds.simulate(system, 1.0, t1=KNOT, times=2, **TIGHT)
