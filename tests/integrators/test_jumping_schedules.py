@@ -15,7 +15,7 @@ def constant(start, end, *values):
 
 
 def test_the_oracle_has_the_closed_form_of_a_jump_of_the_mass():
-    # y'' = -y up to pi / 2, where y = 0 and y' = -1; then 4 y'' = -y, of half the frequency.
+    # y'' = -y up to pi / 2, where y = 0 and y' = -1; then 4 y'' = -y, half as fast.
     pieces = [constant(0, math.pi / 2, 1, 0, 0, 1), constant(math.pi / 2, 3, 4, 0, 0, 1)]
     times = np.array([1.0, 2.0, 3.0])
     y, v = motion(Loss(1.0, 0.0, 0.0, 0.0), pieces, 1.0, 0.0, times).T
@@ -25,8 +25,8 @@ def test_the_oracle_has_the_closed_form_of_a_jump_of_the_mass():
 
 
 def test_the_oracle_is_held_at_a_kink_while_its_gradient_decays():
-    # With f = |y| and y(0) = 0.1, p' = -alpha v - b g and v = p - beta g; held from p in beta
-    # [-1, 1] on, where g' = -b g / beta, so that it stays when the damping jumps.
+    # With f = |y|, p' = -alpha v - b g and v = p - beta g; held once p is in beta [-1, 1],
+    # where g' = -b g / beta, so that it stays when the damping jumps.
     pieces = [constant(0, 1, 1, 1, 1, 1), constant(1, 2, 1, 1, 0.1, 1)]
     loss = Loss(0.0, 0.0, 1.0, 0.0)
     y, v = motion(loss, pieces, 0.1, -0.5, np.linspace(0, 2, 21)).T
