@@ -67,4 +67,6 @@ RUNS = {
 }
 
 if __name__ == "__main__":
+    # What runs in the background of a shell is started with interrupts ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     RUNS[sys.argv[1]]()
