@@ -30,6 +30,13 @@ def default_float() -> jnp.dtype:
     return jax.dtypes.canonicalize_dtype(np.float64)
 
 
+def as_floats(values: Any) -> Float[Array, "..."]:
+    """An array of floats, of the default type if they were integers."""
+    array = jnp.asarray(values)
+    is_float = jnp.issubdtype(array.dtype, jnp.floating)
+    return array if is_float else array.astype(default_float())
+
+
 def as_parameter(
     name: str, value: Any, kind: Kind = "finite", why: str = ""
 ) -> Float[Array, ""]:

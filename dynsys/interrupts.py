@@ -7,10 +7,14 @@ until it is done or the process ends.
 import _thread
 import atexit
 import contextlib
+import gc
+import io
+import logging
 import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -37,7 +41,8 @@ compilation_left = threading.Event()
 
 def goes_on() -> bool:
     """Whether a computation that was left is not done."""
-    return not all(is_done() for is_done in left)
+    left[:] = [is_done for is_done in left if not is_done()]
+    return bool(left)
 
 
 def wait(is_done: Callable[[], bool], leaves: threading.Event | None = None) -> None:
@@ -47,14 +52,23 @@ def wait(is_done: Callable[[], bool], leaves: threading.Event | None = None) -> 
         is_done: Whether it is done, such as `array.is_ready`.
         leaves: Set when it is not needed any longer.
     """
-    begun = time.perf_counter()
     try:
-        while not (is_done() or (leaves is not None and leaves.is_set())):
-            waited = time.perf_counter() - begun
-            time.sleep(0 if waited < SHORT else min(PART * waited, LONGEST))
+        _poll(lambda: is_done() or (leaves is not None and leaves.is_set()))
     finally:
         if not is_done():
             left.append(is_done)
+
+
+def wait_for_those_left() -> None:
+    """Wait until no computation that was left goes on."""
+    _poll(lambda: not goes_on())
+
+
+def _poll(is_over: Callable[[], bool]) -> None:
+    begun = time.perf_counter()
+    while not is_over():
+        waited = time.perf_counter() - begun
+        time.sleep(0 if waited < SHORT else min(PART * waited, LONGEST))
 
 
 def in_background(call: Callable[[], Any]) -> Any:
@@ -108,13 +122,25 @@ def none_lost() -> Iterator[None]:
 def _end_with_those_left() -> None:
     """Do not wait for a computation that goes on, as JAX would.
 
-    After an interrupt that nobody caught the process ends as Python ends it then; else at
-    the next one, which JAX would not hear.
+    After an interrupt that nobody caught the process ends by that signal, with its files,
+    logs and temporary folders in order; else at the next one, which JAX would not hear.
     """
     if not (goes_on() or compilation_left.is_set()):
         return
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if getattr(sys, "last_type", None) is KeyboardInterrupt:
-        sys.stdout.flush()
-        sys.stderr.flush()
+    # At a prompt the last error is one that the user has seen and gone on from.
+    is_prompt = hasattr(sys, "ps1") or sys.flags.interactive
+    if getattr(sys, "last_type", None) is KeyboardInterrupt and not is_prompt:
+        _put_in_order()
         signal.raise_signal(signal.SIGINT)
+
+
+def _put_in_order() -> None:
+    """What the end of the interpreter does for files, logs and temporary folders."""
+    logging.shutdown()
+    for one in gc.get_objects():
+        with contextlib.suppress(Exception):
+            if isinstance(one, weakref.finalize) and one.atexit:
+                one()
+            elif isinstance(one, io.IOBase) and not one.closed:
+                one.flush()

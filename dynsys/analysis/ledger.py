@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.analysis.points import at_times
+from dynsys.switches import switch_times
 from dynsys.trajectory import KINDS, Trajectory
 from dynsys.trees import as_vector
 
@@ -33,6 +34,7 @@ def disagreements(trajectory: Trajectory, until: float) -> int:
     inside = (times >= float(dense.t0) - near) & (times <= end + near)
     wrong = int((~inside).sum() + (np.diff(times) < 0).sum())
     wrong += int(abs(float(dense.t1) - end) > near)
+    wrong += _wrong_switches(trajectory, near)
     events = trajectory.events
     shown = min(int(events.count), len(np.asarray(events.t)))
     if not hasattr(dense.system_at(dense.t0, trajectory.system), "mode"):
@@ -47,6 +49,23 @@ def disagreements(trajectory: Trajectory, until: float) -> int:
     for line in range(shown):
         lines.setdefault((int(place[line]), int(kink[line])), []).append(int(kind[line]))
     return wrong + _changes(trajectory, edges[edges < until], lines)
+
+
+def _wrong_switches(trajectory: Trajectory, near: float) -> int:
+    """Switches that are not those of the coefficients, and those where no step ends."""
+    dense: Any = trajectory.dense
+    start, end = dense.t0, jnp.asarray(trajectory.result.t)
+    found = switch_times(trajectory.system, start, end)
+    given = np.asarray(trajectory.switches)
+    given = given[given <= float(end) + near]
+    right = np.zeros(0) if found is None else np.asarray(found.times)
+    right = right[np.isfinite(right)]
+    if len(given) != len(right):
+        return max(abs(len(given) - len(right)), 1)
+    joints = np.append(np.asarray(dense.joints), float(end))
+    after = right[right > float(joints.min())]
+    far = np.abs(joints[None] - after[:, None]).min(axis=1, initial=np.inf) > near
+    return int((np.abs(given - right) > near).sum() + far.sum())
 
 
 def _edges(dense: Any, end: float, near: float) -> np.ndarray:

@@ -92,7 +92,7 @@ def check_rows(rows: int, numbers: int, itemsize: int, count: int, *, dense: boo
         dense: Whether every step is kept.
     """
     store = rows * numbers * itemsize
-    of = "this state with its kinks"
+    of = "what the solver and kinks keep of this state"
     if dense:
         _refuse(store, of, dense_steps=rows)
     else:

@@ -150,10 +150,10 @@ def _replay(
     is_last: Any,
 ) -> Replayed:
     """Take the steps of one piece again and evaluate the outputs in it."""
+    steps = _at_switches(problem, steps)
     # The first and the last end are the ends of the interval, which are variables.
     steps = jnp.where(steps == jax.lax.stop_gradient(problem.t0), problem.t0, steps)
     steps = jnp.where(steps == jax.lax.stop_gradient(problem.t1), problem.t1, steps)
-    steps = _at_switches(problem, steps)
     last, infos, shifts = _take_steps(problem, method, replay.turns, state, steps, turns)
     local = method.solver.interpolation_cls
     if replay.turns is not None:

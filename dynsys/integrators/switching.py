@@ -106,7 +106,8 @@ def target_of(problem: Problem, method: Method, t: Time) -> Time:
             following = jnp.searchsorted(table, t, side="right")
             last = len(table) - 1
             found = table[jnp.minimum(following, last)]
-            target = jnp.minimum(target, jnp.where(following <= last, found, target))
+            # Of two that are equal the end of the interval is the variable.
+            target = jnp.where((following <= last) & (found < target), found, target)
     return target
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, known
+from dynsys.checks import as_floats, as_parameter, known
 from dynsys.objectives.objective import AbstractObjective, Facts
 
 
@@ -38,7 +38,7 @@ class Lasso(AbstractObjective):
     penalty: Float[Array, ""]
 
     def __init__(self, features: Any, targets: Any, penalty: Any):
-        features, targets = jnp.asarray(features) * 1.0, jnp.asarray(targets) * 1.0
+        features, targets = as_floats(features), as_floats(targets)
         if features.ndim != 2 or targets.shape != features.shape[:1]:
             raise ValueError(
                 f"`features` must have shape (samples, dim) and `targets` (samples,), but "

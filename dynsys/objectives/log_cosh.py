@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, known
+from dynsys.checks import as_floats, as_parameter, known
 from dynsys.objectives.objective import AbstractObjective, Facts
 
 
@@ -38,7 +38,7 @@ class LogCosh(AbstractObjective):
 
     def __init__(self, curvature: Any, weight: Any = 1.0):
         values = known(curvature)
-        curvature = jnp.asarray(curvature) * 1.0
+        curvature = as_floats(curvature)
         if curvature.ndim != 1:
             raise ValueError(
                 f"`curvature` must have shape (dim,), but has shape {curvature.shape}."

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.checks import as_parameter, known
+from dynsys.checks import as_floats, as_parameter, known
 from dynsys.objectives.objective import AbstractObjective, Facts
 
 
@@ -44,7 +44,7 @@ class LogisticRegression(AbstractObjective):
 
     def __init__(self, features: Any, labels: Any, regularization: Any):
         signs = known(labels)
-        features, labels = jnp.asarray(features) * 1.0, jnp.asarray(labels) * 1.0
+        features, labels = as_floats(features), as_floats(labels)
         if features.ndim != 2 or labels.shape != features.shape[:1]:
             raise ValueError(
                 f"`features` must have shape (samples, dim) and `labels` (samples,), but "

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dynsys.checks import known
+from dynsys.checks import as_floats, known
 from dynsys.objectives.objective import AbstractObjective, Facts
 
 
@@ -36,7 +36,7 @@ class Quadratic(AbstractObjective):
 
     def __init__(self, matrix: Any, linear: Any = None):
         values = known(matrix)
-        matrix = jnp.asarray(matrix) * 1.0
+        matrix = as_floats(matrix)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(
                 f"`matrix` must be square, of shape (dim, dim), but has shape "
@@ -47,7 +47,7 @@ class Quadratic(AbstractObjective):
                 "`matrix` must be symmetric, but is not. For the same function pass "
                 "(matrix + matrix.T) / 2."
             )
-        linear = jnp.zeros_like(matrix[0]) if linear is None else jnp.asarray(linear) * 1.0
+        linear = jnp.zeros_like(matrix[0]) if linear is None else as_floats(linear)
         if linear.shape != matrix[0].shape:
             raise ValueError(
                 f"`linear` must have shape {matrix[0].shape} to fit the matrix, but has "

@@ -138,25 +138,29 @@ def _roots(
         counts: Whether they cross integers.
     """
     fixed = lambda t: jax.lax.stop_gradient(values(t))
+    inside = jnp.full_like(cuts, margin)
     if kind == Kind.SMOOTH:
         parts = max(SAMPLES // (len(cuts) - 1), 16)
         fraction = jnp.arange(parts, dtype=cuts.dtype) / parts
         fine = cuts[:-1, None] + (cuts[1:] - cuts[:-1])[:, None] * fraction[None]
         cuts = jnp.append(fine.reshape(-1), cuts[-1])
-    low, high = cuts[:-1] + margin, cuts[1:] - margin
+        # Between them nothing switches: what is looked at leaves no gap.
+        inside = jnp.where(jnp.arange(len(cuts)) % parts == 0, margin, 0)
+    low, high = cuts[:-1] + inside[:-1], cuts[1:] - inside[1:]
     at_low, at_high = jax.vmap(fixed)(low), jax.vmap(fixed)(high)
     is_real = (high > low)[:, None]
     if counts:
         room = MOST if len(low) == 1 else FEW
-        smallest = jnp.floor(jnp.minimum(at_low, at_high)) + 1
-        number = jnp.ceil(jnp.maximum(at_low, at_high)) - smallest
+        least = jnp.floor(jnp.minimum(at_low, at_high))
+        smallest = least + 1
+        number = jnp.floor(jnp.maximum(at_low, at_high)) - least
         each = jnp.arange(room, dtype=low.dtype)[None, None]
         target = smallest[..., None] + each
         is_one = (each < number[..., None]) & is_real[..., None]
         too_many = jnp.any(is_real & (number > room))
     else:
         target = jnp.zeros((*at_low.shape, 1), low.dtype)
-        is_one = (is_real & (at_low * at_high < 0))[..., None]
+        is_one = (is_real & _crosses(at_low, at_high))[..., None]
         # Where neighbours cross, others may have crossed twice in one part.
         crowded = jnp.any(is_one[1:] & is_one[:-1]) if kind == Kind.SMOOTH else False
         too_many = jnp.asarray(crowded)
@@ -178,15 +182,20 @@ def _roots(
     ), too_many
 
 
+def _crosses(low: Array, high: Array) -> Bool[Array, "..."]:
+    """Whether numbers change their sign, of which 0 has that of what is above it."""
+    return ((low < 0) != (high < 0)) & ~jnp.isnan(low) & ~jnp.isnan(high)
+
+
 def _bisect(fixed: Any, low: Array, high: Array, which: Array, target: Array) -> Array:
     """Roots in brackets, all at once."""
     own = jax.vmap(lambda t, i, m: fixed(t)[i] - m)
-    rises = own(high, which, target) > 0
+    rises = own(high, which, target) >= 0
 
     def halve(_: Any, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bracket
         middle = low + 0.5 * (high - low)
-        is_after = (own(middle, which, target) > 0) == rises
+        is_after = (own(middle, which, target) >= 0) == rises
         return jnp.where(is_after, low, middle), jnp.where(is_after, middle, high)
 
     return jax.lax.fori_loop(0, BISECTIONS, halve, (low, high))[1]
@@ -213,7 +222,8 @@ def _in_order(
     times = times[order]
     before = jnp.concatenate([start[None], times[:-1]])
     is_new = (times - before > 4 * margin) & (times <= end + margin)
-    times = jnp.where(is_new, jnp.minimum(times, end), jnp.inf)
+    # A switch at the end does not move it.
+    times = jnp.where(is_new, jnp.where(times < end, times, end), jnp.inf)
     times = times[jnp.argsort(times)]
     return times[:MOST], jnp.any(jnp.isfinite(times[MOST:]))
 

@@ -318,3 +318,18 @@ def test_without_a_known_energy_none_is_claimed():
     path = run(ds.DIN(lambda x: F(x), 0.4, 0.3), 1e-6)
     found = certify(path)._replace(energy=None)
     assert "energy" not in str(found).split("not seen")[0]
+
+
+def test_switches_are_those_of_the_coefficients():
+    switching = lambda knot: ds.HeavyBall(
+        lambda x: jnp.sum(jnp.cosh(x)), ds.schedules.Piecewise([knot], [0.2, 3.0])
+    )
+    path = ds.simulate(switching(3.0), [1.5, -1.0], t1=6.0, dense=True, rtol=1e-8)
+    assert certify(path).ok
+    times = lambda tree: tree.switches
+    for wrong in (
+        eqx.tree_at(lambda tree: tree.system, path, switching(3.001)),
+        eqx.tree_at(times, path, 1.001 * path.switches),
+        eqx.tree_at(times, path, jnp.inf * path.switches),
+    ):
+        assert "times or events do not agree" in str(certify(wrong))

@@ -184,3 +184,18 @@ def test_the_forward_jacobian_in_two_dimensions_is_that_of_reverse_mode():
     x0 = jnp.array([1.0, 0.5])
     forward = jax.jacfwd(lambda x: end(x, adjoint=diffrax.ForwardMode()))(x0)
     np.testing.assert_allclose(forward, jax.jacrev(end)(x0), atol=1e-8)
+
+
+@pytest.mark.parametrize("adjoint", [None, diffrax.ForwardMode()])
+def test_a_switch_at_the_end_moves_nothing_and_the_end_moves_the_position(adjoint):
+    def end(knot, t1):
+        system = ds.HeavyBall(bowl, lambda t: jnp.where(t < knot, 0.2, 2.0))
+        run = ds.simulate(system, 1.0, t1=t1, times=2, adjoint=adjoint, **TIGHT)
+        return run.x[-1], run.v[-1]
+
+    if adjoint is None:
+        rates = jax.grad(lambda *args: end(*args)[0], (0, 1))(END, END)
+    else:
+        rates = jax.jacfwd(lambda *args: end(*args)[0], (0, 1))(END, END)
+    _, v = end(END, END)
+    np.testing.assert_allclose(rates, [0.0, v], atol=1e-7)

@@ -113,3 +113,34 @@ def test_what_is_too_often_or_cannot_be_read_is_said():
 def test_a_time_moves_with_what_it_is_made_of():
     at = lambda a: found(lambda t: jnp.where(t**2 < a, 1.0, 2.0)).times[0]
     assert float(jax.grad(at)(2.0)) == pytest.approx(1 / (2 * 2**0.5), rel=1e-12)
+
+
+POWERS = {
+    "square": lambda t, c: t**2 < c**2,
+    "falling": lambda t, c: -(t**2) > -(c**2),
+    "small": lambda t, c: 1e-200 * (t**2 - c**2) < 0,
+}
+
+
+@pytest.mark.parametrize("name", POWERS)
+def test_a_switch_at_any_fraction_of_the_interval_is_found(name):
+    below = POWERS[name]
+
+    @jax.jit
+    def times(c, end):
+        system = ds.HeavyBall(lambda x: x**2, lambda t: jnp.where(below(t, c), 1.0, 2.0))
+        found = switch_times(system, jnp.zeros(()), end)
+        assert found is not None
+        return found.times
+
+    for end in (1.0, 4.0, 10.0):
+        right = end * np.arange(1, 512) / 512
+        all_times = jax.vmap(times, (0, None))(jnp.asarray(right), jnp.asarray(end))
+        np.testing.assert_allclose(all_times[:, 0], right, rtol=1e-12)
+        assert not np.isfinite(all_times[:, 1:]).any()
+
+
+@pytest.mark.parametrize("curve", [lambda t: t**2, lambda t: 16 - t**2])
+def test_integers_that_a_curve_takes_where_it_is_looked_at_are_crossed_once(curve):
+    times = found(lambda t: jnp.floor(curve(t)), 0.0, 4.0).times
+    np.testing.assert_allclose(finite(times), np.sqrt(np.arange(1, 17)), rtol=1e-12)

@@ -20,7 +20,7 @@ from dynsys.integrators.ensemble.program import (
 from dynsys.integrators.ensemble.schedule import everywhere, in_any_order, slots_of
 from dynsys.integrators.progress import compiling, report_members
 from dynsys.integrators.unchecked import unchecked
-from dynsys.interrupts import goes_on, wait
+from dynsys.interrupts import wait, wait_for_those_left
 from dynsys.result import Result, Status
 
 MOST_FAILURES = 5
@@ -79,7 +79,7 @@ def parts_of(
     one_by_one = layout.is_cpu and programs[devices[0]][1].takes_batches
     slots = devices[:1] if one_by_one else slots_of(devices)
     if one_by_one:
-        wait(lambda: not goes_on())
+        wait_for_those_left()
 
     def call(
         number: int,
