@@ -1,4 +1,7 @@
-"""A run that is interrupted, in a process of its own: `python -m tests.interrupted RUN`."""
+"""A run that is interrupted, in a process of its own.
+
+`python -m tests.interrupted RUN FILE` leaves the file open, with a word in it.
+"""
 
 import gc
 import os
@@ -69,4 +72,6 @@ RUNS = {
 if __name__ == "__main__":
     # What runs in the background of a shell is started with interrupts ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    opened = open(sys.argv[2], "w")  # noqa: SIM115
+    opened.write("kept")
     RUNS[sys.argv[1]]()

@@ -8,15 +8,22 @@ import jax
 import numpy as np
 import pytest
 
+from dynsys import interrupts
 from tests import interrupted
 from tests.interrupted import RUNS
 
 
 @pytest.fixture(scope="module")
-def processes():
+def folder(tmp_path_factory):
+    """Where each process has a file open."""
+    return tmp_path_factory.mktemp("interrupted")
+
+
+@pytest.fixture(scope="module")
+def processes(folder):
     """A process for each run, all at the same time."""
     start = lambda name: subprocess.Popen(
-        [sys.executable, "-m", "tests.interrupted", name],
+        [sys.executable, "-m", "tests.interrupted", name, str(folder / name)],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -24,7 +31,7 @@ def processes():
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_an_interrupt_ends_the_run_and_the_process(processes, name):
+def test_an_interrupt_ends_the_run_and_the_process(processes, folder, name):
     process = processes[name]
     try:
         _, said = process.communicate(timeout=300)
@@ -32,6 +39,7 @@ def test_an_interrupt_ends_the_run_and_the_process(processes, name):
         process.kill()
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert process.returncode == -signal.SIGINT
+    assert (folder / name).read_text() == "kept"
     shows = "progress" in name or name == "long_ensemble"
     assert ("dynsys: compiling" in said) == shows
 
@@ -41,3 +49,20 @@ def test_an_ensemble_is_compiled_where_jax_is_told_to_compile_nothing():
     compiled = interrupted.ensemble(**options)
     with jax.disable_jit():
         np.testing.assert_array_equal(interrupted.ensemble(**options), compiled)
+
+
+def test_the_wait_for_what_was_left_may_be_interrupted_too(monkeypatch):
+    done = [False]
+    interrupts.left.append(lambda: done[0])
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(interrupts.time, "sleep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.wait_for_those_left()
+    assert interrupts.goes_on()
+    done[0] = True
+    assert not interrupts.goes_on()
+    assert not interrupts.left
