@@ -15,6 +15,8 @@ import numpy as np
 
 from dynsys.interrupts import none_lost
 
+ARRAYS = (jax.Array, np.ndarray, np.generic)
+
 
 @jax.tree_util.register_static
 @dataclass(frozen=True)
@@ -93,10 +95,13 @@ def split(tree: Any) -> tuple[list[Any], Fixed]:
     Args:
         tree: A pytree, in which anything may be a leaf.
     """
-    leaves, structure = jax.tree.flatten(tree)
-    arrays = [leaf for leaf in leaves if _is_array(leaf)]
-    rest = tuple([None if _is_array(leaf) else leaf for leaf in leaves])
-    return arrays, Fixed(structure, rest)
+    rest, structure = jax.tree.flatten(tree)
+    arrays = []
+    for place, leaf in enumerate(rest):
+        if isinstance(leaf, ARRAYS):
+            arrays.append(leaf)
+            rest[place] = None
+    return arrays, Fixed(structure, tuple(rest))
 
 
 def join(arrays: list[Any], fixed: Fixed) -> Any:
@@ -109,7 +114,3 @@ def join(arrays: list[Any], fixed: Fixed) -> Any:
     remaining = iter(arrays)
     leaves = [next(remaining) if leaf is None else leaf for leaf in fixed.leaves]
     return jax.tree.unflatten(fixed.structure, leaves)
-
-
-def _is_array(leaf: Any) -> bool:
-    return isinstance(leaf, jax.Array | np.ndarray | np.generic)

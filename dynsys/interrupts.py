@@ -7,33 +7,32 @@ until it is done or the process ends.
 import _thread
 import atexit
 import contextlib
+import functools
 import gc
 import io
 import logging
+import os
+import queue
 import signal
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
 AGAIN = 0.05
 """Seconds after which an interrupt that was lost comes again."""
 
-SHORT = 5e-4
-"""Seconds of waiting in which a thread only lets others go first. The shortest pause of an
-operating system takes a good part of a short run."""
+PAUSE = 0.02
+"""Seconds between two looks at computations that were left."""
 
-PART = 1 / 64
-"""A pause as a part of the time that was waited: a run seems that much longer at most."""
+going: set[Future[Any]] = set()
+"""Calls in the background that are not done."""
 
-LONGEST = 0.02
-"""Longest pause in seconds."""
-
-left: list[Callable[[], bool]] = []
-"""Of each computation that was left whether it is done."""
+left: list[Future[Any]] = []
+"""Those of them that nobody waits for any longer."""
 
 compilation_left = threading.Event()
 """Set when a compilation was left, which does not say when it is done."""
@@ -41,49 +40,82 @@ compilation_left = threading.Event()
 
 def goes_on() -> bool:
     """Whether a computation that was left is not done."""
-    left[:] = [is_done for is_done in left if not is_done()]
+    left[:] = [future for future in left if not future.done()]
     return bool(left)
-
-
-def wait(is_done: Callable[[], bool], leaves: threading.Event | None = None) -> None:
-    """Wait for a computation, with pauses in which an interrupt is heard.
-
-    Args:
-        is_done: Whether it is done, such as `array.is_ready`.
-        leaves: Set when it is not needed any longer.
-    """
-    try:
-        _poll(lambda: is_done() or (leaves is not None and leaves.is_set()))
-    finally:
-        if not is_done():
-            left.append(is_done)
 
 
 def wait_for_those_left() -> None:
     """Wait until no computation that was left goes on."""
-    _poll(lambda: not goes_on())
+    while goes_on():
+        time.sleep(PAUSE)
 
 
-def _poll(is_over: Callable[[], bool]) -> None:
-    begun = time.perf_counter()
-    while not is_over():
-        waited = time.perf_counter() - begun
-        time.sleep(0 if waited < SHORT else min(PART * waited, LONGEST))
+class _Helper:
+    """A thread that makes one call after the other.
+
+    It does not keep the process from ending, as the threads of
+    `concurrent.futures.ThreadPoolExecutor` do, and takes less time a call than a new one.
+    """
+
+    def __init__(self) -> None:
+        self.calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]]
+        self.calls = queue.SimpleQueue()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            call, future = self.calls.get()
+            try:
+                result = call()
+            except BaseException as error:
+                finish = functools.partial(future.set_exception, error)
+            else:
+                finish = functools.partial(future.set_result, result)
+                del result
+            del call
+            going.discard(future)
+            idle.append(self)
+            finish()
+            del future, finish  # Until the next call nothing is kept.
 
 
-def in_background(call: Callable[[], Any]) -> Any:
-    """The result of a call that does not return before it is done, left on an interrupt."""
+idle: list[_Helper] = []
+"""Threads that wait for a call."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=idle.clear)
+
+
+def in_background(call: Callable[[], Any]) -> Future[Any]:
+    """Make a call in another thread."""
     future: Future[Any] = Future()
+    going.add(future)
+    helper = idle.pop() if idle else _Helper()
+    helper.calls.put((call, future))
+    return future
 
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:
-            future.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
-    wait(future.done)
-    return future.result()
+def result_of(future: Future[Any]) -> Any:
+    """What a call in the background returns; the call is left on an interrupt."""
+    try:
+        return future.result()
+    finally:
+        leave([future])
+
+
+def leave(futures: Iterable[Future[Any]]) -> None:
+    """Wait no longer for calls in the background."""
+    left.extend(future for future in futures if not future.done())
+
+
+def wait(array: Any) -> None:
+    """Wait for an array that is being computed, such that an interrupt is heard."""
+    if array.is_ready():
+        return
+    if threading.current_thread() is threading.main_thread():
+        result_of(in_background(array.block_until_ready))
+    else:
+        array.block_until_ready()  # Interrupts are raised in the main thread only.
 
 
 @contextlib.contextmanager
@@ -125,7 +157,7 @@ def _end_with_those_left() -> None:
     After an interrupt that nobody caught the process ends by that signal, with its files,
     logs and temporary folders in order; else at the next one, which JAX would not hear.
     """
-    if not (goes_on() or compilation_left.is_set()):
+    if not (going or compilation_left.is_set()):
         return
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # At a prompt the last error is one that the user has seen and gone on from.
@@ -133,6 +165,8 @@ def _end_with_those_left() -> None:
     if getattr(sys, "last_type", None) is KeyboardInterrupt and not is_prompt:
         _put_in_order()
         signal.raise_signal(signal.SIGINT)
+    while going:  # Python must not end before its threads have left the code of others.
+        time.sleep(PAUSE)
 
 
 def _put_in_order() -> None:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from concurrent.futures import Future
 
 import jax
 import numpy as np
@@ -52,8 +53,8 @@ def test_an_ensemble_is_compiled_where_jax_is_told_to_compile_nothing():
 
 
 def test_the_wait_for_what_was_left_may_be_interrupted_too(monkeypatch):
-    done = [False]
-    interrupts.left.append(lambda: done[0])
+    future = Future()
+    interrupts.leave([future])
 
     def interrupted(_):
         raise KeyboardInterrupt
@@ -63,6 +64,6 @@ def test_the_wait_for_what_was_left_may_be_interrupted_too(monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             interrupts.wait_for_those_left()
     assert interrupts.goes_on()
-    done[0] = True
+    future.set_result(None)
     assert not interrupts.goes_on()
     assert not interrupts.left

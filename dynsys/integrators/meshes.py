@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.core
 import jax.numpy as jnp
 
 REMEDY = (
@@ -23,8 +24,8 @@ def check_meshes(*arguments: Any) -> None:
         ValueError: A mesh has explicit axes, or a `jax.shard_map` checks what varies.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    leaves = [leaf for leaf in jax.tree.leaves(arguments) if isinstance(leaf, jax.Array)]
-    meshes = [mesh, *(_mesh_of(leaf) for leaf in leaves)]
+    leaves = [leaf for leaf in jax.tree.leaves(arguments) if _has_mesh(leaf)]
+    meshes = [mesh, *(jax.typeof(leaf).sharding.mesh for leaf in leaves)]
     explicit = next((one.explicit_axes for one in meshes if one.explicit_axes), ())
     if explicit:
         raise ValueError(
@@ -40,9 +41,12 @@ def check_meshes(*arguments: Any) -> None:
         )
 
 
-def _mesh_of(leaf: Any) -> Any:
-    """The mesh in the type of an array."""
-    return jax.typeof(leaf).sharding.mesh
+def _has_mesh(leaf: Any) -> bool:
+    """Whether the type of an array may name a mesh: not if it is on one device."""
+    if not isinstance(leaf, jax.Array):
+        return False
+    is_traced = isinstance(leaf, jax.core.Tracer)
+    return is_traced or not isinstance(leaf.sharding, jax.sharding.SingleDeviceSharding)
 
 
 def _axes(names: tuple[str, ...]) -> str:

@@ -35,7 +35,7 @@ from dynsys.integrators.request import (
     read_tolerances,
 )
 from dynsys.integrators.unchecked import unchecked
-from dynsys.interrupts import in_background, wait
+from dynsys.interrupts import in_background, result_of, wait
 from dynsys.result import Derivative, Result, Status
 from dynsys.systems.system import AbstractSystem
 from dynsys.trajectory import Trajectory
@@ -202,7 +202,7 @@ def _run(inputs: Inputs, options: Options) -> Trajectory:
         with unchecked():  # The thread does not know the settings of this one.
             return run(inputs, options)
 
-    return in_background(call)
+    return result_of(in_background(call))
 
 
 def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
@@ -226,14 +226,16 @@ def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
 
 def _has_failed(code: Any) -> bool:
     """Whether a run has failed, once it has ended."""
-    wait(code.is_ready)
+    wait(code)
     return bool((np.asarray(code) > Status.STOPPED).any())
 
 
 def _check_derivative(trajectory: Trajectory, x0: Any, throw: bool) -> Trajectory:
     """On the host: say that a derivative that is being taken does not exist."""
+    if not throw or is_concrete(trajectory.x):
+        return trajectory
     known = jax.lax.stop_gradient(trajectory.derivative)
-    if not throw or is_concrete(trajectory.x) or not is_concrete(known):
+    if not is_concrete(known):
         return trajectory
     code = int(np.max(known))
     moves_start = not is_concrete(x0) and is_concrete(jax.lax.stop_gradient(x0))

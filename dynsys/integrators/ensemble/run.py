@@ -1,7 +1,6 @@
 """Members of an ensemble as they are done, and all of them together."""
 
 import contextlib
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from dynsys.integrators.ensemble.program import (
 from dynsys.integrators.ensemble.schedule import everywhere, in_any_order, slots_of
 from dynsys.integrators.progress import compiling, report_members
 from dynsys.integrators.unchecked import unchecked
-from dynsys.interrupts import wait, wait_for_those_left
+from dynsys.interrupts import wait_for_those_left
 from dynsys.result import Result, Status
 
 MOST_FAILURES = 5
@@ -81,20 +80,15 @@ def parts_of(
     if one_by_one:
         wait_for_those_left()
 
-    def call(
-        number: int,
-    ) -> Callable[[Any, threading.Event], tuple[np.ndarray, Block] | None]:
+    def call(number: int) -> Callable[[Any], tuple[np.ndarray, Block]]:
         members = np.arange(number * size, min((number + 1) * size, count))
 
-        def on_device(
-            device: Any, leaves: threading.Event
-        ) -> tuple[np.ndarray, Block] | None:
+        def on_device(device: Any) -> tuple[np.ndarray, Block]:
             run, _ = programs[device]
             # Here, since a thread of its own would not know the settings of that one.
             with unchecked():
                 block: Block = run(*arguments(members, device))
-                wait(block.varying[0].is_ready, leaves)
-                return None if leaves.is_set() else (members, block.on_host(len(members)))
+                return members, block.on_host(len(members))
 
         return on_device
 

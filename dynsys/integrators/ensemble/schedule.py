@@ -1,15 +1,19 @@
 """Who computes which members, and when."""
 
-import collections
 import concurrent.futures
+import functools
 import os
+import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import jax
 import numpy as np
+
+from dynsys.interrupts import in_background, leave
 
 LANES = 64
 """Members side by side on a processor: their state fits into its fastest cache, and the
@@ -61,39 +65,39 @@ def slots_of(devices: Sequence[Any]) -> list[Any]:
 
 
 def in_any_order(
-    calls: Iterable[Callable[[Any, threading.Event], Any]], slots: Sequence[Any]
+    calls: Iterable[Callable[[Any], Any]], slots: Sequence[Any]
 ) -> Iterator[Any]:
     """The results of calls as they come, one at a time in each slot.
 
-    Where no more of them are asked for, as after an interrupt, those that are on are left:
-    an event says it to them.
+    Where no more of them are asked for, as after an interrupt, those that are on are left.
     """
-    # There are as many threads as slots, so one is always free.
-    free = collections.deque(slots)
-    leaves = threading.Event()
+    free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for slot in slots:
+        free.put(slot)
+    is_left = threading.Event()
 
-    def run(call: Callable[[Any, threading.Event], Any]) -> Any:
-        slot = free.popleft()
+    def run(call: Callable[[Any], Any]) -> Any:
+        slot = free.get()
         try:
-            return call(slot, leaves)
+            return None if is_left.is_set() else call(slot)
         finally:
-            free.append(slot)
+            free.put(slot)
 
-    pool = concurrent.futures.ThreadPoolExecutor(len(slots))
-    running: set[Any] = set()
+    running: set[Future[Any]] = set()
     try:
         for call in calls:
-            running.add(pool.submit(run, call))
+            running.add(in_background(functools.partial(run, call)))
+            # One more than there are slots, so that none waits for who asks.
             if len(running) > len(slots):
                 yield from _done(running)
         while running:
             yield from _done(running)
     finally:
-        leaves.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        is_left.set()
+        leave(running)
 
 
-def _done(running: set[Any]) -> Iterator[Any]:
+def _done(running: set[Future[Any]]) -> Iterator[Any]:
     """The results of the calls that are done, of at least one."""
     first = concurrent.futures.FIRST_COMPLETED
     done, _ = concurrent.futures.wait(running, return_when=first)
