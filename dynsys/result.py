@@ -131,7 +131,8 @@ SENTENCES = {
     ),
     Status.MAX_STEP_NOT_POSITIVE: (
         "`max_step` is not a positive number at t = {t:.6g}, so no step is allowed there. "
-        "Return a positive number at all times, such as `jnp.maximum(size, 1e-3)`."
+        "Return a positive number at all times, such as `jnp.maximum(size, 1e-3)`, of a "
+        "`size` that is defined there."
     ),
     Status.SOLVER_FAILED: (
         "The solver failed at t = {t:.6g}, where the step size was {step:.3g}: its "

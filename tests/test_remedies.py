@@ -204,8 +204,24 @@ absolute = lambda x: jnp.abs(x[0])
 BOUNCING = ds.HeavyBall(absolute, 0.0)
 MASS = lambda t: 1 - t
 STIFF = ds.VMDINAVD(f, 1e-7, 0.0, 1.0)
+RESTING = ds.HeavyBall(lambda x: jnp.abs(x), 1.0)
 STEP = lambda t: 0.1 - t
 ROOT = lambda t, x, v: jnp.sqrt(x[0] - 0.9) + 1
+
+
+ROOM = lambda t: jnp.sqrt(0.5 - t)
+JUMPING_LOSS = ds.GDIN(lambda x: jnp.where(x[0] > 0.9, x[0] + 1, x[0] ** 2), 1.0, 0.1)
+FLOOR = ds.VMDINAVD(f, 1.0, lambda t: jnp.floor(t) % 2, 1.0)
+
+
+def looped(t):
+    double = lambda i, size: size * jnp.where(t < 0.5, 1.0, 2.0)
+    return jax.lax.fori_loop(0, 3, double, 1.0)
+
+
+def both_halves():
+    first = run(FLOOR, t1=1000.0)
+    return run(FLOOR, first.final_state, t0=first.result.t, t1=2000.0)
 
 
 def run(system=din, x0=X0, **options):
@@ -238,6 +254,27 @@ RUNS = {
     r"such as `jnp.maximum\(size, 1e-3\)`": (
         lambda: run(max_step=STEP),
         lambda: run(max_step=lambda t: jnp.maximum(STEP(t), 1e-3)),
+    ),
+    "`size` that is defined there": (
+        lambda: run(max_step=ROOM),
+        lambda: run(max_step=lambda t: jnp.maximum(ROOM(jnp.minimum(t, 0.5)), 1e-3)),
+    ),
+    "The loss jumps.*gradients that see no jump": (
+        lambda: run(JUMPING_LOSS),
+        lambda: run(JUMPING_LOSS, inclusion="autodiff"),
+    ),
+    "Write it with `dynsys.schedules.Piecewise": (
+        lambda: run(ds.VMDINAVD(f, 1.0, looped, 1.0)),
+        lambda: run(ds.VMDINAVD(f, 1.0, ds.schedules.Piecewise([0.5], [1.0, 8.0]), 1.0)),
+    ),
+    "Integrate over shorter intervals": (lambda: run(FLOOR, t1=2000.0), both_halves),
+    "rather loosen them": (
+        lambda: run(RESTING, 1.0, t1=40.0, rtol=1e-8, atol=1e-12, max_steps=900),
+        lambda: run(RESTING, 1.0, t1=40.0, max_steps=900),
+    ),
+    "a kink is met, which happened 1.. times": (
+        lambda: run(RESTING, 1.0, t1=40.0, max_steps=400),
+        lambda: run(RESTING, 1.0, t1=40.0, max_steps=900),
     ),
     "Return a number that is defined": (
         lambda: run(stop=ROOT),
@@ -289,5 +326,6 @@ def test_a_member_of_a_batch_is_picked_as_the_messages_say():
 def test_a_full_ledger_says_how_its_events_follow_each_other(gaps, told):
     t = jnp.cumsum(jnp.asarray(gaps))
     events = KinkEvents(jnp.asarray(9), t, jnp.zeros(9, int), jnp.zeros(9, int))
+    stats = run().stats
     result = Result(jnp.asarray(int(Status.MAX_EVENTS)), t[-1], t[0])
-    assert told in advise(din, din.state(X0, X0), result, events, "Rodas5P")
+    assert told in advise(din, din.state(X0, X0), result, events, stats)

@@ -12,7 +12,7 @@ from dynsys.integrators.start import is_finite
 from dynsys.result import Result, Status
 from dynsys.systems.damped_newton import DENSE_LIMIT, AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trajectory import KinkEvents
+from dynsys.trajectory import KinkEvents, Stats
 from dynsys.trees import Position, as_vector, combine, dimension, from_vector, norm
 
 POWER_ITERATIONS = 30
@@ -39,7 +39,7 @@ jumps there."""
 
 
 def advise(
-    system: AbstractSystem, state: State, result: Result, events: KinkEvents, solver: str
+    system: AbstractSystem, state: State, result: Result, events: KinkEvents, stats: Stats
 ) -> str:
     """What can be said of a failed run, from the state where it failed.
 
@@ -48,7 +48,7 @@ def advise(
         state: Its last state.
         result: How the run ended.
         events: What happened at kinks.
-        solver: With what it was solved.
+        stats: With what it was solved, and how.
     """
     status = Status(int(result.code))
     if status in (Status.LOSS_JUMPS, Status.GRADIENT_JUMPS, Status.UNSETTLED):
@@ -67,7 +67,7 @@ def advise(
         if found or status is Status.NOT_FINITE_AT_START:
             return found
     if status in (Status.MAX_STEPS, Status.STEP_UNDERFLOW):
-        return _speed_advice(system, state, result, solver)
+        return _speed_advice(system, state, result, events, stats)
     return ""
 
 
@@ -90,8 +90,22 @@ def _ledger_advice(events: KinkEvents) -> str:
     )
 
 
-def _speed_advice(system: AbstractSystem, state: State, result: Result, solver: str) -> str:
-    """Why steps are so short: a gradient that jumps, or one that changes fast."""
+def _speed_advice(
+    system: AbstractSystem, state: State, result: Result, events: KinkEvents, stats: Stats
+) -> str:
+    """Why steps are so short or so many: kinks, or a gradient that changes fast."""
+    if stats.first_order is not None and math.isfinite(float(stats.first_order.since)):
+        return (
+            f"From t = {float(stats.first_order.since):.6g} on, kinks are too many or too "
+            f"close for other steps than those of first order, whose number grows as the "
+            f"tolerances fall: rather loosen them."
+        )
+    if events.places:
+        steps = int(stats.steps) + int(stats.rejected)
+        return (
+            f"Steps end where a kink is met, which happened {int(events.count)} times in "
+            f"{steps} steps."
+        )
     if _gradient_jumps(system, state, result):
         return (
             "The problem looks non-smooth there: the gradient jumps. A solver for smooth "
@@ -99,7 +113,7 @@ def _speed_advice(system: AbstractSystem, state: State, result: Result, solver: 
             "loosen the tolerances, or smooth the objective."
         )
     rate = _fastest_rate(system, state, result)
-    is_stiff = float(result.step) * rate > STABILITY and solver != Rodas5P.__name__
+    is_stiff = float(result.step) * rate > STABILITY and stats.solver != Rodas5P.__name__
     if is_stiff and int(result.code) == Status.MAX_STEPS:
         return (
             f"The problem looks stiff there: step size times fastest rate is "

@@ -217,7 +217,7 @@ def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     if not is_concrete(seen) or not _has_failed(seen[0].code):
         return trajectory
     result, state, system, events = seen
-    advice = advise(system, state, result, events, trajectory.stats.solver)
+    advice = advise(system, state, result, events, trajectory.stats)
     result = Result(result.code, result.t, result.step, advice)
     if throw:
         result.raise_if_failed()
