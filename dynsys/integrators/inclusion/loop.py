@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dynsys.integrators.attempt import attempt, step_of
+from dynsys.integrators.inclusion.arrival import resolution
 from dynsys.integrators.inclusion.events import first_crossing
 from dynsys.integrators.inclusion.ledger import Ledger, empty_ledger, note
 from dynsys.integrators.inclusion.mode import Mode, Sides
@@ -156,13 +157,13 @@ def _step(
     crossing = first_crossing(fixed, start, stop, local.evaluate)
     # A step that is to land is taken as it is, or corrected by a Newton step in time.
     value, slope = crossing.last[landing.which], crossing.slope[landing.which]
-    # No time is known better than to its rounding.
-    unit = float(jnp.finfo(stop.dtype).eps)
-    tolerance = 0.3 * fixed.slack(local.evaluate(stop))[landing.which]
-    tolerance = jnp.maximum(tolerance, 2 * unit * jnp.abs(stop * slope))
-    shift = -value / jnp.where(slope == 0, 1, slope)
+    # No time is known better than to its rounding, and so much after the event is fine.
+    unit = resolution(stop)
+    early = 0.3 * fixed.slack(local.evaluate(stop))[landing.which]
+    late = jnp.maximum(early, 2 * unit * jnp.abs(slope))
+    shift = 0.5 * unit - value / jnp.where(slope == 0, 1, slope)
     sane = jnp.abs(shift) < 0.5 * (stop - start)
-    misses = (jnp.abs(value) > tolerance) & (landing.tries < CORRECTIONS) & sane
+    misses = ((value > early) | (value < -late)) & (landing.tries < CORRECTIONS) & sane
     lands = keep & landing.active & ~misses
     corrects = keep & landing.active & misses
     meets = keep & ~landing.active & crossing.found

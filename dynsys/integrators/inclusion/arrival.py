@@ -1,0 +1,70 @@
+r"""Where a trajectory is when it meets a surface, between two times that numbers resolve.
+
+A step that lands on a surface ends at a number, up to the resolution $\delta$ of time after
+the event. In single precision at $t = 10^4$ this is 1e-3, during which the state changes by
+far more than a tolerance. So the state is taken back to the event along the field before it,
+and from there to the end of the step along the field after it, both to first order: what is
+left of the error is of the order of $\delta^2$.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from dynsys.integrators.inclusion.piece_system import PieceSystem
+from dynsys.systems.system import State
+from dynsys.trees import constant
+
+Time = Float[Array, ""]
+
+LATEST = 4.0
+"""Resolutions of time up to which a step may end after its event."""
+
+
+class Arrival(NamedTuple):
+    """How a trajectory arrives at a surface.
+
+    Args:
+        state: State at the event.
+        late: How long after it the step ended.
+        field: Rate of the state at the end of the step, in the mode before.
+        rates: Those of the guards.
+    """
+
+    state: State
+    late: Time
+    field: State
+    rates: Float[Array, " kinks"]
+
+
+def arrival(
+    system: PieceSystem, landed: Bool[Array, " kinks"], t: Time, state: State
+) -> Arrival:
+    """The event at the end of a step; its state has the derivative of that at the end.
+
+    Args:
+        system: The system in the mode before.
+        landed: The surface that the step was to end on, if it is one.
+        t: End of the step.
+        state: State there, as the step left it.
+    """
+    fixed, t, here = constant((system, t, state))
+    field = fixed.vector_field(t, here)
+    guards, rates = jax.jvp(fixed.guards, (t, here), (jnp.ones_like(t), field))
+    passed = landed & (guards < 0) & (rates < 0)
+    late = jnp.max(jnp.where(passed, guards / jnp.where(passed, rates, 1), 0))
+    late = jnp.minimum(late.astype(t.dtype), LATEST * resolution(t))
+    return Arrival(along_field(state, -late, field), late, field, rates)
+
+
+def along_field(state: State, time: Time, field: Any) -> State:
+    """The state after a time too short to be resolved; its derivative stays."""
+    move = lambda leaf, rate: leaf + time.astype(leaf.dtype) * rate
+    return jax.tree.map(move, state, field)
+
+
+def resolution(t: Time) -> Time:
+    """How well a time is resolved."""
+    return float(jnp.finfo(t.dtype).eps) * jnp.abs(t)
