@@ -44,12 +44,14 @@ class Saltation(NamedTuple):
         shift: Of that time, as each kink would have it.
         exists: Whether there is a derivative.
         onward: Rate of the state in the mode after the event.
+        lost: How far the state may be off, because times are rounded.
     """
 
     change: State
     shift: Float[Array, " kinks"]
     exists: Bool[Array, ""]
     onward: State
+    lost: Time
 
 
 def saltation(
@@ -119,7 +121,11 @@ def saltation(
     # What follows from the event at another kink happens at the same time.
     shift = jnp.full(len(at), shifts[0]).at[jnp.where(valid, which, len(at))].set(shifts)
     onward = from_vector(field_after, moved)
-    return Saltation(change, shift.astype(t.dtype), exists, onward)
+    ended = as_vector(arrival.field)
+    bent = jnp.max(jnp.abs(field_before - ended)).astype(t.dtype)
+    speed = jnp.max(jnp.abs(ended)).astype(t.dtype)
+    lost = arrival.late * bent + arrival.missed * speed
+    return Saltation(change, shift.astype(t.dtype), exists, onward, lost)
 
 
 def _representatives(
