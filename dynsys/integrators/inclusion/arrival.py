@@ -20,9 +20,9 @@ from dynsys.trees import Position, constant, largest
 
 Time = Float[Array, ""]
 
-VISIBLE = 50.0
-"""Tolerances that events may cost a run: errors of its steps add up to a few. The estimate
-is up to twice too small."""
+VISIBLE = 10.0
+"""Tolerances that events may cost a run. Later the solution may amplify them ten times, and
+about 100 tolerances are what one sees."""
 
 LATEST = 4.0
 """Resolutions of time up to which a step may end after its event."""
