@@ -17,9 +17,7 @@ def tolerances_off(system, x0, t0, length):
     """How many tolerances a run in single precision is off."""
     run = ds.simulate(system, np.float32(x0), t0=t0, t1=t0 + length, times=41)
     t = np.asarray(run.t, float) - t0
-    exact = ds.simulate(
-        system, np.float64(x0), t1=length, times=t, rtol=1e-10, atol=1e-12
-    )
+    exact = ds.simulate(system, np.float64(x0), t1=length, times=t, rtol=1e-10, atol=1e-12)
     errors = np.abs(np.asarray(run.x, float) - np.asarray(exact.x))
     return errors.max() / (ATOL + RTOL * np.abs(exact.x).max())
 

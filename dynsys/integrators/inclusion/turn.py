@@ -171,7 +171,9 @@ def no_turn(system: PieceSystem, t: Time, state: State) -> Turn:
     zero = jax.tree.map(jnp.zeros_like, moved)
     none = jnp.zeros_like(mode.held)
     alone = jnp.arange(len(none))
-    still = Saltation(zero, none.astype(t.dtype), jnp.asarray(True), zero, jnp.zeros_like(t))
+    still = Saltation(
+        zero, none.astype(t.dtype), jnp.asarray(True), zero, jnp.zeros_like(t)
+    )
     fine = select()
     unique = jnp.asarray(True)
     return Turn(mode, none, none, alone, none, moved, still, unique, fine, none)
