@@ -1,11 +1,11 @@
 r"""Where a trajectory is when it meets a surface, between two times that numbers resolve.
 
-A step that lands on a surface ends at a number, up to the resolution $\delta$ of time after
-the event. In single precision at $t = 10^4$ this is 1e-3, in which the state changes by far
-more than a tolerance. So the state is taken back to the event along the field before it, and
-from there to the end of the step along the field after it, both to first order: what is left
-of the error is of the order of $\delta^2$. It is estimated and summed up, together with kinks
-that were met within one resolution of time, of which only one is seen in time.
+A step that lands on a surface ends at a number, up to the resolution $\delta$ of time
+after the event. In single precision at $t = 10^4$ this is 1e-3, in which the state changes
+by far more than a tolerance. So the state is taken back to the event along the field before
+it, and from there to the end of the step along the field after it, both to first order:
+what is left of the error is of the order of $\delta^2$. It is estimated and summed up,
+with kinks met within one resolution of time, of which only one is seen in time.
 """
 
 from typing import Any, NamedTuple
