@@ -125,9 +125,9 @@ SENTENCES = {
         "`jnp.where(x > 0, jnp.log(jnp.where(x > 0, x, 1.0)), -1.0)` for a logarithm."
     ),
     Status.TIME_UNRESOLVED: (
-        "The interval is less than 1,000 times as long as the resolution of time at its "
-        "ends, so steps cannot be told apart. Let time start near 0, with schedules "
-        "shifted accordingly, or use float64."
+        "The resolution of time at t = {t:.6g} is too coarse for steps or for events at "
+        "kinks to be told apart to within the tolerances. Let time start near 0, with "
+        "schedules shifted accordingly, or use a float64 start."
     ),
     Status.MAX_STEP_NOT_POSITIVE: (
         "`max_step` is not a positive number at t = {t:.6g}, so no step is allowed there. "

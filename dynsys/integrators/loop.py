@@ -15,6 +15,7 @@ from dynsys.integrators.main_loop import main_loop
 from dynsys.integrators.problem import TERM, Method, Problem, ready, step_control
 from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range
+from dynsys.integrators.start import too_short
 from dynsys.integrators.stop import stop_holds_in
 from dynsys.integrators.switching import (
     allows_none,
@@ -151,7 +152,7 @@ def _try_step(
     leaves = keep & leaves_range(given.system, after.t)
     code = jnp.where(stops, int(Status.STOPPED), after.code)
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
-    code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
+    code = jnp.where(vanished, too_short(problem, t), code)
     code = jnp.where(tried.failed, int(Status.SOLVER_FAILED), code)
     if problem.max_step is not None:
         forbidden = allows_none(problem, carry.t)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.problem import Problem
 from dynsys.integrators.ranges import first_violation
 from dynsys.result import Status, select
 from dynsys.switches import SwitchTimes
@@ -22,6 +23,10 @@ LARGEST_FIRST_STEP = 0.1
 
 FINEST = 1000
 """Resolutions of time that an interval must have."""
+
+COARSE = 1e5
+"""Resolutions of time in an interval that is short: near 0 there are 1e7 in single
+precision, and elsewhere a step that vanishes may be one that the rounding of time ends."""
 
 HALVINGS = 200
 """Shorter than 1e-60 of the interval no series is tried."""
@@ -148,6 +153,18 @@ def resolves(t0: Time, t1: Time) -> Bool[Array, ""]:
     """Whether an interval is long next to the resolution of time at its ends."""
     resolution = jnp.finfo(t0.dtype).eps * jnp.maximum(jnp.abs(t0), jnp.abs(t1))
     return t1 - t0 >= FINEST * resolution
+
+
+def too_short(problem: Problem, t: Time) -> Int[Array, ""]:
+    """Why a step has become too short: it is time that is coarse, or the solution is wild.
+
+    Args:
+        problem: What is integrated.
+        t: Where.
+    """
+    resolution = jnp.finfo(t.dtype).eps * jnp.abs(t)
+    is_coarse = problem.t1 - problem.t0 < COARSE * resolution
+    return jnp.where(is_coarse, int(Status.TIME_UNRESOLVED), int(Status.STEP_UNDERFLOW))
 
 
 def check_switches(switches: SwitchTimes | None, code: Int[Array, ""]) -> Int[Array, ""]:

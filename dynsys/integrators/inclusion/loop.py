@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dynsys.integrators.attempt import attempt, step_of
+from dynsys.integrators.inclusion.arrival import Blur, resolution
 from dynsys.integrators.inclusion.events import first_crossing
 from dynsys.integrators.inclusion.ledger import Ledger, empty_ledger, note
 from dynsys.integrators.inclusion.mode import Mode, Sides
@@ -21,6 +22,7 @@ from dynsys.integrators.loop import begin, show_progress
 from dynsys.integrators.main_loop import main_loop
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.ranges import leaves_range
+from dynsys.integrators.start import too_short
 from dynsys.integrators.stop import stop_holds_in
 from dynsys.integrators.switching import (
     allows_none,
@@ -70,6 +72,7 @@ class HybridCarry(NamedTuple):
     pace: Pace
     unique: Bool[Array, ""]
     derivative: Int[Array, ""]
+    blur: Blur
 
 
 def run_inclusion(
@@ -102,7 +105,8 @@ def run_inclusion(
     derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
     derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
     pace = first_pace(problem, len(first.held), start.rests)
-    fixed = (ledger, turns, pace, start.unique, derivative)
+    blur = Blur(jnp.zeros_like(t0), jnp.zeros_like(t0))
+    fixed = (ledger, turns, pace, start.unique, derivative, blur)
     carry = HybridCarry(base, first, no_landing, *fixed)
     info = eqx.filter_eval_shape(lambda: _info(start_problem, method, base, first))
     problem = eqx.tree_at(lambda tree: tree.system, problem, given.system)
@@ -156,13 +160,13 @@ def _step(
     crossing = first_crossing(fixed, start, stop, local.evaluate)
     # A step that is to land is taken as it is, or corrected by a Newton step in time.
     value, slope = crossing.last[landing.which], crossing.slope[landing.which]
-    # No time is known better than to its rounding.
-    unit = float(jnp.finfo(stop.dtype).eps)
-    tolerance = 0.3 * fixed.slack(local.evaluate(stop))[landing.which]
-    tolerance = jnp.maximum(tolerance, 2 * unit * jnp.abs(stop * slope))
-    shift = -value / jnp.where(slope == 0, 1, slope)
+    # No time is known better than to its rounding, and so much after the event is fine.
+    unit = resolution(stop)
+    early = 0.3 * fixed.slack(local.evaluate(stop))[landing.which]
+    late = jnp.maximum(early, 2 * unit * jnp.abs(slope))
+    shift = 0.5 * unit - value / jnp.where(slope == 0, 1, slope)
     sane = jnp.abs(shift) < 0.5 * (stop - start)
-    misses = (jnp.abs(value) > tolerance) & (landing.tries < CORRECTIONS) & sane
+    misses = ((value > early) | (value < -late)) & (landing.tries < CORRECTIONS) & sane
     lands = keep & landing.active & ~misses
     corrects = keep & landing.active & misses
     meets = keep & ~landing.active & crossing.found
@@ -207,7 +211,10 @@ def _step(
     stops = accept & stop_holds_in(in_piece, base.t, end, tried.new, evaluate)
     leaves = accept & leaves_range(given.system, t)
     code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), base.code)
-    code = jnp.where(vanished, int(Status.STEP_UNDERFLOW), code)
+    code = jnp.where(vanished, too_short(problem, t), code)
+    blur = before.blur.after(happened.saltation.lost, system.position(after.state))
+    blurred = blur.shows(problem.rtol, problem.atol)
+    code = jnp.where(blurred, int(Status.TIME_UNRESOLVED), code)
     code = jnp.where(lands & (happened.code != Status.SUCCESS), happened.code, code)
     # What is at the end of its last step does not matter to a run that stops in it.
     code = jnp.where(stops & ~leaves, int(Status.STOPPED), code)
@@ -225,7 +232,7 @@ def _step(
     log = write(problem, method, log, base, after, step, piece)
     unique = before.unique & (happened.unique | stops)
     landing = Landing(retries, which, tries)
-    fixed = (ledger, turns, pace, unique, derivative)
+    fixed = (ledger, turns, pace, unique, derivative, blur)
     return HybridCarry(after, happened.mode, landing, *fixed), log
 
 

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.inclusion.arrival import Arrival
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.piece_system import PieceSystem, listed
 from dynsys.systems.system import State
@@ -42,11 +43,15 @@ class Saltation(NamedTuple):
         change: Of the state at the time of the event.
         shift: Of that time, as each kink would have it.
         exists: Whether there is a derivative.
+        onward: Rate of the state in the mode after the event.
+        lost: How far the state may be off, because times are rounded.
     """
 
     change: State
     shift: Float[Array, " kinks"]
     exists: Bool[Array, ""]
+    onward: State
+    lost: Time
 
 
 def saltation(
@@ -54,7 +59,7 @@ def saltation(
     after: Mode,
     met: tuple[Bool[Array, " kinks"], Int[Array, " kinks"]],
     t: Time,
-    state: State,
+    arrival: Arrival,
     moved: State,
 ) -> Saltation:
     """The derivative of an event.
@@ -64,20 +69,18 @@ def saltation(
         after: The mode after.
         met: The kinks that took part, and of each the one that it was taken with.
         t: Time of the event.
-        state: State there, as the step left it.
+        arrival: State there, as the step left it, and the rates with which it arrives.
         moved: State there, on the surfaces.
     """
     before, pieces, (at, group) = system.mode, system.objective, met
     turned = jnp.sign(before.signature) != jnp.sign(after.signature)
     changed = at & ((before.held != after.held) | (turned & ~after.held))
     speaks = changed & _representatives(before, changed, group)
-    number = min(len(at), dimension(system.position(state)) + 2)
+    number = min(len(at), dimension(system.position(moved)) + 2)
     which, valid = listed(speaks, number)
-    value = system.guards(t, state)[which]
-    fixed, t, state, moved = constant((system, t, state, moved))
-    field = fixed.vector_field(t, state)
-    _, rates = jax.jvp(fixed.guards, (t, state), (jnp.ones_like(t), field))
-    slopes = rates[which]
+    value = system.guards(t, arrival.state)[which]
+    fixed, t, moved = constant((system, t, moved))
+    slopes = arrival.rates[which]
     shifts = -(value - jax.lax.stop_gradient(value)) / jnp.where(slopes == 0, 1, slopes)
     is_one = jnp.sum(speaks) == 1
 
@@ -104,7 +107,7 @@ def saltation(
     adds_up = length(total - jnp.sum(jumps, 0)) <= ADDS_UP * size
     # Speed against a surface, beside that along it.
     _, normals = pieces.normals(fixed.position(moved), before.signature, which)
-    speed = length(as_vector(fixed.position(field)))
+    speed = length(as_vector(fixed.position(arrival.field)))
     is_tangent = jnp.abs(slopes) <= TANGENT * length(normals) * speed
     has_jump = length(jumps) > ADDS_UP * size
     exists = is_known & adds_up & ~jnp.any(valid & is_tangent & has_jump)
@@ -117,7 +120,12 @@ def saltation(
     change = from_vector(shifts.astype(jumps.dtype) @ jumps, moved)
     # What follows from the event at another kink happens at the same time.
     shift = jnp.full(len(at), shifts[0]).at[jnp.where(valid, which, len(at))].set(shifts)
-    return Saltation(change, shift.astype(t.dtype), exists)
+    onward = from_vector(field_after, moved)
+    ended = as_vector(arrival.field)
+    bent = jnp.max(jnp.abs(field_before - ended)).astype(t.dtype)
+    speed = jnp.max(jnp.abs(ended)).astype(t.dtype)
+    lost = arrival.late * bent + arrival.missed * speed
+    return Saltation(change, shift.astype(t.dtype), exists, onward, lost)
 
 
 def _representatives(

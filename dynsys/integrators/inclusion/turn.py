@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.inclusion.arrival import along_field, arrival
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.piece_system import (
     REACH,
@@ -67,7 +68,8 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
     """
     mode, pieces = system.mode, system.objective
     landed = which & ~mode.held
-    moved = onto_surfaces(system, state, landed | mode.leads)
+    arrives = arrival(system, landed, t, state)
+    moved = onto_surfaces(system, arrives.state, landed | mode.leads)
     slack, weights = system.slack(moved), along(system, t, moved).signature
     z = pieces.switching(system.position(moved), weights)
     at_bound = which | (1 - jnp.abs(weights) <= slack)
@@ -84,7 +86,7 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
     after, on = constant(mode_after(system, settled, moved))
     at = near | fixed | strays
     placed = _shifted(system, moved, on)
-    jump = saltation(system, after, (at, settled.ties.leader), t, state, moved)
+    jump = saltation(system, after, (at, settled.ties.leader), t, arrives, moved)
     mixed = jnp.asarray(pieces.mixed, bool)
     bends = settled.bends | mixed
     # To touch a kink without crossing it leaves no derivative.
@@ -98,7 +100,7 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
         landed,
         settled.ties.leader,
         bends,
-        add(placed, jump.change),
+        along_field(add(placed, jump.change), arrives.late, jump.onward),
         jump._replace(exists=exists),
         unique,
         *verdict_on(system, moved, settled, near),
@@ -169,7 +171,9 @@ def no_turn(system: PieceSystem, t: Time, state: State) -> Turn:
     zero = jax.tree.map(jnp.zeros_like, moved)
     none = jnp.zeros_like(mode.held)
     alone = jnp.arange(len(none))
-    still = Saltation(zero, none.astype(t.dtype), jnp.asarray(True))
+    still = Saltation(
+        zero, none.astype(t.dtype), jnp.asarray(True), zero, jnp.zeros_like(t)
+    )
     fine = select()
     unique = jnp.asarray(True)
     return Turn(mode, none, none, alone, none, moved, still, unique, fine, none)

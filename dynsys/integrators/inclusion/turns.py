@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.inclusion.arrival import along_field, arrival
 from dynsys.integrators.inclusion.mode import Mode, Sides
 from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.integrators.inclusion.saltation import saltation
@@ -87,11 +88,14 @@ class Turns(NamedTuple):
         system, taken = self.system(problem, before), self.row(after)
 
         def event() -> tuple[State, Float[Array, " kinks"]]:
-            moved = onto_surfaces(system, state, taken.landed | system.mode.leads)
+            arrives = arrival(system, taken.landed, t, state)
+            on = taken.landed | system.mode.leads
+            moved = onto_surfaces(system, arrives.state, on)
             placed = onto_surfaces(in_mode(problem, taken.mode), moved, taken.mode.leads)
             where = (taken.at, taken.group)
-            jump = saltation(system, taken.mode, where, t, state, moved)
-            return add(placed, jump.change), jump.shift
+            jump = saltation(system, taken.mode, where, t, arrives, moved)
+            onto = add(placed, jump.change)
+            return along_field(onto, arrives.late, jump.onward), jump.shift
 
         def plain() -> tuple[State, Float[Array, " kinks"]]:
             still = no_turn(system, t, state)
