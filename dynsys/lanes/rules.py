@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import DropVar
 
-from dynsys.equations import ENTRYWISE, LIBRARIES, batches_wait, bind, is_any
+from dynsys.equations import ENTRYWISE, LIBRARIES, TOTAL_ORDER, batches_wait, bind, is_any
 from dynsys.lanes.value import Value
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def apply(outer: "Interpreter", equation: Any, values: Sequence[Value]) -> list[
         return [across(outer, name, values[0])]
     if name in WRITES:
         return [WRITES[name](outer, equation, values)]
-    if name in ENTRYWISE:
+    if name in ENTRYWISE or name in TOTAL_ORDER:
         shape = equation.outvars[0].aval.shape
         arrays = [value.like(shape, width) for value in values]
         results = equation.primitive.bind(*arrays, **equation.params)
