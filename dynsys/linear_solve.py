@@ -43,11 +43,8 @@ def factorise_positive(matrix: Matrix) -> Solve:
     Args:
         matrix: A symmetric matrix; where it is not positive definite, solutions are NaN.
     """
-    size = len(matrix)
-    if size > ROLLED:
+    if len(matrix) > ROLLED:
         return by_cholesky(matrix)
-    if size <= WRITTEN_OUT:
-        return _by_bordering(matrix)
     return _with_inverse(matrix, _inverse_of_positive)
 
 
@@ -61,7 +58,7 @@ def multiply(matrix: Float[Array, "rows dim"], vector: Vector) -> Float[Array, "
             [sum(matrix[i, j] * v for j, v in enumerate(vector)) for i in rows]
         )
     add = lambda j, total: total + _take(matrix, j, 1) * _take(vector, j)
-    return jax.lax.fori_loop(0, len(vector), add, jnp.zeros(len(matrix), matrix.dtype))
+    return _for_each(len(vector), add, jnp.zeros(len(matrix), matrix.dtype))
 
 
 def _with_inverse(matrix: Matrix, invert: Callable[[Matrix], Matrix]) -> Solve:
@@ -85,32 +82,6 @@ def _(primals: Any, tangents: Any) -> tuple[Vector, Vector]:
     return solution, _solved(matrix, inverse, move - multiply(change, solution))
 
 
-def _by_bordering(matrix: Matrix) -> Solve:
-    """The inverse from one leading block to the next larger one, written out.
-
-    The last division is left for the solution: a quotient is computed once by the
-    compiler, where it repeats sums in each place that uses them.
-    """
-    inverse: list[list[Any]] = []
-    pivot = jnp.ones((), matrix.dtype)
-    for size in range(len(matrix)):
-        inverse = [[entry / pivot for entry in row] for row in inverse]
-        border = [matrix[i, size] for i in range(size)]
-        w = [sum(a * b for a, b in zip(row, border, strict=True)) for row in inverse]
-        pivot = matrix[size, size] - sum(a * b for a, b in zip(w, border, strict=True))
-        pivot = jnp.where(pivot > 0, pivot, jnp.nan)
-        for i in range(size):
-            inverse[i] = [inverse[i][j] * pivot + w[i] * w[j] for j in range(size)]
-            inverse[i].append(-w[i])
-        inverse.append([*(-entry for entry in w), jnp.ones((), matrix.dtype)])
-
-    def solve(vector: Vector) -> Vector:
-        rows = [sum(a * vector[j] for j, a in enumerate(row)) for row in inverse]
-        return jnp.stack(rows) / pivot
-
-    return solve
-
-
 def _inverse_of_positive(matrix: Matrix) -> Matrix:
     """Gauss-Jordan elimination in place; no rows need be swapped."""
     rows = jnp.arange(len(matrix))
@@ -125,7 +96,7 @@ def _inverse_of_positive(matrix: Matrix) -> Matrix:
         rest = jnp.where(is_pivot[None, :], 0, rest) - column[:, None] * row[None, :]
         return _put(rest, row, k)
 
-    return jax.lax.fori_loop(0, len(matrix), eliminate, matrix)
+    return _for_each(len(matrix), eliminate, matrix)
 
 
 def _inverse(matrix: Matrix) -> Matrix:
@@ -143,7 +114,16 @@ def _inverse(matrix: Matrix) -> Matrix:
         return _put(both - column[:, None] * row[None, :], row, k)
 
     both = jnp.concatenate([matrix, jnp.eye(size, dtype=matrix.dtype)], axis=1)
-    return jax.lax.fori_loop(0, size, eliminate, both)[:, size:]
+    return _for_each(size, eliminate, both)[:, size:]
+
+
+def _for_each(size: int, step: Callable[[Any, Array], Array], begin: Array) -> Array:
+    """A loop over the rows of a matrix, written out if they are few."""
+    if size > WRITTEN_OUT:
+        return jax.lax.fori_loop(0, size, step, begin)
+    for k in range(size):
+        begin = step(k, begin)
+    return begin
 
 
 def _take(array: Array, i: Any, axis: int = 0) -> Array:
