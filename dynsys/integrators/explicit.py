@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from dynsys.trees import as_vector, from_vector, widest_dtype
+from dynsys.trees import as_rows, from_rows, widest_dtype
 
 State = PyTree[Float[Array, "..."]]
 
@@ -68,7 +68,7 @@ class ExplicitRungeKutta(diffrax.AbstractAdaptiveSolver):
     ) -> tuple[State, State, dict[str, Any], State | None, diffrax.RESULTS]:
         del made_jump
         tableau, dtype = self.method.tableau, widest_dtype(y0)
-        size, h, flat = len(tableau.c) + 1, terms.contr(t0, t1), as_vector(y0)
+        size, h, flat = len(tableau.c) + 1, terms.contr(t0, t1), as_rows(y0)
         first = terms.vf(t0, y0, args) if solver_state is None else solver_state
         rows = [np.zeros(0), *map(np.asarray, tableau.a_lower)]
         padded = np.array([np.pad(row, (0, size - len(row))) for row in rows])
@@ -77,14 +77,14 @@ class ExplicitRungeKutta(diffrax.AbstractAdaptiveSolver):
         wide = h.astype(dtype)
 
         def stage(i: Any, slopes: Array) -> Array:
-            y = from_vector(flat + wide * _mix(table[i], slopes), y0)
-            slope = as_vector(terms.vf(t0 + nodes[i] * h, y, args))
+            y = from_rows(flat + wide * _mix(table[i], slopes), y0)
+            slope = as_rows(terms.vf(t0 + nodes[i] * h, y, args))
             return jax.lax.dynamic_update_index_in_dim(slopes, slope, i, 0)
 
-        begin = jnp.zeros((size, len(flat)), dtype)
-        begin = jax.lax.dynamic_update_index_in_dim(begin, as_vector(first), 0, 0)
+        begin = jnp.zeros((size, *flat.shape), dtype)
+        begin = jax.lax.dynamic_update_index_in_dim(begin, as_rows(first), 0, 0)
         slopes = jax.lax.fori_loop(1, size, stage, begin)
-        back = lambda vector: from_vector(vector, y0)
+        back = lambda vector: from_rows(vector, y0)
         y1 = back(flat + wide * _mix(tableau.b_sol, slopes))
         error = back(wide * _mix(tableau.b_error, slopes))
         dense_info = {"y0": y0, "y1": y1, "k": jax.vmap(back)(wide * slopes)}
