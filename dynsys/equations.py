@@ -102,6 +102,9 @@ EXPENSIVE = frozenset(
 
 ENTRYWISE = CHEAP | EXPENSIVE
 
+TOTAL_ORDER = frozenset({"eq_to", "le_to", "lt_to"})
+"""Comparisons of each entry alone by which sorting and searching order NaN, too."""
+
 LIBRARIES = frozenset(
     {
         "cholesky",

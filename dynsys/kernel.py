@@ -16,40 +16,44 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
 
-from dynsys.equations import ENTRYWISE, programs_inside
+from dynsys.equations import ENTRYWISE, TOTAL_ORDER, programs_inside
 
-ARITHMETIC = ENTRYWISE | frozenset(
-    {
-        "argmax",
-        "argmin",
-        "broadcast_in_dim",
-        "concatenate",
-        "copy",
-        "custom_jvp_call",
-        "custom_vjp_call",
-        "dynamic_slice",
-        "dynamic_update_slice",
-        "gather",
-        "iota",
-        "jit",
-        "nonbatchable",
-        "pad",
-        "pjit",
-        "reduce_and",
-        "reduce_max",
-        "reduce_min",
-        "reduce_or",
-        "reduce_prod",
-        "reduce_sum",
-        "reshape",
-        "rev",
-        "slice",
-        "split",
-        "squeeze",
-        "stack",
-        "stop_gradient",
-        "transpose",
-    }
+ARITHMETIC = (
+    ENTRYWISE
+    | TOTAL_ORDER
+    | frozenset(
+        {
+            "argmax",
+            "argmin",
+            "broadcast_in_dim",
+            "concatenate",
+            "copy",
+            "custom_jvp_call",
+            "custom_vjp_call",
+            "dynamic_slice",
+            "dynamic_update_slice",
+            "gather",
+            "iota",
+            "jit",
+            "nonbatchable",
+            "pad",
+            "pjit",
+            "reduce_and",
+            "reduce_max",
+            "reduce_min",
+            "reduce_or",
+            "reduce_prod",
+            "reduce_sum",
+            "reshape",
+            "rev",
+            "slice",
+            "split",
+            "squeeze",
+            "stack",
+            "stop_gradient",
+            "transpose",
+        }
+    )
 )
 """Primitives that compile into a kernel. Calls of libraries, for products of matrices,
 factorisations or sorting, do not."""

@@ -106,6 +106,31 @@ def from_vector(vector: Float[Array, " dim"], like: Position) -> Position:
     return jax.tree.unflatten(structure, shaped)
 
 
+def as_rows(tree: Any) -> Float[Array, "rows dim"]:
+    """The parts of a pytree in the rows of a matrix, or all of it in one row.
+
+    The parts of the states of systems are of one size. XLA makes a better loop of a matrix
+    of them than of one vector.
+    """
+    parts = _parts(tree)[0]
+    return jnp.stack([as_vector(part) for part in parts])
+
+
+def from_rows(rows: Float[Array, "rows dim"], like: Any) -> Any:
+    """The inverse of `as_rows`, in the structure and dtypes of `like`."""
+    parts, structure = _parts(like)
+    filled = [from_vector(row, part) for row, part in zip(rows, parts, strict=True)]
+    return jax.tree.unflatten(structure, filled)
+
+
+def _parts(tree: Any) -> tuple[list[Any], Any]:
+    parts, structure = jax.tree.flatten(tree, is_leaf=lambda part: part is not tree)
+    alike = {(dimension(part), widest_dtype(part)) for part in parts}
+    if len(alike) == 1:
+        return parts, structure
+    return [tree], jax.tree.structure(0)
+
+
 class Like(NamedTuple):
     """The structure, shapes and dtypes of a pytree of arrays; hashable.
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from dynsys.integrators.explicit import ExplicitRungeKutta, is_plain
 from dynsys.integrators.low_storage import LowStorageRK4
 from dynsys.switches import SwitchTimes
 from dynsys.systems.system import AbstractSystem, State
@@ -122,7 +123,8 @@ def step_control(problem: Problem, solver: diffrax.AbstractSolver) -> diffrax.PI
     """
     if isinstance(solver, diffrax.HalfSolver):
         return step_control(problem, solver.solver)
-    is_explicit = isinstance(solver, diffrax.AbstractERK | LowStorageRK4)
+    explicit = diffrax.AbstractERK | ExplicitRungeKutta | LowStorageRK4
+    is_explicit = isinstance(solver, explicit)
     integral, proportional = (0.5, 0.2) if is_explicit else (1.0, 0.0)
     return diffrax.PIDController(
         rtol=problem.rtol,
@@ -147,6 +149,8 @@ def ready(
     """
     if isinstance(solver, diffrax.HalfSolver):
         return diffrax.HalfSolver(ready(solver.solver, problem, stages))
+    if is_plain(solver):
+        return ExplicitRungeKutta(solver)
     if isinstance(solver, diffrax.AbstractRungeKutta) and solver.scan_kind is None:
         is_none = lambda leaf: leaf is None
         solver = eqx.tree_at(lambda tree: tree.scan_kind, solver, stages, is_leaf=is_none)

@@ -11,7 +11,6 @@ from jaxtyping import Array, Float, PyTree
 
 from dynsys.integrators.linearisation import linearise
 from dynsys.integrators.rodas5p_tableau import GAMMA, A, C, D, G, H
-from dynsys.systems.system import AbstractSystem
 from dynsys.trees import as_vector, combine, from_vector, widest_dtype
 
 State = PyTree[Float[Array, "..."]]
@@ -113,9 +112,7 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         del solver_state, made_jump
         h = terms.contr(t0, t1).astype(widest_dtype(y0))
         field = lambda t, y: terms.vf(t, y, args)
-        # What has a Jacobian of its own to form is long enough to be written once.
-        is_long = not isinstance(args, AbstractSystem) or args.feedback(t0) is None
-        stages = (_rolled_stages if is_long else _stages)(field, t0, h, y0, args)
+        stages = _stages(field, t0, h, y0, args)
         last = stages[-1]
         y1 = _add(_add(y0, A[-1], stages[:-1]), (1.0,), [last])
         k = tuple(combine(*zip(row, stages, strict=True)) for row in H)
@@ -123,12 +120,15 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         return y1, last, dense_info, None, diffrax.RESULTS.successful
 
 
-def _rolled_stages(
+def _stages(
     field: Callable[[Any, State], State], t0: Any, h: Any, y0: State, args: Any
 ) -> list[State]:
-    """The same in a loop over the stages, with one field in the program."""
+    """The increments of the stages, each a solution with the same matrix.
+
+    They are in a loop, with one field in the program.
+    """
     solve, time_derivative = linearise(field, t0, y0, args, 1 / (h * GAMMA))
-    flat, drift = as_vector(y0), as_vector(time_derivative)
+    flat, drift, inverse = as_vector(y0), as_vector(time_derivative), 1 / h
     padded = lambda rows: np.array([np.pad(row, (0, STAGES - len(row))) for row in rows])
     rows = np.concatenate([padded(A), padded(G), np.stack([C, D], axis=1)], axis=1)
     table = jnp.asarray(rows, flat.dtype)
@@ -145,29 +145,12 @@ def _rolled_stages(
         slope = as_vector(field(t0 + (c * h).astype(t0.dtype), y))
         # A weight of 0 must not bring in a derivative that is not finite.
         slope = slope + jnp.where(d != 0, d * h * drift, 0)
-        solved = solve(from_vector(slope + mix(g / h, stages), y0))
+        solved = solve(from_vector(slope + mix(g, stages) * inverse, y0))
         return jax.lax.dynamic_update_index_in_dim(stages, as_vector(solved), i, 0)
 
     begin = jnp.zeros((STAGES, len(flat)), flat.dtype)
     stages = jax.lax.fori_loop(0, STAGES, stage, begin)
     return [from_vector(stages[i], y0) for i in range(STAGES)]
-
-
-def _stages(
-    field: Callable[[Any, State], State], t0: Any, h: Any, y0: State, args: Any
-) -> list[State]:
-    """The increments of the stages, each a solution with the same matrix."""
-    solve, time_derivative = linearise(field, t0, y0, args, 1 / (h * GAMMA))
-    inverse = 1 / h
-    stages: list[State] = []
-    for a, g, c, d in zip(A, G, C, D, strict=True):
-        slope = field(t0 + c * h.astype(t0.dtype), _add(y0, a, stages))
-        # A weight of 0 must not bring in a derivative that is not finite.
-        if d != 0:
-            slope = combine((1.0, slope), (d * h, time_derivative))
-        right_side = _add(slope, [weight * inverse for weight in g], stages)
-        stages.append(solve(right_side))
-    return stages
 
 
 def _add(base: State, weights: Sequence[Any], vectors: list[State]) -> State:

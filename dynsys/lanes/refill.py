@@ -6,10 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dynsys.lanes.graph import Operation, fill
 from dynsys.lanes.interpreter import Interpreter
-from dynsys.lanes.loops import While, keep, run_loop
-from dynsys.lanes.value import Value, gather, rebuild
+from dynsys.lanes.loops import While, run_loop
+from dynsys.lanes.value import Value, choose
 
 IDLE = 4
 """One lane in this many may wait for the others before the waiting ones are given the next
@@ -35,44 +34,49 @@ class Refill:
         if not loop.runs_vary:
             return run_loop(outer, loop)
         members = outer.width
-        fixed = gather(loop.consts, members)
-        with_fixed = lambda arrays: rebuild(loop.consts, arrays)
-        first = [ref for value in loop.first for ref in value.refs(members)]
-        one = outer.one
+        fixed = [v.array for v in loop.consts if v is not None and v.varies]
+        shared = [v.array for v in loop.consts if v is not None and not v.varies]
+        first = [value.wide(members) for value in loop.first]
 
-        def make(arrays: list[Any]) -> list[Any]:
-            wide = [fill(array, members) for array in arrays]
-            run = lambda *wide: self._run(loop, with_fixed, len(fixed), one, wide)
-            order, *out = self.wrap(run, wide)
-            place = (
-                jnp.zeros(members, order.dtype)
-                .at[order[:members]]
-                .set(jnp.arange(members, dtype=order.dtype), unique_indices=True)
-            )
-            return [array[place] for array in out]
+        def run(*arrays: Any) -> list[Any]:
+            rest = iter(arrays[: len(shared)])
+            same = [None if v is None or v.varies else next(rest) for v in loop.consts]
+            return self._run(loop, same, len(fixed), arrays[len(shared) :])
 
-        operation = Operation(make, [*fixed, *first], is_cheap=False)
-        return loop.collect(operation, len(first), members)
+        order, *out = self.wrap(run, [*shared, *fixed, *first])
+        place = (
+            jnp.zeros(members, order.dtype)
+            .at[order[:members]]
+            .set(jnp.arange(members, dtype=order.dtype), unique_indices=True)
+        )
+        return loop.collect([jnp.take(array, place, axis=-1) for array in out], [])
 
     def _run(
-        self, loop: While, with_fixed: Any, count: int, one: Any, store: Sequence[Any]
+        self, loop: While, same: list[Any], count: int, store: Sequence[Any]
     ) -> list[Any]:
         """Arrays of all members after the loop, of those before it."""
-        members, lanes = store[0].shape[0], self.lanes
+        members, lanes = store[0].shape[-1], self.lanes
         number = jnp.arange(lanes)
 
+        def constants(arrays: Sequence[Any]) -> list[Any]:
+            rest = iter(arrays)
+            pairs = zip(loop.consts, same, strict=True)
+            return [
+                None if v is None else Value(next(rest) if v.varies else s, v.varies)
+                for v, s in pairs
+            ]
+
         def running(consts: Any, carried: Any) -> Any:
-            inner = Interpreter(lanes, one)
-            condition = loop.condition(inner, with_fixed(consts), carried, [])
-            return fill(inner.values_of([condition.block(lanes)])[0], lanes)
+            inner = Interpreter(lanes)
+            return loop.condition(inner, constants(consts), carried, []).wide(lanes)
 
         def advance(active: Any, consts: Any, carried: Any) -> Any:
-            inner = Interpreter(lanes, one, active=active)
-            return loop.advance(inner, with_fixed(consts), carried, [])[0]
+            inner = Interpreter(lanes, active=active)
+            return loop.advance(inner, constants(consts), carried, [])[0]
 
         def load(member: Any) -> tuple[list[Any], list[Any]]:
             at = jnp.minimum(member, members - 1)
-            loaded = [array.at[at].get(mode="promise_in_bounds") for array in store]
+            loaded = [_columns(array, at) for array in store]
             return loaded[:count], loaded[count:]
 
         def step(state: Any) -> Any:
@@ -97,15 +101,15 @@ class Refill:
             is_there = waits[None, :] & (before[None, :] == number[:, None])
             lane = jnp.sum(jnp.where(is_there, number[None, :], 0), 1)
             put = lambda array, new: jax.lax.dynamic_update_slice_in_dim(
-                array, new.at[lane].get(mode="promise_in_bounds"), done, 0
+                array, _columns(new, lane), done, array.ndim - 1
             )
             out = [put(array, new) for array, new in zip(out, carried, strict=True)]
             order = put(order, member)
             new = jnp.where(waits, jnp.minimum(after + before, members), member)
             new_consts, new_carried = load(new)
-            choose = lambda new, old: keep(waits, new, old)
-            consts = list(map(choose, new_consts, consts))
-            carried = list(map(choose, new_carried, carried))
+            pick = lambda new, old: choose(waits, new, old)
+            consts = list(map(pick, new_consts, consts))
+            carried = list(map(pick, new_carried, carried))
             active = jnp.where(waits, (new < members) & running(consts, carried), active)
             count = jnp.sum(waits)
             return active, new, after + count, consts, carried, done + count, order, out
@@ -113,7 +117,7 @@ class Refill:
         member = jnp.minimum(number, members)
         consts, carried = load(member)
         active = (member < members) & running(consts, carried)
-        room = lambda array: jnp.zeros((members + lanes, *array.shape[1:]), array.dtype)
+        room = lambda array: jnp.zeros((*array.shape[:-1], members + lanes), array.dtype)
         out = [room(array) for array in store[count:]]
         begin = (active, member, jnp.asarray(lanes), consts, carried)
         state = (*begin, jnp.asarray(0), jnp.zeros(members + lanes, member.dtype), out)
@@ -121,3 +125,8 @@ class Refill:
         is_running = lambda state: jnp.any(state[1] < members)
         *_, order, out = jax.lax.while_loop(is_running, turn, state)
         return [order, *out]
+
+
+def _columns(array: Any, at: Any) -> Any:
+    """The last axis at some places."""
+    return array.at[..., at].get(mode="promise_in_bounds")

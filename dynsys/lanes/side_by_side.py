@@ -6,7 +6,6 @@ from typing import Any
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr
 
-from dynsys.lanes.graph import known
 from dynsys.lanes.interpreter import Interpreter
 from dynsys.lanes.refill import Refill
 from dynsys.lanes.value import Value
@@ -19,7 +18,6 @@ def side_by_side(
     *,
     lanes: int,
     main: str,
-    one: Any,
     wrap: Callable[..., Any],
 ) -> tuple[list[Any], list[bool]]:
     """The outputs of a program for many members.
@@ -30,7 +28,6 @@ def side_by_side(
         points: Inputs of the members, along the first axis of each.
         lanes: Number of members that go through the main loop at once.
         main: Name of the program with the main loop in it.
-        one: The number 1 as a traced value, or `None`.
         wrap: How to call the main loop.
 
     Returns:
@@ -38,16 +35,10 @@ def side_by_side(
         the same for all.
     """
     width = points[0].shape[0]
-    values = [Value.of_same(array) for array in shared]
-    for array in points:
-        shape, dtype = array.shape[1:], array.dtype
-        value = Value.of_block(known(array, varies=True), shape, dtype)
-        values.append(value)
-    interpreter = Interpreter(width, one, name=main, main=Refill(lanes, wrap))
-    outputs: list[Any] = interpreter.run(closed, values)
-    varies = [not value.is_same for value in outputs]
-    refs = [
-        value.block(width) if v else known(value.same, varies=False)
-        for value, v in zip(outputs, varies, strict=True)
-    ]
-    return [jnp.asarray(a) for a in interpreter.values_of(refs)], varies
+    values = [Value(jnp.asarray(array), False) for array in shared]
+    values += [Value(jnp.moveaxis(array, 0, -1), True) for array in points]
+    interpreter = Interpreter(width, name=main, main=Refill(lanes, wrap))
+    outputs = interpreter.run(closed, values)
+    varies = [value.varies for value in outputs]
+    first = lambda v: jnp.moveaxis(v.array, -1, 0) if v.varies else v.array
+    return [first(value) for value in outputs], varies

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.dense_solve import factorise
+from dynsys.linear_solve import factorise
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.ties import Ties, are_independent
 from dynsys.trees import Position, as_vector, dimension, from_vector

@@ -11,26 +11,24 @@ from dynsys.lanes import side_by_side
 LANES, MEMBERS = 8, 24
 
 
-def together(function, *points, one=1.0, lanes=LANES, shared=()):
+def together(function, *points, lanes=LANES, shared=()):
     """All members at once, and which results vary."""
     first = [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in points]
     closed = jax.make_jaxpr(function)(*shared, *first)
     found = {}
 
-    def run(one, shared, points):
+    def run(shared, points):
         outputs, found["varies"] = side_by_side(
             closed,
             shared,
             points,
             lanes=lanes,
             main=MAIN_LOOP,
-            one=one,
             wrap=lambda run, arrays: run(*arrays),
         )
         return outputs
 
-    as_array = None if one is None else jnp.asarray(one)
-    return jax.jit(run)(as_array, shared, points), found["varies"]
+    return jax.jit(run)(shared, points), found["varies"]
 
 
 def alone(function, *points):
@@ -260,13 +258,6 @@ def test_lanes_that_are_done_hold_up_no_inner_loop():
         assert np.isfinite(ours).all()
 
 
-def test_a_division_by_the_unknown_one_changes_no_bit():
-    function = lambda x: walk(x, 3)[1] / (1 + long_branch(x) ** 2)
-    with_one, _ = together(function, NUMBERS)
-    without, _ = together(function, NUMBERS, one=None)
-    np.testing.assert_array_equal(with_one[0], without[0])
-
-
 def test_what_is_not_asked_for_is_not_carried():
     def function(x):
         def loop(x):
@@ -276,15 +267,14 @@ def test_what_is_not_asked_for_is_not_carried():
         return main_loop(loop, x)[1]
 
     closed = jax.make_jaxpr(function)(NUMBERS[0])
-    run = lambda one, x: side_by_side(
+    run = lambda x: side_by_side(
         closed,
         [],
         [x],
         lanes=LANES,
         main=MAIN_LOOP,
-        one=one,
         wrap=lambda run, arrays: run(*arrays),
     )[0]
-    text = jax.jit(run).lower(jnp.asarray(1.0), NUMBERS).as_text()
+    text = jax.jit(run).lower(NUMBERS).as_text()
     assert "stablehlo.cosine" in text
     assert "stablehlo.tan" not in text

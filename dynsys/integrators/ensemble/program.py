@@ -81,7 +81,6 @@ def compute_block(
     case: Callable[..., Any],
     numbers: Numbers,
     points: list[Any],
-    one: Any,
     fixed: tuple[Choices, Layout],
 ) -> Block:
     """The results of a block of members.
@@ -90,7 +89,6 @@ def compute_block(
         case: What to simulate at a point.
         numbers: The numbers that all members share.
         points: The points: one array a parameter, with the members as its first axis.
-        one: The number 1, of which the compiler must not know that it is.
         fixed: What is fixed.
     """
     choices, layout = fixed
@@ -114,7 +112,6 @@ def compute_block(
         leaves,
         lanes=layout.lanes,
         main=MAIN_LOOP,
-        one=one if layout.is_cpu else None,
         wrap=lambda run, arrays: as_one_kernel(run, *arrays, largest=LARGEST_KERNEL),
     )
     pairs = list(zip(outputs, varies, strict=True))

@@ -69,7 +69,7 @@ def parts_of(
         # The last block is filled up with members that are in it already.
         filled = np.resize(members, size)
         points = jax.device_put(jax.tree.map(lambda a: a[filled], host), device)
-        return (*join(placed[device], rest), points, np.asarray(1.0), fixed)
+        return (*join(placed[device], rest), points, fixed)
 
     # Here, since other threads would not know the settings of this one.
     first = np.arange(min(size, count))

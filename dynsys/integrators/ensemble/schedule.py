@@ -45,7 +45,7 @@ def default_lanes(size: int, is_cpu: bool) -> int:
 
 def members_of_block(count: int, lanes: int) -> int:
     """Members that a device is given at once: few enough that all have something to do."""
-    turns = int(np.clip(count // (8 * lanes), 1, TURNS))
+    turns = int(np.clip(count // (4 * lanes), 1, TURNS))
     return lanes * turns
 
 

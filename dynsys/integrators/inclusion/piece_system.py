@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.cached_call import cached_call
-from dynsys.dense_solve import factorise
 from dynsys.integrators.inclusion.mode import Mode
+from dynsys.linear_solve import factorise
 from dynsys.nonsmooth.at_signature import AtSignature
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.search import Aim

@@ -18,6 +18,7 @@ import dynsys as ds
 from dynsys.integrators.ensemble.member import Choices, Numbers
 from dynsys.integrators.ensemble.program import Layout, compute_block
 from dynsys.integrators.ensemble.schedule import in_any_order, slots_of
+from dynsys.linear_solve import ROLLED
 from tests.integrators.ensemble.points import (
     DAMPINGS,
     STARTS,
@@ -88,8 +89,8 @@ def program_of(case, *points):
     names = tuple(inspect.signature(case).parameters)
     choices = Choices(2, ends, None, names, tuple(options.items()))
     fixed = (choices, Layout(WIDTH, 2 * WIDTH, True))
-    run = lambda points, one: compute_block(case, numbers, points, one, fixed).varying
-    return jax.jit(run).lower(list(points), jnp.asarray(1.0))
+    run = lambda points: compute_block(case, numbers, points, fixed).varying
+    return jax.jit(run).lower(list(points))
 
 
 def test_programs_hold_no_collective_and_no_call_of_the_host():
@@ -111,7 +112,7 @@ def test_no_library_is_called_for_a_batch_of_matrices(loss):
         ),
     }
     case = lambda x0: (ds.GDIN(losses[loss], 1.0, 0.1), x0)
-    block = program_of(case, jnp.zeros((2 * WIDTH, 7)))
+    block = program_of(case, jnp.zeros((2 * WIDTH, ROLLED + 1)))
     text = block.as_text()
     assert "lapack" in text
     assert set(re.findall(r'num_batch_dims = "(\d)"', text)) == {"0"}

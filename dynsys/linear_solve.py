@@ -1,0 +1,134 @@
+"""Dense linear systems, of which most are tiny.
+
+A call of LAPACK costs more than a tiny system, cannot be joined with its surroundings, and
+takes the matrices of an ensemble one by one. So up to a size the inverse is formed here: by
+arithmetic that is written out up to `WRITTEN_OUT` rows, and in loops over the rows, which
+are small programs, up to `ROLLED`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from dynsys.lapack import by_cholesky, by_lu
+
+Matrix = Float[Array, "dim dim"]
+Vector = Float[Array, " dim"]
+Solve = Callable[[Vector], Vector]
+
+WRITTEN_OUT = 3
+"""Rows up to which nothing is in a loop."""
+
+ROLLED = 16
+"""Rows above which LAPACK is faster."""
+
+
+def factorise(matrix: Matrix) -> Solve:
+    """The solution of a linear system as a function of its right side.
+
+    Args:
+        matrix: Any matrix; where it is singular, solutions are not finite.
+    """
+    if len(matrix) > ROLLED:
+        return by_lu(matrix)
+    return _with_inverse(matrix, _inverse)
+
+
+def factorise_positive(matrix: Matrix) -> Solve:
+    """The solution of a linear system as a function of its right side.
+
+    Args:
+        matrix: A symmetric matrix; where it is not positive definite, solutions are NaN.
+    """
+    if len(matrix) > ROLLED:
+        return by_cholesky(matrix)
+    return _with_inverse(matrix, _inverse_of_positive)
+
+
+def multiply(matrix: Float[Array, "rows dim"], vector: Vector) -> Float[Array, " rows"]:
+    """A product that the compiler joins with its surroundings if it is small."""
+    if max(matrix.shape) > ROLLED:
+        return jnp.matmul(matrix, vector, precision="highest")
+    if max(matrix.shape) <= WRITTEN_OUT:
+        rows = range(len(matrix))
+        return jnp.stack(
+            [sum(matrix[i, j] * v for j, v in enumerate(vector)) for i in rows]
+        )
+    add = lambda j, total: total + _take(matrix, j, 1) * _take(vector, j)
+    return _for_each(len(vector), add, jnp.zeros(len(matrix), matrix.dtype))
+
+
+def _with_inverse(matrix: Matrix, invert: Callable[[Matrix], Matrix]) -> Solve:
+    """The solution of a linear system as a function of its right side."""
+    inverse = jax.lax.stop_gradient(invert(jax.lax.stop_gradient(matrix)))
+    return lambda vector: _solved(matrix, inverse, vector)
+
+
+@jax.custom_jvp
+def _solved(matrix: Matrix, inverse: Matrix, vector: Vector) -> Vector:
+    """A solution whose derivatives are those of the system, not of the elimination."""
+    del matrix
+    return multiply(inverse, vector)
+
+
+@_solved.defjvp
+def _(primals: Any, tangents: Any) -> tuple[Vector, Vector]:
+    matrix, inverse, _ = primals
+    change, _, move = tangents
+    solution = _solved(*primals)
+    return solution, _solved(matrix, inverse, move - multiply(change, solution))
+
+
+def _inverse_of_positive(matrix: Matrix) -> Matrix:
+    """Gauss-Jordan elimination in place; no rows need be swapped."""
+    rows = jnp.arange(len(matrix))
+
+    def eliminate(k: Any, rest: Matrix) -> Matrix:
+        row, column = _take(rest, k), _take(rest, k, 1)
+        pivot = _take(row, k)
+        pivot = jnp.where(pivot > 0, pivot, jnp.nan)
+        is_pivot = rows == k
+        row = jnp.where(is_pivot, 1, row) / pivot
+        column = jnp.where(is_pivot, 0, column)
+        rest = jnp.where(is_pivot[None, :], 0, rest) - column[:, None] * row[None, :]
+        return _put(rest, row, k)
+
+    return _for_each(len(matrix), eliminate, matrix)
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    """Gauss-Jordan elimination beside the identity, with the largest pivots."""
+    size = len(matrix)
+    rows = jnp.arange(size)
+
+    def eliminate(k: Any, both: Array) -> Array:
+        column = jnp.where(rows >= k, jnp.abs(_take(both, k, 1)), -1)
+        place = jnp.argmax(column)
+        row = _take(both, place)
+        both = _put(both, _take(both, k), place)
+        row = row / _take(row, k)
+        column = jnp.where(rows == k, 0, _take(both, k, 1))
+        return _put(both - column[:, None] * row[None, :], row, k)
+
+    both = jnp.concatenate([matrix, jnp.eye(size, dtype=matrix.dtype)], axis=1)
+    return _for_each(size, eliminate, both)[:, size:]
+
+
+def _for_each(size: int, step: Callable[[Any, Array], Array], begin: Array) -> Array:
+    """A loop over the rows of a matrix, written out if they are few."""
+    if size > WRITTEN_OUT:
+        return jax.lax.fori_loop(0, size, step, begin)
+    for k in range(size):
+        begin = step(k, begin)
+    return begin
+
+
+def _take(array: Array, i: Any, axis: int = 0) -> Array:
+    return jax.lax.dynamic_index_in_dim(array, i, axis, keepdims=False)
+
+
+def _put(array: Array, row: Array, i: Any) -> Array:
+    return jax.lax.dynamic_update_index_in_dim(array, row, i, 0)
