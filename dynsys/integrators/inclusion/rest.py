@@ -6,8 +6,9 @@ once: it rests if steps of the implicit method of Moreau, of all sizes up to wha
 
 $$z^+ = z + h\,(A z^+ + b\,\nabla f_w(x)), \qquad w_i \in \mathrm{Sgn}\,z_i(x^+),$$
 
-leave its position where it is, up to `PART` of the tolerance, and nothing there is unstable:
-no kink within reach is concave, and no piece bends down. For the gradient flow of a convex
+leave its position where it is, up to `PART` of the tolerance; if the longest does so without
+the momentum, too, which may hold it on a kink until it fades; and if nothing there is
+unstable: no kink within reach is concave, and no piece bends down. For the gradient flow of a convex
 loss the step of size $h$ is the proximal point $x^+$, and with the distance
 $r = \|x^+ - x\|$ the solution stays within $3r$ of $x$ for as long: solutions do not move
 apart, and that from $x^+$ is no faster than $r/h$. A slope of 1e-8 moves a run in a time of
@@ -82,9 +83,10 @@ class Rest(NamedTuple):
 
 
 def may_rest(problem: Problem) -> bool:
-    """Whether a run that fails is looked at."""
+    """Whether a run that fails is looked at: with two kinks or more, in few dimensions."""
     x = problem.system.position(problem.state)
-    return problem.system.has_feedback and dimension(x) <= MOST
+    several: Any = problem.system.objective.number > 1
+    return several and problem.system.has_feedback and dimension(x) <= MOST
 
 
 def come_to_rest(
@@ -176,7 +178,7 @@ def _step(
 
 
 def _look(problem: Problem, t: Time, state: State) -> Rest:
-    """Whether a state is at rest, and the signs of the kinks in the longest step."""
+    """Whether a state is at rest, and signs of the kinks with which it is."""
     pieces: Any = problem.system.objective
     x = problem.system.position(state)
     natural = pieces.signature(x)
@@ -190,10 +192,13 @@ def _look(problem: Problem, t: Time, state: State) -> Rest:
 
     def look(loop: tuple[Any, Rest]) -> tuple[Any, Rest]:
         i, _ = loop
-        size = (problem.t1 - t) * SHORTER ** (LOOKS - 1 - i).astype(t.dtype)
-        end = jnp.where(i == LOOKS - 1, problem.t1, t + size)
+        power = jnp.maximum(LOOKS - 1 - i, 0).astype(t.dtype)
+        size = (problem.t1 - t) * SHORTER**power
+        end = jnp.where(power == 0, problem.t1, t + size)
         system = between(problem, t, end).system
         aim = aim_of(system, end, size, state, z)
+        # What holds it may be a momentum that fades.
+        aim = aim._replace(drift=jnp.where(i == LOOKS, 0, aim.drift))
         found = settle(pieces, x, aim, natural, meeting, none, none)
         move = aim.drift + aim.factor * as_vector(pieces.gradient(x, found.signature))
         stays = jnp.all(jnp.abs(move) <= room) & found.settled & found.unique
@@ -201,7 +206,7 @@ def _look(problem: Problem, t: Time, state: State) -> Rest:
         fine = stays & ~is_concave & ~leaves_range(system, end)
         return i + 1, Rest(fine, found.signature)
 
-    goes_on = lambda loop: loop[1].is_sure & (loop[0] < LOOKS)
+    goes_on = lambda loop: loop[1].is_sure & (loop[0] <= LOOKS)
     begin = (jnp.asarray(0), Rest(~jnp.any(meeting & doubtful), natural))
     rest = jax.lax.while_loop(goes_on, look, begin)[1]
     bends = _bends_down(pieces, x, rest.signature, meeting)
