@@ -6,15 +6,16 @@ once: it rests if steps of the implicit method of Moreau, of all sizes up to wha
 
 $$z^+ = z + h\,(A z^+ + b\,\nabla f_w(x)), \qquad w_i \in \mathrm{Sgn}\,z_i(x^+),$$
 
-leave its position where it is, up to `PART` of the tolerance; if the longest does so without
-the momentum, too, which may hold it on a kink until it fades; and if nothing there is
-unstable: no kink within reach is concave, and no piece bends down. For the gradient flow of a convex
-loss the step of size $h$ is the proximal point $x^+$, and with the distance
+leave its position where it is, up to `PART` of the tolerance; if the longest does so
+without the momentum, too, which may hold it on a kink until it fades; and if nothing there
+is unstable: no kink within reach is concave, and no piece bends down. For the gradient flow
+of a convex loss the step of size $h$ is the proximal point $x^+$, and with the distance
 $r = \|x^+ - x\|$ the solution stays within $3r$ of $x$ for as long: solutions do not move
 apart, and that from $x^+$ is no faster than $r/h$. A slope of 1e-8 moves a run in a time of
-1e9 and does so here, because the largest step is as long as that.
+1e9 and does so here, because the largest step is as long as that. For systems with momentum
+the steps of all sizes stand for excursions that come back.
 
-Then position and time derivative are those of a rest up to the end.
+Then position and velocity are those of a rest up to the end.
 
 Source:
     H. Brezis, Opérateurs maximaux monotones, North-Holland 1973, chapter III, for what
