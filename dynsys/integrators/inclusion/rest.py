@@ -86,8 +86,8 @@ class Rest(NamedTuple):
 def may_rest(problem: Problem) -> bool:
     """Whether a run that fails is looked at: with two kinks or more, in few dimensions."""
     x = problem.system.position(problem.state)
-    several: Any = problem.system.objective.number > 1
-    return several and problem.system.has_feedback and dimension(x) <= MOST
+    pieces: Any = problem.system.objective
+    return pieces.number > 1 and problem.system.has_feedback and dimension(x) <= MOST
 
 
 def come_to_rest(
@@ -157,7 +157,8 @@ def _step(
     target = target_of(problem, method, t)
     end = constant(jnp.where(t + size > target - 1e-3 * size, target, t + size))
     given, problem = problem, between(problem, t, end)
-    piece = AtSignature(problem.system.objective, signature)
+    pieces: Any = problem.system.objective
+    piece = AtSignature(pieces, signature)
     system = eqx.tree_at(lambda tree: tree.objective, problem.system, piece)
     x = system.position(before.state)
     first, new = (system.initial_state(time, x, None) for time in (t, end))
