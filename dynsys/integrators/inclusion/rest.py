@@ -112,9 +112,10 @@ def come_to_rest(
     is_left = lambda now: (
         (now.t < problem.t1) & (now.accepted + now.rejected < method.max_steps)
     )
+    asked = fails & is_left(last)
     rest = jax.lax.cond(
-        fails & is_left(last),
-        lambda: _look(constant(problem), last.t, constant(last.state)),
+        asked,
+        lambda: _look(constant(problem), constant(last.t), constant(last.state), asked),
         lambda: Rest(jnp.asarray(False), natural),
     )
     # How it came to rest has no derivative.
@@ -179,8 +180,15 @@ def _step(
     return after, log
 
 
-def _look(problem: Problem, t: Time, state: State) -> Rest:
-    """Whether a state is at rest, and signs of the kinks with which it is."""
+def _look(problem: Problem, t: Time, state: State, asked: Bool[Array, ""]) -> Rest:
+    """Whether a state is at rest, and signs of the kinks with which it is.
+
+    Args:
+        problem: What is solved.
+        t: Time.
+        state: The state.
+        asked: Whether that matters: a batch looks at all its members at once.
+    """
     pieces: Any = problem.system.objective
     x = problem.system.position(state)
     natural = pieces.signature(x)
@@ -209,27 +217,26 @@ def _look(problem: Problem, t: Time, state: State) -> Rest:
         return i + 1, Rest(fine, found.signature)
 
     goes_on = lambda loop: loop[1].is_sure & (loop[0] <= LOOKS)
-    begin = (jnp.asarray(0), Rest(~jnp.any(meeting & doubtful), natural))
+    begin = (jnp.asarray(0), Rest(asked & ~jnp.any(meeting & doubtful), natural))
     rest = jax.lax.while_loop(goes_on, look, begin)[1]
-    bends = _bends_down(pieces, x, rest.signature, meeting)
-    return rest._replace(is_sure=rest.is_sure & ~bends)
+    return rest._replace(is_sure=_is_stable(pieces, x, rest, meeting))
 
 
-def _bends_down(
-    pieces: Pieces, x: Position, signature: Signature, meeting: Bool[Array, " kinks"]
+def _is_stable(
+    pieces: Pieces, x: Position, rest: Rest, meeting: Bool[Array, " kinks"]
 ) -> Bool[Array, ""]:
-    """Whether a piece bends down at a point: of given signs, or with one kink on a side."""
+    """Whether also no piece bends down, of the signs of a rest or with one on a side."""
     vector, everyone = as_vector(x), jnp.arange(pieces.number)
     piece = lambda vector, signs: pieces.piece(from_vector(vector, x), signs)
 
     def look(loop: tuple[Any, Any]) -> tuple[Any, Any]:
         i, _ = loop
-        turned = meeting & (everyone == i // 2)
-        signs = jnp.where(turned, (2 * (i % 2) - 1).astype(signature.dtype), signature)
-        return i + 1, ~_is_positive(jax.hessian(piece)(vector, signs))
+        turned, side = meeting & (everyone == i // 2), 2 * (i % 2) - 1
+        signs = jnp.where(turned, side.astype(rest.signature.dtype), rest.signature)
+        return i + 1, _is_positive(jax.hessian(piece)(vector, signs))
 
-    goes_on = lambda loop: ~loop[1] & (loop[0] < 2 * pieces.number)
-    return jax.lax.while_loop(goes_on, look, (jnp.asarray(0), jnp.asarray(False)))[1]
+    goes_on = lambda loop: loop[1] & (loop[0] < 2 * pieces.number)
+    return jax.lax.while_loop(goes_on, look, (jnp.asarray(0), rest.is_sure))[1]
 
 
 def _is_positive(matrix: Float[Array, "dim dim"]) -> Bool[Array, ""]:
