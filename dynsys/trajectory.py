@@ -135,6 +135,9 @@ class Stats(eqx.Module):
             too many; `None` where that cannot be.
         solver: Name of the solver.
         reason: Why this solver.
+        rest_since: Since when the run is at rest at a place where kinks meet in a way that
+            no step can follow, such as the tip of a cusp: from there on position and
+            velocity are those of a rest. `inf` if it is not; `None` where that cannot be.
     """
 
     steps: Int[Array, "..."]
@@ -145,6 +148,7 @@ class Stats(eqx.Module):
     first_order: FirstOrder | None
     solver: str = eqx.field(static=True)
     reason: str = eqx.field(static=True)
+    rest_since: Float[Array, "..."] | None = None
 
 
 class Trajectory(eqx.Module):

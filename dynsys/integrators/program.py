@@ -174,6 +174,7 @@ def _trajectory(
         output.first_order,
         type(options.method.solver).__name__,
         options.reason,
+        output.rest_since,
     )
     return Trajectory(
         t=shown,

@@ -39,6 +39,7 @@ class Output(NamedTuple):
         unique: Whether the solution is the only one, if there are kinks.
         derivative: A `Derivative`, if there are kinks.
         first_order: Where steps were of first order, if that can be.
+        rest_since: Since when nothing moves that no step can follow, if that can be.
         steps: Starts and ends of the steps that outputs lie in, if coefficients switch.
     """
 
@@ -51,6 +52,7 @@ class Output(NamedTuple):
     unique: Bool[Array, ""] | None = None
     derivative: Int[Array, ""] | None = None
     first_order: FirstOrder | None = None
+    rest_since: Any = None
     steps: tuple[Array, Array] | None = None
 
 

@@ -48,7 +48,7 @@ from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.search import Aim
 from dynsys.result import Status
 from dynsys.systems.feedback import Feedback
-from dynsys.systems.system import State
+from dynsys.systems.system import AbstractSystem, State
 from dynsys.trajectory import FirstOrder
 from dynsys.trees import as_vector, combine
 
@@ -236,6 +236,27 @@ def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any
         return _implicit(feedback, h, state, gradient), none, jnp.asarray(True)
     signature = pieces.signature(x)
     z = pieces.switching(x, signature)
+    aim = aim_of(system, t, h, state, z)
+    everyone, none = jnp.ones(len(z), bool), jnp.zeros(len(z), bool)
+    found = settle(pieces, x, aim, signature, everyone, none, none)
+    new = _implicit(feedback, h, state, pieces.gradient(x, found.signature))
+    return new, found.signature, found.settled
+
+
+def aim_of(
+    system: AbstractSystem, t: Time, h: Time, state: State, z: Float[Array, " kinks"]
+) -> Aim:
+    """What the signs at the end of a step decide about: how far positions move in it.
+
+    Args:
+        system: The system.
+        t: Time at which its coefficients are looked at.
+        h: Size of the step.
+        state: State at its start.
+        z: The switching values there.
+    """
+    feedback: Any = system.feedback(t)
+    x = system.position(state)
     zero = jax.tree.map(jnp.zeros_like, x)
     move = lambda gradient: as_vector(
         combine((1.0, system.position(_implicit(feedback, h, state, gradient))), (-1.0, x))
@@ -243,11 +264,7 @@ def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any
     drift = move(zero)
     # All coordinates move by one multiple of the gradient.
     factor = (move(jax.tree.map(jnp.ones_like, x)) - drift)[0]
-    aim = Aim(drift.astype(z.dtype), factor.astype(z.dtype), z)
-    everyone, none = jnp.ones(len(z), bool), jnp.zeros(len(z), bool)
-    found = settle(pieces, x, aim, signature, everyone, none, none)
-    new = _implicit(feedback, h, state, pieces.gradient(x, found.signature))
-    return new, found.signature, found.settled
+    return Aim(drift.astype(z.dtype), factor.astype(z.dtype), z)
 
 
 def _implicit(feedback: Feedback, h: Time, state: State, gradient: Any) -> State:

@@ -16,6 +16,7 @@ from dynsys.integrators.inclusion.loop import run_inclusion
 from dynsys.integrators.inclusion.mode import Mode, Sides
 from dynsys.integrators.inclusion.pace import may_run_away
 from dynsys.integrators.inclusion.piece_system import PieceSystem
+from dynsys.integrators.inclusion.rest import at_rest, come_to_rest, may_rest
 from dynsys.integrators.inclusion.saltation import once
 from dynsys.integrators.inclusion.turn import in_mode
 from dynsys.integrators.inclusion.turns import Polynomial, Turns
@@ -171,12 +172,15 @@ def _solve(
     problem: Problem, method: Method, max_events: int, piece: int | None = None
 ) -> tuple[HybridOutput, Log, Turns | None, Any]:
     carry, log, info, start = run_inclusion(problem, method, max_events, piece=piece)
-    first_order = None
+    first_order = rest_since = None
+    kept = lambda y0, y1, signs: {
+        "polynomial": {"y0": y0, "y1": y1, "k": (zeros_like(y0),) * 3},
+        "sides": Sides(signs, jnp.zeros_like(signs)),
+    }
+    if may_rest(problem):
+        last, log, rest_since = come_to_rest(problem, method, carry.base, log, kept)
+        carry = at_rest(carry, last, rest_since)
     if may_run_away(problem.system):
-        kept = lambda y0, y1, signs: {
-            "polynomial": {"y0": y0, "y1": y1, "k": (zeros_like(y0),) * 3},
-            "sides": Sides(signs, jnp.zeros_like(signs)),
-        }
         last, log, first_order = march(
             problem, method, carry.base, log, kept, carry.pace.swing
         )
@@ -199,6 +203,7 @@ def _solve(
     whole = InclusionOutput(problem.t0, last.t, dense, pieces)
     output = Output(states, slopes, last, whole if method.dense else None)
     output = output._replace(unique=carry.unique, first_order=first_order)
+    output = output._replace(rest_since=rest_since)
     ledger, derivative = carry.ledger, carry.derivative
     if has_stop(problem):
         ledger = up_to(ledger, last.t)
