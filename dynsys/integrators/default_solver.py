@@ -20,6 +20,10 @@ SMALL = 128
 """Up to this many coordinates of the state the dense linear algebra of a step costs
 less than what an explicit method loses on a stiff problem."""
 
+TINY = 4
+"""Up to this many coordinates written-out stages are worth the time to compile them, if
+there are many runs of one program."""
+
 EXPLICIT, IMPLICIT, FRUGAL = diffrax.Tsit5(), Rodas5P(), LowStorageRK4()
 
 
@@ -37,13 +41,19 @@ class Cost(NamedTuple):
     hessians: Int[Array, ""] | None
 
 
-def choose_solver(system: AbstractSystem, size: int) -> Choice:
-    """Pick a solver by what is known before the run: smoothness and dimension."""
+def choose_solver(system: AbstractSystem, size: int, in_lanes: bool) -> Choice:
+    """Pick a solver by what is known before the run: smoothness and dimension.
+
+    Args:
+        system: The system.
+        size: Coordinates of its state.
+        in_lanes: Whether the run is one of many that are computed side by side.
+    """
     if is_known_smooth(system.objective) is False:
         return Choice(EXPLICIT, "the objective is not smooth, so steps are kept explicit")
     if size <= SMALL:
         return Choice(
-            IMPLICIT,
+            Rodas5P(written_out=in_lanes and size <= TINY),
             f"small ({size} coordinates) and taken for smooth: implicit steps are cheap, "
             f"and stiffness does not shorten them",
         )

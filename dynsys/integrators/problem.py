@@ -1,6 +1,8 @@
 """What is integrated, and with what."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, Literal, NamedTuple
 
 import diffrax
@@ -21,6 +23,20 @@ LARGE = 2048
 """Coordinates of a state above which it is one of networks rather than of the plane: steps
 end at outputs instead of interpolating there, because what the default 200 outputs keep of
 the steps would take more than 30 MB; and errors are measured array by array."""
+
+
+in_lanes: ContextVar[bool] = ContextVar("in_lanes", default=False)
+"""Whether a member of an ensemble is being traced."""
+
+
+@contextlib.contextmanager
+def side_by_side() -> Iterator[None]:
+    """Where runs are traced that are members of an ensemble."""
+    before = in_lanes.set(True)
+    try:
+        yield
+    finally:
+        in_lanes.reset(before)
 
 
 class Problem(eqx.Module):
@@ -66,6 +82,7 @@ class Method(NamedTuple):
         dense: Whether to keep every step, for evaluation at any time.
         lands: Whether steps end at the output times, instead of interpolating there.
         progress: Whether to show how far the run is.
+        in_lanes: Whether it is one of many that are computed side by side.
     """
 
     solver: Any
@@ -73,6 +90,7 @@ class Method(NamedTuple):
     dense: bool
     lands: bool
     progress: bool
+    in_lanes: bool = False
 
 
 def measured(problem: Problem, tree: State) -> State:

@@ -1,9 +1,10 @@
 """Rodas5P, a Rosenbrock-Wanner method of order 5 for stiff systems."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -59,7 +60,7 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
     Where `args` is a system that is linear in feedback with the gradient, all but the
     general field with a Hessian in it, each linear system is reduced to
     $(c_0I + c_1\nabla^2f)u = r$ of the size of the position, with one Hessian a step
-    ($c_0$, $c_1$ by `dynsys.systems.feedback`): written out up to dimension 3, by
+    ($c_0$, $c_1$ by `dynsys.systems.feedback`): by elimination up to dimension 16, by
     Cholesky up to 1024, beyond by conjugate gradients on Hessian-vector products. Of any
     other field the Jacobian is formed and factorised.
 
@@ -67,6 +68,10 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
     position is at most $O(h^5) + O(\varepsilon h^2)$ for starts near the slow motion: of
     full order in the limit, where the solution is that of continuous Newton, with an order
     reduction in between that is in proportion to the mass.
+
+    Args:
+        written_out: Whether the stages are written out instead of in a loop: faster for
+            many tiny systems at once, and a program that takes longer to compile.
 
     Example:
         >>> import dynsys as ds
@@ -86,6 +91,7 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         Solving Ordinary Differential Equations II, section IV.7.
     """
 
+    written_out: bool = eqx.field(default=False, static=True)
     term_structure: ClassVar[Any] = diffrax.ODETerm
     interpolation_cls: ClassVar[Any] = Rodas5PInterpolation
 
@@ -112,7 +118,9 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         del solver_state, made_jump
         h = terms.contr(t0, t1).astype(widest_dtype(y0))
         field = lambda t, y: terms.vf(t, y, args)
-        stages = _stages(field, t0, h, y0, args)
+        start = _begin(field, t0, h, y0, args)
+        rows = (_written_out if self.written_out else _in_a_loop)(start, t0, h)
+        stages = [from_vector(row, y0) for row in rows]
         last = stages[-1]
         y1 = _add(_add(y0, A[-1], stages[:-1]), (1.0,), [last])
         k = tuple(combine(*zip(row, stages, strict=True)) for row in H)
@@ -120,37 +128,77 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
         return y1, last, dense_info, None, diffrax.RESULTS.successful
 
 
-def _stages(
-    field: Callable[[Any, State], State], t0: Any, h: Any, y0: State, args: Any
-) -> list[State]:
-    """The increments of the stages, each a solution with the same matrix.
+class _Start(NamedTuple):
+    """What all stages of a step share.
 
-    They are in a loop, with one field in the program.
+    Args:
+        solve: The solution of the linear system.
+        flat: The state, in one vector.
+        drift: The derivative of the field in time, likewise.
+        field: The field, of a time and such a vector.
     """
+
+    solve: Callable[[Array], Array]
+    flat: Array
+    drift: Array
+    field: Callable[[Any, Array], Array]
+
+
+def _begin(
+    field: Callable[[Any, State], State], t0: Any, h: Any, y0: State, args: Any
+) -> _Start:
     solve, time_derivative = linearise(field, t0, y0, args, 1 / (h * GAMMA))
-    flat, drift, inverse = as_vector(y0), as_vector(time_derivative), 1 / h
+    on_vectors = lambda function: lambda v: as_vector(function(from_vector(v, y0)))
+    return _Start(
+        on_vectors(solve),
+        as_vector(y0),
+        as_vector(time_derivative),
+        lambda t, v: on_vectors(lambda y: field(t, y))(v),
+    )
+
+
+def _in_a_loop(start: _Start, t0: Any, h: Any) -> Array:
+    """The increments of the stages, each a solution with the same matrix, in rows.
+
+    There is one field in the program.
+    """
+    flat, inverse = start.flat, 1 / h
     padded = lambda rows: np.array([np.pad(row, (0, STAGES - len(row))) for row in rows])
     rows = np.concatenate([padded(A), padded(G), np.stack([C, D], axis=1)], axis=1)
     table = jnp.asarray(rows, flat.dtype)
 
-    def mix(weights: Array, stages: Array) -> Array:
-        return sum(
-            (weights[j] * stages[j] for j in range(1, STAGES)), weights[0] * stages[0]
-        )
-
     def stage(i: Any, stages: Array) -> Array:
         row = jax.lax.dynamic_index_in_dim(table, i, 0, keepdims=False)
         a, g, c, d = row[:STAGES], row[STAGES:-2], row[-2], row[-1]
-        y = from_vector(flat + mix(a, stages), y0)
-        slope = as_vector(field(t0 + (c * h).astype(t0.dtype), y))
+        t = t0 + (c * h).astype(t0.dtype)
+        slope = start.field(t, flat + _mix(a, stages))
         # A weight of 0 must not bring in a derivative that is not finite.
-        slope = slope + jnp.where(d != 0, d * h * drift, 0)
-        solved = solve(from_vector(slope + mix(g, stages) * inverse, y0))
-        return jax.lax.dynamic_update_index_in_dim(stages, as_vector(solved), i, 0)
+        slope = slope + jnp.where(d != 0, d * h * start.drift, 0)
+        solved = start.solve(slope + _mix(g, stages) * inverse)
+        return jax.lax.dynamic_update_index_in_dim(stages, solved, i, 0)
 
     begin = jnp.zeros((STAGES, len(flat)), flat.dtype)
-    stages = jax.lax.fori_loop(0, STAGES, stage, begin)
-    return [from_vector(stages[i], y0) for i in range(STAGES)]
+    return jax.lax.fori_loop(0, STAGES, stage, begin)
+
+
+def _written_out(start: _Start, t0: Any, h: Any) -> Array:
+    """The same one after the other, with weights that the compiler knows."""
+    flat, inverse = start.flat, 1 / h
+    stages = jnp.zeros((STAGES, len(flat)), flat.dtype)
+    for i, (a, g, c, d) in enumerate(zip(A, G, C, D, strict=True)):
+        y = flat + _mix(a, stages) if a else flat
+        slope = start.field(t0 + (c * h).astype(t0.dtype), y)
+        slope = slope + d * h * start.drift if d else slope
+        solved = start.solve(slope + _mix(g, stages) * inverse if g else slope)
+        # Written into an array, a stage is not computed anew wherever it is used.
+        stages = jax.lax.dynamic_update_index_in_dim(stages, solved, i, 0)
+    return stages
+
+
+def _mix(weights: Sequence[Any] | Array, stages: Array) -> Array:
+    """The weighted sum of the first stages."""
+    terms = (weights[j] * stages[j] for j in range(1, len(weights)))
+    return sum(terms, weights[0] * stages[0])
 
 
 def _add(base: State, weights: Sequence[Any], vectors: list[State]) -> State:

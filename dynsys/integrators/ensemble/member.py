@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from dynsys.integrators.objective_check import NOT_TRACEABLE
+from dynsys.integrators.problem import side_by_side
 from dynsys.integrators.request import check_system
 from dynsys.integrators.simulate import simulate
 from dynsys.systems.system import AbstractSystem
@@ -86,21 +87,22 @@ def member(
 ) -> tuple[Any, Any]:
     """How a member ended, and what is kept of it."""
     system, x0, v0 = start_of_member(case, point)
-    trajectory = simulate(
-        system,
-        x0,
-        v0,
-        t0=0.0 if numbers.t0 is None else numbers.t0,
-        t1=numbers.t1,
-        times=choices.outputs if numbers.times is None else numbers.times,
-        rtol=numbers.rtol,
-        atol=numbers.atol,
-        stop=choices.stop if numbers.stop is None else numbers.stop,
-        max_step=choices.max_step if numbers.max_step is None else numbers.max_step,
-        landing_times=numbers.landing_times,
-        throw=False,
-        **dict(choices.options),
-    )
+    with side_by_side():
+        trajectory = simulate(
+            system,
+            x0,
+            v0,
+            t0=0.0 if numbers.t0 is None else numbers.t0,
+            t1=numbers.t1,
+            times=choices.outputs if numbers.times is None else numbers.times,
+            rtol=numbers.rtol,
+            atol=numbers.atol,
+            stop=choices.stop if numbers.stop is None else numbers.stop,
+            max_step=choices.max_step if numbers.max_step is None else numbers.max_step,
+            landing_times=numbers.landing_times,
+            throw=False,
+            **dict(choices.options),
+        )
     kept = trajectory if choices.reduce is None else choices.reduce(trajectory)
     is_number = lambda leaf: isinstance(leaf, bool | int | float)
     as_array = lambda leaf: jnp.asarray(leaf) if is_number(leaf) else leaf

@@ -54,7 +54,9 @@ def settle(
     pieces, reason = _find(system, terms, x, options)
     given = options.method.solver
     if pieces is None:
-        chosen = choose_solver(system, size) if given is None else (given, "asked for")
+        in_lanes = options.method.in_lanes
+        usual = choose_solver(system, size, in_lanes)
+        chosen = usual if given is None else (given, "asked for")
         solver, why = chosen
         inclusion = options.inclusion if reason is None else "autodiff"
         if reason is not None and given is None and system.has_feedback:
