@@ -10,7 +10,7 @@ from dynsys.integrators import low_storage
 from dynsys.integrators.first_step import EVALUATIONS
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.low_storage import LowStorageRK4
-from dynsys.integrators.problem import LARGE
+from dynsys.integrators.problem import LARGE, Lanes
 from dynsys.integrators.rodas5p import STAGES, Rodas5P
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.damped_newton import AbstractDampedNewton
@@ -41,19 +41,25 @@ class Cost(NamedTuple):
     hessians: Int[Array, ""] | None
 
 
-def choose_solver(system: AbstractSystem, size: int, in_lanes: bool) -> Choice:
+def choose_solver(system: AbstractSystem, size: int, lanes: Lanes | None) -> Choice:
     """Pick a solver by what is known before the run: smoothness and dimension.
 
     Args:
         system: The system.
         size: Coordinates of its state.
-        in_lanes: Whether the run is one of many that are computed side by side.
+        lanes: What is known if the run is one of many that are computed side by side.
     """
     if is_known_smooth(system.objective) is False:
         return Choice(EXPLICIT, "the objective is not smooth, so steps are kept explicit")
+    if lanes is not None and lanes.is_mild:
+        return Choice(
+            EXPLICIT,
+            f"not stiff at some of the starts, and with {size} coordinates many steps "
+            f"without matrices take less time than one with them",
+        )
     if size <= SMALL:
         return Choice(
-            Rodas5P(written_out=in_lanes and size <= TINY),
+            Rodas5P(written_out=lanes is not None and size <= TINY),
             f"small ({size} coordinates) and taken for smooth: implicit steps are cheap, "
             f"and stiffness does not shorten them",
         )

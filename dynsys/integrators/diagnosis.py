@@ -1,7 +1,6 @@
 """A look, on the host, at the place where a run failed."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +8,12 @@ import numpy as np
 
 from dynsys.integrators.rodas5p import Rodas5P
 from dynsys.integrators.start import is_finite
+from dynsys.integrators.stiffness import fastest_rate
 from dynsys.result import Result, Status
 from dynsys.systems.damped_newton import DENSE_LIMIT, AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trajectory import KinkEvents, Stats
 from dynsys.trees import Position, as_vector, combine, dimension, from_vector, norm
-
-POWER_ITERATIONS = 30
-"""Enough to know the largest rate of change to a few tens of percent."""
 
 STABILITY = 1.0
 """Explicit methods of order 2 to 8 are stable for step times rate up to 2 to 7; beyond
@@ -112,7 +109,7 @@ def _speed_advice(
             "problems crawls at a kink: leave `solver` and `inclusion` out if set, "
             "loosen the tolerances, or smooth the objective."
         )
-    rate = _fastest_rate(system, state, result)
+    rate = float(fastest_rate(system, jnp.asarray(result.t), state))
     is_stiff = float(result.step) * rate > STABILITY and stats.solver != Rodas5P.__name__
     if is_stiff and int(result.code) == Status.MAX_STEPS:
         return (
@@ -182,18 +179,3 @@ def _gradient_change(
     ahead = system.gradient(combine((1.0, x), (reach, v)))
     behind = system.gradient(combine((1.0, x), (-reach, v)))
     return float(norm(combine((1.0, ahead), (-1.0, behind))))
-
-
-def _fastest_rate(system: AbstractSystem, state: State, result: Result) -> float:
-    """Modulus of the largest eigenvalue of the field, by power iteration."""
-    t = jnp.asarray(result.t)
-    _, linear = jax.linearize(lambda s: system.vector_field(t, s), state)
-    vector: Any = jax.tree.map(jnp.ones_like, state)
-    size = 0.0
-    for _ in range(POWER_ITERATIONS):
-        vector = combine((1.0 / float(norm(vector)), vector))
-        vector = linear(vector)
-        size = float(norm(vector))
-        if not (0 < size < float("inf")):
-            return 0.0
-    return size

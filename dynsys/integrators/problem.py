@@ -25,18 +25,28 @@ end at outputs instead of interpolating there, because what the default 200 outp
 the steps would take more than 30 MB; and errors are measured array by array."""
 
 
-in_lanes: ContextVar[bool] = ContextVar("in_lanes", default=False)
-"""Whether a member of an ensemble is being traced."""
+class Lanes(NamedTuple):
+    """That a run is one of many which are computed side by side.
+
+    Args:
+        is_mild: Whether it is known not to be stiff at some of the starts.
+    """
+
+    is_mild: bool = False
+
+
+lanes: ContextVar[Lanes | None] = ContextVar("lanes", default=None)
+"""What is known where a member of an ensemble is traced."""
 
 
 @contextlib.contextmanager
-def side_by_side() -> Iterator[None]:
+def side_by_side(known: Lanes) -> Iterator[None]:
     """Where runs are traced that are members of an ensemble."""
-    before = in_lanes.set(True)
+    before = lanes.set(known)
     try:
         yield
     finally:
-        in_lanes.reset(before)
+        lanes.reset(before)
 
 
 class Problem(eqx.Module):
@@ -82,7 +92,7 @@ class Method(NamedTuple):
         dense: Whether to keep every step, for evaluation at any time.
         lands: Whether steps end at the output times, instead of interpolating there.
         progress: Whether to show how far the run is.
-        in_lanes: Whether it is one of many that are computed side by side.
+        lanes: What is known if it is one of many that are computed side by side.
     """
 
     solver: Any
@@ -90,7 +100,7 @@ class Method(NamedTuple):
     dense: bool
     lands: bool
     progress: bool
-    in_lanes: bool = False
+    lanes: Lanes | None = None
 
 
 def measured(problem: Problem, tree: State) -> State:

@@ -14,7 +14,7 @@ from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
 from dynsys.integrators.memory import check_memory, size_of
 from dynsys.integrators.meshes import check_meshes
-from dynsys.integrators.problem import LARGE, Method, in_lanes
+from dynsys.integrators.problem import LARGE, Method, lanes
 from dynsys.integrators.program import prepare_program, run_program
 from dynsys.integrators.progress import compiling
 from dynsys.integrators.python_numbers import numbers_as_arrays, shapes_of, with_arrays
@@ -177,7 +177,7 @@ def simulate(
             dense=dense,
             lands=size.coordinates > LARGE,
             progress=progress,
-            in_lanes=in_lanes.get(),
+            lanes=lanes.get(),
         ),
         reason="",
         outputs=count,

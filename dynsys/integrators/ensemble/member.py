@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from dynsys.integrators.objective_check import NOT_TRACEABLE
-from dynsys.integrators.problem import side_by_side
+from dynsys.integrators.problem import Lanes, side_by_side
 from dynsys.integrators.request import check_system
 from dynsys.integrators.simulate import simulate
 from dynsys.systems.system import AbstractSystem
@@ -47,6 +47,7 @@ class Choices(NamedTuple):
         names: Names of the parameters of the case.
         options: Options of `simulate`, as pairs.
         max_step: The largest step, if it is a function of time.
+        lanes: What is known for the choice of a solver.
     """
 
     outputs: int
@@ -55,6 +56,7 @@ class Choices(NamedTuple):
     names: tuple[str, ...]
     options: tuple[tuple[str, Any], ...]
     max_step: Callable[[Any], Any] | None = None
+    lanes: Lanes = Lanes()
 
 
 def start_of_member(
@@ -87,7 +89,7 @@ def member(
 ) -> tuple[Any, Any]:
     """How a member ended, and what is kept of it."""
     system, x0, v0 = start_of_member(case, point)
-    with side_by_side():
+    with side_by_side(choices.lanes):
         trajectory = simulate(
             system,
             x0,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
+from dynsys.integrators.ensemble.mild import is_mild, is_undecided
 from dynsys.integrators.ensemble.program import Layout
 from dynsys.integrators.ensemble.request import (
     read_devices,
@@ -20,6 +21,7 @@ from dynsys.integrators.ensemble.run import chunks_of, collect, parts_of
 from dynsys.integrators.ensemble.schedule import default_lanes, members_of_block, slots_of
 from dynsys.integrators.memory import check_ensemble_memory
 from dynsys.integrators.meshes import check_meshes
+from dynsys.integrators.problem import Lanes
 
 
 def simulate_ensemble(
@@ -137,6 +139,9 @@ def simulate_ensemble(
     if not is_concrete((case, arrays, numbers, request.closed_over, jnp.zeros(()))):
         _check_traced(devices, stream)
         return _inside_a_program(case, numbers, arrays, choices, width)
+    if solver is None and is_undecided(request.size.coordinates):
+        mild = is_mild(case, numbers, names, arrays)
+        choices = choices._replace(lanes=Lanes(mild))
     places = read_devices(devices)
     layout = _layout(places, count, request.size.coordinates, read_width(width))
     kept = count if reduce is None and not stream else min(layout.block, count)

@@ -54,8 +54,7 @@ def settle(
     pieces, reason = _find(system, terms, x, options)
     given = options.method.solver
     if pieces is None:
-        in_lanes = options.method.in_lanes
-        usual = choose_solver(system, size, in_lanes)
+        usual = choose_solver(system, size, options.method.lanes)
         chosen = usual if given is None else (given, "asked for")
         solver, why = chosen
         inclusion = options.inclusion if reason is None else "autodiff"

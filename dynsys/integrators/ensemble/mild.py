@@ -1,0 +1,76 @@
+"""Whether explicit steps will do for an ensemble, by how fast some of its members are."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dynsys.cached_call import cached_call, join, split
+from dynsys.integrators.default_solver import SMALL
+from dynsys.integrators.ensemble.member import Numbers, start_of_member
+from dynsys.integrators.stiffness import fastest_rate
+from dynsys.linear_solve import ROLLED
+from dynsys.trees import as_position, time_dtype
+
+STARTS = 4
+"""Members that are looked at."""
+
+MILD = 1500.0
+"""Length of the interval times the fastest rate, up to which steps are explicit.
+
+Stability asks Tsit5 for a third as many steps. A step of Rodas5P in 32 dimensions takes ten
+times as long in an ensemble, where LAPACK factorises matrices one by one, and 40 to 60
+steps lead over the intervals of the examples."""
+
+
+def is_undecided(size: int) -> bool:
+    """Whether it depends on the rates which solver is faster.
+
+    Args:
+        size: Coordinates of a state.
+    """
+    return 2 * ROLLED < size <= SMALL
+
+
+def is_mild(
+    case: Callable[..., Any], numbers: Numbers, names: tuple[str, ...], arrays: list[Any]
+) -> bool:
+    """Whether some members, spread over the ensemble, are not stiff where they start.
+
+    Args:
+        case: What to simulate at a point.
+        numbers: The numbers that all members share.
+        names: Names of the parameters of the case.
+        arrays: Their values, with the members as a first axis.
+    """
+    count = jax.tree.leaves(arrays)[0].shape[0]
+    some = np.linspace(0, count - 1, min(count, STARTS)).round().astype(int)
+    points = jax.tree.map(lambda array: np.asarray(array)[some], arrays)
+    rates = _rates(case, numbers.t0, points, names)
+    length = float(numbers.t1) - float(0.0 if numbers.t0 is None else numbers.t0)
+    return bool(np.max(np.asarray(rates)) * length <= MILD)
+
+
+@cached_call
+def _rates(
+    case: Callable[..., Any], t0: Any, points: list[Any], names: tuple[str, ...]
+) -> Any:
+    """The fastest rate of each of some members at its start."""
+    shared, rest = split((case, t0))
+
+    def rate(shared: list[Any], point: list[Any]) -> Any:
+        case, t0 = join(shared, rest)
+        system, x0, v0 = start_of_member(case, dict(zip(names, point, strict=True)))
+        if isinstance(x0, system.state_type):
+            state, dtype = x0, time_dtype(system.position(x0))
+            t = jnp.asarray(0.0 if t0 is None else t0, dtype)
+        else:
+            x, v = (None if u is None else as_position("x0", u) for u in (x0, v0))
+            dtype = time_dtype(x)
+            t = jnp.asarray(0.0 if t0 is None else t0, dtype)
+            state = system.initial_state(t, x, v)
+        return fastest_rate(system, t, state)
+
+    return jax.vmap(rate, (None, 0))(shared, points)
