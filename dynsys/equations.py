@@ -102,8 +102,8 @@ EXPENSIVE = frozenset(
 
 ENTRYWISE = CHEAP | EXPENSIVE
 
-TOTAL_ORDER = frozenset({"eq_to", "le_to", "lt_to"})
-"""Comparisons of each entry alone by which sorting and searching order NaN, too."""
+TOTAL_ORDER = frozenset({"le_to", "lt_to"})
+"""Comparisons of each entry alone by which searching in a vector orders NaN, too."""
 
 LIBRARIES = frozenset(
     {

@@ -7,6 +7,7 @@ itself for the smallest of loops; metadata asks for it here. A version of XLA th
 not know the metadata ignores it: the result is the same, and only slower.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
 
 from dynsys.equations import ENTRYWISE, TOTAL_ORDER, programs_inside
+from dynsys.products import has_small_products, with_products_in_loops
 
 ARITHMETIC = (
     ENTRYWISE
@@ -91,13 +93,19 @@ def as_one_kernel(
     shapes = [jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in inputs]
     count = len(traced.consts)
 
-    def on_vector(vector: Any) -> list[Any]:
+    def run(way: Callable[..., list[Any]], vector: Any) -> list[Any]:
         parts = _unpack(vector, shapes)
-        closed = ClosedJaxpr(traced.jaxpr, parts[:count])
-        return jaxpr_as_fun(closed)(*parts[count:])
+        return way(ClosedJaxpr(traced.jaxpr, parts[:count]), parts[count:])
 
-    if is_small_loop(traced) and _fits_into_a_vector(inputs, largest):
-        outputs = _one_kernel(on_vector)(_pack(inputs))
+    plain = functools.partial(run, lambda closed, args: jaxpr_as_fun(closed)(*args))
+    kernel, written = plain, traced
+    if has_small_products(traced.jaxpr):
+        kernel = functools.partial(run, with_products_in_loops)
+        written = jax.make_jaxpr(lambda *args: with_products_in_loops(traced, args))(
+            *leaves
+        )
+    if is_small_loop(written) and _fits_into_a_vector(inputs, largest):
+        outputs = _one_kernel(kernel, plain)(_pack(inputs))
     else:
         outputs = jaxpr_as_fun(traced)(*leaves)
     # A result that is a constant comes as a number of Python.
@@ -105,23 +113,30 @@ def as_one_kernel(
     return jax.tree.unflatten(jax.tree.structure(results), arrays)
 
 
-def _one_kernel(run: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function of a vector as one kernel, unless it is mapped over."""
+def _one_kernel(
+    kernel: Callable[..., Any], plain: Callable[..., Any]
+) -> Callable[..., Any]:
+    """A function of a vector as one kernel, unless it is mapped over or differentiated.
+
+    Args:
+        kernel: The function as it is compiled.
+        plain: The same with the rules of its parts for batches and derivatives.
+    """
 
     @jax.custom_batching.custom_vmap
     def alone(vector: Any) -> Any:
         with set_xla_metadata(**AS_ONE):
-            return jax.jit(_without_metadata(run))(vector)
+            return jax.jit(_without_metadata(kernel))(vector)
 
     @alone.def_vmap
     def _(axis_size: int, in_batched: Any, vectors: Any) -> tuple[Any, Any]:
         del axis_size, in_batched
-        results = jax.vmap(run)(vectors)
+        results = jax.vmap(plain)(vectors)
         return results, jax.tree.map(lambda _: True, results)
 
     # The rule for a mapped call does not see which of primals and tangents are mapped.
     differentiable = jax.custom_jvp(alone)
-    differentiable.defjvp(lambda primals, tangents: jax.jvp(run, primals, tangents))
+    differentiable.defjvp(lambda primals, tangents: jax.jvp(plain, primals, tangents))
     return differentiable
 
 

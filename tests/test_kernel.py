@@ -141,6 +141,7 @@ def everything(y):
         lax.dynamic_update_slice(u, jnp.ones(1), (whole[1] % 2,)),
         u[jnp.abs(whole) % 2] + jnp.arange(2.0) + u.reshape(2, 1)[:, 0],
         jax.nn.relu(u) + jnp.stack([u[1], u[0]]),
+        *(jnp.searchsorted(jnp.arange(3.0), u, side=s) for s in ("left", "right")),
         lax.cond(u[0] > 0, jnp.cos, jnp.sin, u),
         lax.while_loop(lambda v: v[0] < 2, lambda v: v + 1.0, u),
         lax.fori_loop(0, 3, lambda i, v: v + 1.0 / (1.0 + i), u),

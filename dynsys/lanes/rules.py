@@ -1,6 +1,5 @@
 """Primitives on arrays with the lanes as their last axis."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from jax.extend.core import DropVar
 
 from dynsys.equations import ENTRYWISE, LIBRARIES, TOTAL_ORDER, batches_wait, bind, is_any
 from dynsys.lanes.value import Value
+from dynsys.products import in_a_loop, is_short
 
 if TYPE_CHECKING:
     from dynsys.lanes.interpreter import Interpreter
@@ -45,10 +45,6 @@ AS_THEY_ARE = frozenset(
     }
 )
 """Primitives whose parameters name axes, which one more at the end does not change."""
-
-LONGEST_PRODUCT = 128
-"""Terms of each sum in a product of arrays up to which it is a loop over them. A library
-would be faster for one matrix, but not in the middle of other arithmetic."""
 
 Rule = Callable[["Interpreter", Any, Sequence[Value]], list[Any]]
 
@@ -166,33 +162,12 @@ def dynamic_slice(outer: "Interpreter", equation: Any, values: Sequence[Value]) 
 
 
 def product(outer: "Interpreter", equation: Any, values: Sequence[Value]) -> Any:
-    """Sums of products, as a loop over their terms if these are few."""
-    (contracted, batch), (a, b) = equation.params["dimension_numbers"], values
-    length = math.prod(a.shape[axis] for axis in contracted[0])
-    out = equation.outvars[0].aval
-    if batch[0] or length > LONGEST_PRODUCT or not (a.varies or b.varies):
+    """Sums of products, in a loop over their terms if these are few."""
+    if not is_short(equation):
         return mapped(equation, values)
+    arrays = [value.array for value in values]
     width = outer.width
-    pairs = zip(values, contracted, strict=True)
-    first, second = (_terms(v, axes).astype(out.dtype) for v, axes in pairs)
-    ranks = [v.array.ndim - v.varies - len(contracted[0]) for v in values]
-
-    def term(k: Any, total: Any) -> Any:
-        one, other = (jax.lax.dynamic_index_in_dim(m, k, 0, False) for m in (first, second))
-        shape = total.shape
-        lanes = [(len(shape) - 1,) if v.varies else () for v in values]
-        left = jax.lax.broadcast_in_dim(one, shape, (*range(ranks[0]), *lanes[0]))
-        axes = (*range(ranks[0], ranks[0] + ranks[1]), *lanes[1])
-        return total + left * jax.lax.broadcast_in_dim(other, shape, axes)
-
-    begin = jnp.zeros((*out.shape, width), out.dtype)
-    return jax.lax.fori_loop(0, length, term, begin)
-
-
-def _terms(value: Value, axes: Sequence[int]) -> Any:
-    """The axes that are summed over as one, at the front."""
-    array = jnp.moveaxis(value.array, axes, range(len(axes)))
-    return array.reshape(-1, *array.shape[len(axes) :])
+    return in_a_loop(equation, arrays, [value.varies for value in values], width)
 
 
 def dynamic_update_slice(

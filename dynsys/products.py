@@ -1,0 +1,161 @@
+"""Small products of arrays as loops, which compile into a kernel.
+
+A call of a library would be faster for one large product, but it cannot be part of a
+kernel, and starting it costs more than what a small one does.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr, DropVar, Jaxpr, Literal
+
+from dynsys.equations import bind, called, has_any, programs_inside
+
+LONGEST = 128
+"""Terms of each sum up to which a product is a loop over them."""
+
+LARGEST = 16_384
+"""Multiplications up to which it is one."""
+
+
+def is_short(equation: Any) -> bool:
+    """Whether each sum of a `dot_general` has few terms."""
+    contracted, batch = equation.params["dimension_numbers"]
+    shape = equation.invars[0].aval.shape
+    length = math.prod(shape[axis] for axis in contracted[0])
+    return not batch[0] and length <= LONGEST
+
+
+def _is_small(equation: Any) -> bool:
+    shapes = [v.aval.shape for v in (*equation.invars, *equation.outvars)]
+    # Each pair of factors is in two of the three.
+    count = math.sqrt(math.prod(math.prod(shape) for shape in shapes))
+    return is_short(equation) and count <= LARGEST
+
+
+def in_a_loop(
+    equation: Any,
+    arrays: Sequence[Any],
+    varies: Sequence[bool] = (False, False),
+    width: int | None = None,
+) -> Any:
+    """The result of a short `dot_general`.
+
+    Args:
+        equation: The equation.
+        arrays: Its operands.
+        varies: Which of them have lanes as one more axis, the last.
+        width: Number of lanes, if there are any.
+    """
+    contracted, _ = equation.params["dimension_numbers"]
+    out = equation.outvars[0].aval
+    terms = [
+        _terms(array, axes).astype(out.dtype)
+        for array, axes in zip(arrays, contracted, strict=True)
+    ]
+    ranks = [term.ndim - 1 - v for term, v in zip(terms, varies, strict=True)]
+    shape = (*out.shape, *(() if width is None else (width,)))
+    places = [tuple(range(ranks[0])), tuple(range(ranks[0], sum(ranks)))]
+    axes = [
+        (*place, *((len(shape) - 1,) if v else ()))
+        for place, v in zip(places, varies, strict=True)
+    ]
+
+    def add(k: Any, total: Any) -> Any:
+        rows = [jax.lax.dynamic_index_in_dim(term, k, 0, False) for term in terms]
+        first, second = (
+            jax.lax.broadcast_in_dim(row, shape, at)
+            for row, at in zip(rows, axes, strict=True)
+        )
+        return total + first * second
+
+    return jax.lax.fori_loop(0, len(terms[0]), add, jnp.zeros(shape, out.dtype))
+
+
+def _terms(array: Any, axes: Sequence[int]) -> Any:
+    """The axes that are summed over as one, at the front."""
+    array = jnp.moveaxis(array, axes, range(len(axes)))
+    return array.reshape(-1, *array.shape[len(axes) :])
+
+
+def has_small_products(jaxpr: Jaxpr) -> bool:
+    """Whether there are products in a program, all of them short and small."""
+    products = [e for e in _all_equations(jaxpr) if e.primitive.name == "dot_general"]
+    return bool(products) and all(map(_is_small, products))
+
+
+def with_products_in_loops(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
+    """The outputs of a program whose products are small, as loops.
+
+    What it calls is a part of it then, and no rule for derivatives is left of that.
+    """
+    jaxpr = closed.jaxpr
+    env: dict[Any, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+    env |= dict(zip(jaxpr.invars, args, strict=True))
+    read = lambda v: v.val if isinstance(v, Literal) else env[v]
+    for equation in jaxpr.eqns:
+        values = [read(v) for v in equation.invars]
+        outputs = _equation(equation, values)
+        pairs = zip(equation.outvars, outputs, strict=True)
+        env |= {v: value for v, value in pairs if not isinstance(v, DropVar)}
+    return [read(v) for v in jaxpr.outvars]
+
+
+def _equation(equation: Any, values: list[Any]) -> Sequence[Any]:
+    name, params, inner = equation.primitive.name, equation.params, called(equation)
+    if name == "dot_general":
+        return [in_a_loop(equation, values)]
+    if not any(has_any(p, {"dot_general"}) for p in programs_inside(equation)):
+        return bind(equation, values)
+    if inner is not None:
+        return with_products_in_loops(inner, values)
+    if name == "while":
+        return _while(params, values)
+    if name == "scan":
+        return _scan(params, values)
+    if name == "cond":
+        branches = [_as_call(branch) for branch in params["branches"]]
+        return jax.lax.switch(values[0], branches, *values[1:])
+    return bind(equation, values)
+
+
+def _as_call(closed: ClosedJaxpr) -> Callable[..., list[Any]]:
+    return lambda *args: with_products_in_loops(closed, args)
+
+
+def _while(params: Any, values: list[Any]) -> list[Any]:
+    first, second = params["cond_nconsts"], params["body_nconsts"]
+    fixed, consts = values[:first], values[first : first + second]
+    return jax.lax.while_loop(
+        lambda carry: with_products_in_loops(params["cond_jaxpr"], [*fixed, *carry])[0],
+        lambda carry: with_products_in_loops(params["body_jaxpr"], [*consts, *carry]),
+        values[first + second :],
+    )
+
+
+def _scan(params: Any, values: list[Any]) -> list[Any]:
+    consts, carried = params["num_consts"], params["num_carry"]
+
+    def step(carry: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
+        outputs = with_products_in_loops(params["jaxpr"], [*values[:consts], *carry, *row])
+        return outputs[:carried], outputs[carried:]
+
+    last, rows = jax.lax.scan(
+        step,
+        values[consts : consts + carried],
+        values[consts + carried :],
+        length=params["length"],
+        reverse=params["reverse"],
+        unroll=params["unroll"],
+    )
+    return [*last, *rows]
+
+
+def _all_equations(jaxpr: Jaxpr) -> Iterator[Any]:
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in programs_inside(equation):
+            yield from _all_equations(inner)
