@@ -1,6 +1,5 @@
 """The explicit Runge-Kutta methods of diffrax, with stages that are a small program."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, TypeGuard
 
 import diffrax
@@ -42,7 +41,7 @@ class ExplicitRungeKutta(diffrax.AbstractAdaptiveSolver):
     term_structure: ClassVar[Any] = diffrax.ODETerm
 
     @property
-    def interpolation_cls(self) -> Any:
+    def interpolation_cls(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self.method.interpolation_cls
 
     def order(self, terms: Any) -> int | None:
@@ -51,7 +50,8 @@ class ExplicitRungeKutta(diffrax.AbstractAdaptiveSolver):
     def init(self, terms: Any, t0: Any, t1: Any, y0: State, args: Any) -> State | None:
         """The first slope, where the last one of a step is that of the next."""
         del t1
-        return terms.vf(t0, y0, args) if self.method.tableau.fsal else None
+        tableau: Any = self.method.tableau
+        return terms.vf(t0, y0, args) if tableau.fsal else None
 
     def func(self, terms: Any, t0: Any, y0: State, args: Any) -> State:
         return terms.vf(t0, y0, args)
@@ -67,7 +67,8 @@ class ExplicitRungeKutta(diffrax.AbstractAdaptiveSolver):
         made_jump: Any,
     ) -> tuple[State, State, dict[str, Any], State | None, diffrax.RESULTS]:
         del made_jump
-        tableau, dtype = self.method.tableau, widest_dtype(y0)
+        tableau: Any = self.method.tableau
+        dtype = widest_dtype(y0)
         size, h, flat = len(tableau.c) + 1, terms.contr(t0, t1), as_rows(y0)
         first = terms.vf(t0, y0, args) if solver_state is None else solver_state
         rows = [np.zeros(0), *map(np.asarray, tableau.a_lower)]
@@ -100,7 +101,7 @@ def is_plain(solver: Any) -> TypeGuard[diffrax.AbstractERK]:
     return steps_as_usual and isinstance(solver.tableau, diffrax.ButcherTableau)
 
 
-def _mix(weights: Sequence[Any] | Array, rows: Array) -> Array:
+def _mix(weights: Any, rows: Array) -> Array:
     """A sum of rows, in which a weight that is known to be 0 takes nothing."""
     terms = [
         (weight, row)

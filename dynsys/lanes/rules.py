@@ -178,8 +178,8 @@ def dynamic_update_slice(
     array, part, *starts = values
     if any(start.varies for start in starts):
         return written(outer, values, _part)
-    wide = [value.wide(outer.width) for value in (array, part)]
-    return Value(jax.lax.dynamic_update_slice(*wide, _places(starts)), True)
+    whole, new = (value.wide(outer.width) for value in (array, part))
+    return Value(jax.lax.dynamic_update_slice(whole, new, _places(starts)), True)
 
 
 def scatter(outer: "Interpreter", equation: Any, values: Sequence[Value]) -> Value:
