@@ -272,7 +272,7 @@ RUNS = {
         lambda: run(RESTING, 1.0, t1=40.0, rtol=1e-8, atol=1e-12, max_steps=900),
         lambda: run(RESTING, 1.0, t1=40.0, max_steps=900),
     ),
-    "a kink is met, which happened 1.. times": (
+    "a kink is met, which happened [0-9]+ times": (
         lambda: run(RESTING, 1.0, t1=40.0, max_steps=400),
         lambda: run(RESTING, 1.0, t1=40.0, max_steps=900),
     ),
