@@ -28,6 +28,10 @@ LATEST = 4.0
 """Resolutions of time up to which a step may end after its event."""
 
 
+SEEN = 1e-3
+"""Part of a tolerance up to which it is not seen how late a step ended."""
+
+
 class Arrival(NamedTuple):
     """How a trajectory arrives at a surface.
 
@@ -47,7 +51,11 @@ class Arrival(NamedTuple):
 
 
 def arrival(
-    system: PieceSystem, landed: Bool[Array, " kinks"], t: Time, state: State
+    system: PieceSystem,
+    landed: Bool[Array, " kinks"],
+    t: Time,
+    state: State,
+    tolerances: tuple[Time, Time],
 ) -> Arrival:
     """The event at the end of a step; its state has the derivative of that at the end.
 
@@ -56,6 +64,7 @@ def arrival(
         landed: The surface that the step was to end on, if it is one.
         t: End of the step.
         state: State there, as the step left it.
+        tolerances: Relative and absolute tolerance of the run.
     """
     fixed, t, here = constant((system, t, state))
     field = fixed.vector_field(t, here)
@@ -63,6 +72,10 @@ def arrival(
     passed = landed & (guards < 0) & (rates < 0)
     late = jnp.max(jnp.where(passed, guards / jnp.where(passed, rates, 1), 0))
     late = jnp.minimum(late.astype(t.dtype), LATEST * resolution(t))
+    # What is far below a tolerance is not worth passing another kink for.
+    rtol, atol = tolerances
+    least = SEEN * (atol + rtol * largest(here).astype(t.dtype))
+    late = jnp.where(late * largest(field).astype(t.dtype) > least, late, 0)
     at_event = guards - late.astype(rates.dtype) * rates
     other = ~system.mode.held & ~landed & (rates < 0)
     other = other & (at_event < -REACH * fixed.slack(here))

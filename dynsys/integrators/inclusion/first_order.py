@@ -269,8 +269,10 @@ def aim_of(
 
 def _implicit(feedback: Feedback, h: Time, state: State, gradient: Any) -> State:
     """The step with a given gradient, its linear part taken at the end."""
-    h = h.astype(as_vector(state).dtype)
-    alone = feedback._replace(coupling=jnp.zeros_like(jnp.asarray(feedback.coupling)))
+    dtype = as_vector(state).dtype
+    h = h.astype(dtype)
+    feedback = jax.tree.map(lambda scalar: jnp.asarray(scalar, dtype), feedback)
+    alone = feedback._replace(coupling=jnp.zeros_like(feedback.coupling))
     rates = [combine((h, rate)) for rate in alone.rates(state, gradient)]
     (a11, *a12), k = feedback.linear[0], feedback.coupling
     if not a12:

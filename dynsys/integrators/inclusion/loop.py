@@ -172,9 +172,11 @@ def _step(
     meets = keep & ~landing.active & crossing.found
     accept = (keep & ~landing.active & ~crossing.found) | lands
     landed = jnp.arange(len(mode.held)) == landing.which
+    tolerances = problem.rtol, problem.atol
+    meet = lambda: turn(system, landed, end, tried.new, tolerances)
     happened, ledger, turns, pace, derivative = jax.lax.cond(
         lands,
-        lambda: _write_turn(problem, before, turn(system, landed, end, tried.new), end),
+        lambda: _write_turn(problem, before, meet(), end),
         lambda: (
             no_turn(system, end, tried.new),
             before.ledger,

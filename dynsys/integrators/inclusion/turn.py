@@ -57,7 +57,13 @@ class Turn(NamedTuple):
     fatal: Bool[Array, " kinks"]
 
 
-def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: State) -> Turn:
+def turn(
+    system: PieceSystem,
+    which: Bool[Array, " kinks"],
+    t: Time,
+    state: State,
+    tolerances: tuple[Time, Time],
+) -> Turn:
     """The event at the end of a step.
 
     Args:
@@ -65,10 +71,11 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
         which: The kink whose guard the step was to end at.
         t: Time.
         state: State, as the step left it.
+        tolerances: Relative and absolute tolerance of the run.
     """
     mode, pieces = system.mode, system.objective
     landed = which & ~mode.held
-    arrives = arrival(system, landed, t, state)
+    arrives = arrival(system, landed, t, state, tolerances)
     moved = onto_surfaces(system, arrives.state, landed | mode.leads)
     slack, weights = system.slack(moved), along(system, t, moved).signature
     z = pieces.switching(system.position(moved), weights)

@@ -88,7 +88,8 @@ class Turns(NamedTuple):
         system, taken = self.system(problem, before), self.row(after)
 
         def event() -> tuple[State, Float[Array, " kinks"]]:
-            arrives = arrival(system, taken.landed, t, state)
+            tolerances = problem.rtol, problem.atol
+            arrives = arrival(system, taken.landed, t, state, tolerances)
             on = taken.landed | system.mode.leads
             moved = onto_surfaces(system, arrives.state, on)
             placed = onto_surfaces(in_mode(problem, taken.mode), moved, taken.mode.leads)
