@@ -70,8 +70,8 @@ def _with_inverse(matrix: Matrix, invert: Callable[[Matrix], Matrix]) -> Solve:
 @jax.custom_jvp
 def _solved(matrix: Matrix, inverse: Matrix, vector: Vector) -> Vector:
     """A solution whose derivatives are those of the system, not of the elimination."""
-    del matrix
-    return multiply(inverse, vector)
+    solution = multiply(inverse, vector)
+    return solution + multiply(inverse, vector - multiply(matrix, solution))
 
 
 @_solved.defjvp

@@ -106,8 +106,15 @@ class Blur(NamedTuple):
 
 
 def along_field(state: State, time: Time, field: Any) -> State:
-    """The state after a time too short to be resolved; its derivative stays."""
-    move = lambda leaf, rate: leaf + time.astype(leaf.dtype) * rate
+    """The state after a time too short to be resolved; its derivative stays.
+
+    In no time it stays, too, where there is no field.
+    """
+    moves = time != 0
+
+    def move(leaf: Array, rate: Array) -> Array:
+        return leaf + time.astype(leaf.dtype) * jnp.where(moves, rate, 0)
+
     return jax.tree.map(move, state, field)
 
 
