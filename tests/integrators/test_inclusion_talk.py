@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.integrators.inclusion.piece_system import along
+from dynsys.integrators.inclusion.piece_system import multipliers
 from tests.integrators import event_driven
 from tests.integrators.kinked import CROSS, LEAVE, SLIDE, TIGHT, ledger, talk
 
@@ -73,7 +73,7 @@ def test_the_inclusion_holds_along_the_dense_output():
     def residual(t):
         state, slope = run.dense.state(t), run.dense.slope(t)
         piece = run.dense.system_at(t, system)
-        signs = along(piece, t, state).signature
+        signs = multipliers(piece, t, state)
         field = piece.vector_field(t, state)
         gap = jax.tree.map(jnp.subtract, slope, field)
         size = lambda tree: jnp.sqrt(sum(jnp.sum(a**2) for a in jax.tree.leaves(tree)))

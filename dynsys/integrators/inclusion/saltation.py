@@ -22,7 +22,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.inclusion.mode import Mode
-from dynsys.integrators.inclusion.piece_system import PieceSystem, listed
+from dynsys.integrators.inclusion.piece_system import PieceSystem
+from dynsys.linear_solve import multiply
+from dynsys.nonsmooth.listed import listed
 from dynsys.systems.system import State
 from dynsys.trees import as_vector, constant, dimension, from_vector
 
@@ -71,30 +73,36 @@ def saltation(
     turned = jnp.sign(before.signature) != jnp.sign(after.signature)
     changed = at & ((before.held != after.held) | (turned & ~after.held))
     speaks = changed & _representatives(before, changed, group)
-    number = min(len(at), dimension(system.position(state)) + 2)
-    which, valid = listed(speaks, number)
-    value = system.guards(t, state)[which]
+    some = listed(speaks, dimension(system.position(state)) + 2)
+    value = system.guards(t, state)
     fixed, t, state, moved = constant((system, t, state, moved))
-    field = fixed.vector_field(t, state)
-    _, rates = jax.jvp(fixed.guards, (t, state), (jnp.ones_like(t), field))
-    slopes = rates[which]
-    shifts = -(value - jax.lax.stop_gradient(value)) / jnp.where(slopes == 0, 1, slopes)
     is_one = jnp.sum(speaks) == 1
 
-    def picked(i: Any) -> Mode:
+    def picked(place: Bool[Array, " kinks"]) -> Mode:
         """The mode as if one group of kinks had changed alone."""
-        pick = lambda new, old: jnp.where(is_one | (group == group[i]), new, old)
+        mine = group == jnp.sum(jnp.where(place, group, 0))
+        pick = lambda new, old: jnp.where(is_one | mine, new, old)
         return Mode(*map(pick, after, before))
 
-    def field_in(mode: Mode) -> Float[Array, " size"]:
+    def field_in(at: tuple[Mode, State]) -> Float[Array, " size"]:
+        mode, state = at
         there = PieceSystem(system=fixed.system, objective=pieces, mode=mode)
-        return as_vector(there.vector_field(t, moved))
+        return as_vector(there.vector_field(t, state))
 
     # One field in the program for all modes in question.
-    stack = lambda a, b, c: jnp.concatenate([a[None], b[None], c])
-    modes = jax.tree.map(stack, before, after, jax.vmap(picked)(which))
-    field_before, field_after, *_ = fields = jax.lax.map(field_in, constant(modes))
-    jumps = jnp.where(valid[:, None], field_before[None] - fields[2:], 0)
+    modes = (before, before, after, jax.vmap(picked)(some.places))
+    count = len(some.valid)
+    repeat = lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape))
+    states = (state, moved, moved, jax.tree.map(repeat, moved))
+    stack = lambda *rows: jnp.concatenate([*(row[None] for row in rows[:3]), rows[3]])
+    stacked = jax.tree.map(stack, *zip(modes, states, strict=True))
+    field, field_before, field_after, *_ = fields = jax.lax.map(field_in, constant(stacked))
+    field = from_vector(field, state)
+    _, rates = jax.jvp(fixed.guards, (t, state), (jnp.ones_like(t), field))
+    slopes = some.take(rates)
+    shifts = -some.take(value - jax.lax.stop_gradient(value))
+    shifts = shifts / jnp.where(slopes == 0, 1, slopes)
+    jumps = jnp.where(some.valid[:, None], field_before[None] - fields[3:], 0)
     # Along one of two kinks that need each other there is no field.
     is_known = jnp.all(jnp.isfinite(jumps))
     jumps = jnp.where(is_known, jumps, 0)
@@ -103,20 +111,19 @@ def saltation(
     size = length(field_before) + length(total)
     adds_up = length(total - jnp.sum(jumps, 0)) <= ADDS_UP * size
     # Speed against a surface, beside that along it.
-    _, normals = pieces.normals(fixed.position(moved), before.signature, which)
+    _, normals = pieces.normals(fixed.position(moved), before.signature, some.places)
     speed = length(as_vector(fixed.position(field)))
     is_tangent = jnp.abs(slopes) <= TANGENT * length(normals) * speed
     has_jump = length(jumps) > ADDS_UP * size
-    exists = is_known & adds_up & ~jnp.any(valid & is_tangent & has_jump)
-    exists = exists & (jnp.sum(speaks) <= number)
+    exists = is_known & adds_up & ~jnp.any(some.valid & is_tangent & has_jump)
+    exists = exists & (jnp.sum(speaks) <= len(some.valid))
     # What was tied to another kink and left it alone has no time of its own.
     exists = exists & ~jnp.any(
         changed & before.held & ~before.leads & (group != before.leader)
     )
-    shifts = jnp.where(valid, shifts, 0)
-    change = from_vector(shifts.astype(jumps.dtype) @ jumps, moved)
+    change = from_vector(multiply(jumps.T, shifts.astype(jumps.dtype)), moved)
     # What follows from the event at another kink happens at the same time.
-    shift = jnp.full(len(at), shifts[0]).at[jnp.where(valid, which, len(at))].set(shifts)
+    shift = jnp.where(speaks, some.put(shifts), shifts[0])
     return Saltation(change, shift.astype(t.dtype), exists)
 
 

@@ -11,8 +11,8 @@ from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.piece_system import (
     REACH,
     PieceSystem,
-    along,
     carried_sizes,
+    multipliers,
 )
 from dynsys.integrators.inclusion.saltation import Saltation, saltation
 from dynsys.integrators.inclusion.verdict import verdict_on
@@ -68,7 +68,7 @@ def turn(system: PieceSystem, which: Bool[Array, " kinks"], t: Time, state: Stat
     mode, pieces = system.mode, system.objective
     landed = which & ~mode.held
     moved = onto_surfaces(system, state, landed | mode.leads)
-    slack, weights = system.slack(moved), along(system, t, moved).signature
+    slack, weights = system.slack(moved), multipliers(system, t, moved)
     z = pieces.switching(system.position(moved), weights)
     at_bound = which | (1 - jnp.abs(weights) <= slack)
     ends = mode.leads & at_bound
