@@ -14,7 +14,13 @@ from dynsys.integrators.inclusion.mode import Mode, Sides
 from dynsys.integrators.inclusion.pace import Pace, first_pace, next_pace
 from dynsys.integrators.inclusion.saltation import without_derivative
 from dynsys.integrators.inclusion.start import Start, start_of
-from dynsys.integrators.inclusion.turn import Turn, in_mode, no_turn, turn
+from dynsys.integrators.inclusion.turn import (
+    Turn,
+    in_mode,
+    no_turn,
+    onto_surfaces,
+    turn,
+)
 from dynsys.integrators.inclusion.turns import Turns
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, write
 from dynsys.integrators.loop import begin, show_progress
@@ -167,12 +173,15 @@ def _step(
     corrects = keep & landing.active & misses
     meets = keep & ~landing.active & crossing.found
     accept = (keep & ~landing.active & ~crossing.found) | lands
-    landed = jnp.arange(len(mode.held)) == landing.which
+    landed = lands & (jnp.arange(len(mode.held)) == landing.which)
+    moved = onto_surfaces(system, tried.new, (landed & ~mode.held) | mode.leads)
     happened, ledger, turns, pace, derivative = jax.lax.cond(
         lands,
-        lambda: _write_turn(problem, before, turn(system, landed, end, tried.new), end),
+        lambda: _write_turn(
+            problem, before, turn(system, landed, end, tried.new, moved), end
+        ),
         lambda: (
-            no_turn(system, end, tried.new),
+            no_turn(system, end, moved),
             before.ledger,
             before.turns,
             before.pace,

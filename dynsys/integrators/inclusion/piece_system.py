@@ -1,5 +1,6 @@
 """A system on one piece of its loss, along the kinks that it slides on."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -150,9 +151,8 @@ class PieceSystem(AbstractSystem):
 
     def _normal_step(self, x: Position, on: Any, signature: Signature) -> Position:
         """The shortest step that brings switching values to their offsets."""
-        some = listed(on, dimension(x))
-        z, normals = self.objective.normals(x, signature, some.places)
-        return _shortest(normals, some, x)(some.take(z - self.mode.offset))
+        there = surfaces(self.objective, x, signature, on)
+        return there.shortest(there.some.take(there.z - self.mode.offset))
 
     def _smooth(self) -> AbstractSystem:
         """The system with the piece for its objective."""
@@ -160,11 +160,43 @@ class PieceSystem(AbstractSystem):
         return eqx.tree_at(lambda tree: tree.objective, self.system, piece)
 
 
+class Surfaces(NamedTuple):
+    """Kinks on which a position lies, or is to lie.
+
+    Args:
+        z: The switching values of all.
+        some: These kinks, which are independent.
+        shortest: From switching values of these to the shortest step that lowers them by
+            that, to first order.
+    """
+
+    z: Float[Array, " kinks"]
+    some: Listed
+    shortest: Callable[[Float[Array, " some"]], Position]
+
+
+def surfaces(
+    pieces: Pieces, x: Position, signature: Signature, on: Bool[Array, " kinks"]
+) -> Surfaces:
+    """The surfaces of independent kinks, no more than dimensions, near a position."""
+    some = listed(on, dimension(x))
+    z, normals = pieces.normals(x, signature, some.places)
+    length = jnp.linalg.norm(normals, axis=1)
+    scale = jnp.where(some.valid & (length > 0), 1 / jnp.where(length > 0, length, 1), 0)
+    unit = scale[:, None] * normals
+    # Surfaces that touch have parallel normals.
+    gram = multiply_matrices(unit, unit.T)
+    filled = jnp.where(scale > 0, 1e-13, 1)
+    solve = factorise(gram + jnp.diag(filled).astype(gram.dtype))
+    shortest = lambda beyond: from_vector(-multiply(unit.T, solve(scale * beyond)), x)
+    return Surfaces(z, some, shortest)
+
+
 def carried_sizes(
     pieces: Pieces,
     x: Position,
     signature: Signature,
-    on: Bool[Array, " kinks"],
+    on: Surfaces,
     sizes: Float[Array, " kinks"],
 ) -> Float[Array, " kinks"]:
     r"""Sizes of switching values by what a position that is moved onto surfaces is made of.
@@ -178,19 +210,17 @@ def carried_sizes(
         pieces: The loss.
         x: The position.
         signature: The signs of all kinks.
-        on: The surfaces, of independent kinks.
+        on: The surfaces.
         sizes: What the switching values are made of.
     """
-    some = listed(on, dimension(x))
-    _, normals = pieces.normals(x, signature, some.places)
-    shortest, beyond = _shortest(normals, some, x), some.take(sizes)
+    beyond = on.some.take(sizes)
 
     def add(j: Any, total: Any) -> Any:
-        step = shortest(jnp.where(jnp.arange(len(beyond)) == j, beyond, 0))
+        step = on.shortest(jnp.where(jnp.arange(len(beyond)) == j, beyond, 0))
         _, moved = jax.jvp(lambda x: pieces.switching(x, signature), (x,), (step,))
         return total + jnp.abs(moved)
 
-    return jax.lax.fori_loop(0, jnp.sum(on), add, jnp.zeros_like(sizes))
+    return jax.lax.fori_loop(0, jnp.sum(on.some.valid), add, jnp.zeros_like(sizes))
 
 
 @cached_call
@@ -221,15 +251,3 @@ def _solve(system: PieceSystem, t: Time, state: State) -> Signature:
     if steps == 1:
         return spread(newton(0, mode.signature))
     return spread(jax.lax.fori_loop(0, steps, newton, mode.signature))
-
-
-def _shortest(normals: Any, some: Listed, x: Position) -> Any:
-    """From switching values to the shortest step that lowers them by that, linearised."""
-    length = jnp.linalg.norm(normals, axis=1)
-    scale = jnp.where(some.valid & (length > 0), 1 / jnp.where(length > 0, length, 1), 0)
-    unit = scale[:, None] * normals
-    # Surfaces that touch have parallel normals.
-    gram = multiply_matrices(unit, unit.T)
-    filled = jnp.where(scale > 0, 1e-13, 1)
-    solve = factorise(gram + jnp.diag(filled).astype(gram.dtype))
-    return lambda beyond: from_vector(-multiply(unit.T, solve(scale * beyond)), x)

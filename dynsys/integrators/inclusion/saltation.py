@@ -134,8 +134,9 @@ def _representatives(
     number = len(changed)
     own = jnp.arange(number)
     rank = jnp.where(changed & before.leads, 0, jnp.where(changed, number, 2 * number))
-    best = jax.ops.segment_min(rank + own, group, num_segments=number)
-    return rank + own == best[group]
+    together = group[None] == group[:, None]
+    best = jnp.min(jnp.where(together, (rank + own)[None], 3 * number), axis=1)
+    return rank + own == best
 
 
 @jax.custom_jvp
