@@ -28,6 +28,7 @@ ARITHMETIC = (
             "broadcast_in_dim",
             "concatenate",
             "copy",
+            "cumsum",
             "custom_jvp_call",
             "custom_vjp_call",
             "dynamic_slice",

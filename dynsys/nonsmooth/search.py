@@ -166,7 +166,8 @@ class Look(NamedTuple):
         # A kink of which the gradient does not jump against the motion is not held.
         size = some.take(self.ties.length * self.ties.jump)
         tiny = float(jnp.finfo(matrix.dtype).eps) * jnp.abs(factor) * size
-        loose = some.mark(some.valid & (jnp.diagonal(matrix) >= -tiny))
+        bends = factor * jnp.sum(normals * jumps, axis=1)
+        loose = some.mark(some.valid & (bends >= -tiny))
         sides = jnp.where(search.signature >= 0, 1, -1).astype(heights.dtype)
         turned = jnp.where(loose, jnp.where(new, -sides, sides), search.signature)
         step = factorise(some.square(matrix))(-some.take(heights))

@@ -38,6 +38,7 @@ from dynsys.integrators.switching import (
     longest_step,
     target_of,
 )
+from dynsys.kernel import as_one_kernel
 from dynsys.result import Derivative, Status
 from dynsys.trees import constant
 
@@ -124,7 +125,7 @@ def run_inclusion(
         return _step(problem, method, piece, loop)
 
     steps = lambda begin: jax.lax.while_loop(is_running, advance, begin)
-    carry, log = main_loop(steps, (carry, log))
+    carry, log = main_loop(lambda begin: as_one_kernel(steps, begin), (carry, log))
     base = carry.base
     pace = carry.pace
     unfinished = (base.t < problem.t1) & (base.code == Status.SUCCESS) & ~pace.runs_away

@@ -186,8 +186,8 @@ def surfaces(
     unit = scale[:, None] * normals
     # Surfaces that touch have parallel normals.
     gram = multiply_matrices(unit, unit.T)
-    filled = jnp.where(scale > 0, 1e-13, 1)
-    solve = factorise(gram + jnp.diag(filled).astype(gram.dtype))
+    filled = jnp.where(scale > 0, 1e-13, 1).astype(gram.dtype)
+    solve = factorise(gram + filled[:, None] * jnp.eye(len(gram), dtype=gram.dtype))
     shortest = lambda beyond: from_vector(-multiply(unit.T, solve(scale * beyond)), x)
     return Surfaces(z, some, shortest)
 
