@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
@@ -157,16 +158,14 @@ def _pack(leaves: Sequence[Array]) -> Float[Array, " size"]:
 
 def _unpack(vector: Float[Array, " size"], shapes: Sequence[Any]) -> list[Array]:
     """The inverse of `_pack`."""
+    halves = [2 if _is_long(shape.dtype) else 1 for shape in shapes]
+    sizes = [shape.size for shape, n in zip(shapes, halves, strict=True) for _ in range(n)]
+    parts = iter(jnp.split(vector, np.cumsum(sizes)[:-1]))
     arrays: list[Array] = []
-    start = 0
-    for shape in shapes:
-        halves = []
-        for _ in range(2 if _is_long(shape.dtype) else 1):
-            part = vector[start : start + shape.size].reshape(shape.shape)
-            halves.append(part.astype(shape.dtype))
-            start += shape.size
-        is_long = len(halves) == 2
-        arrays.append((halves[0] << 32) | halves[1] if is_long else halves[0])
+    for shape, n in zip(shapes, halves, strict=True):
+        high, *low = [next(parts).astype(shape.dtype) for _ in range(n)]
+        whole = (high << 32) | low[0] if low else high
+        arrays.append(whole.reshape(shape.shape))
     return arrays
 
 

@@ -66,9 +66,15 @@ def multiply_matrices(
     left: Float[Array, "rows dim"], right: Float[Array, "dim columns"]
 ) -> Float[Array, "rows columns"]:
     """The same for two matrices."""
-    if max(*left.shape, *right.shape) > ROLLED:
+    largest = max(*left.shape, *right.shape)
+    if WRITTEN_OUT < largest <= ROLLED:
+        return jax.vmap(multiply, (None, 1), 1)(left, right)
+    if largest > ROLLED:
         return jnp.matmul(left, right, precision="highest")
-    return jax.vmap(multiply, (None, 1), 1)(left, right)
+    total = left[:, :1] * right[:1]
+    for j in range(1, len(right)):
+        total = total + left[:, j : j + 1] * right[j : j + 1]
+    return total
 
 
 def _with_inverse(matrix: Matrix, invert: Callable[[Matrix], Matrix]) -> Solve:

@@ -74,7 +74,7 @@ def saltation(
     changed = at & ((before.held != after.held) | (turned & ~after.held))
     speaks = changed & _representatives(before, changed, group)
     some = listed(speaks, dimension(system.position(state)) + 2)
-    value = system.guards(t, state)
+    end = (t, state)
     fixed, t, state, moved = constant((system, t, state, moved))
     is_one = jnp.sum(speaks) == 1
 
@@ -98,8 +98,8 @@ def saltation(
     stacked = jax.tree.map(stack, *zip(modes, states, strict=True))
     field, field_before, field_after, *_ = fields = jax.lax.map(field_in, constant(stacked))
     field = from_vector(field, state)
-    _, rates = jax.jvp(fixed.guards, (t, state), (jnp.ones_like(t), field))
-    slopes = some.take(rates)
+    value, rates = jax.jvp(system.guards, end, (jnp.ones_like(t), field))
+    slopes = some.take(jax.lax.stop_gradient(rates))
     shifts = -some.take(value - jax.lax.stop_gradient(value))
     shifts = shifts / jnp.where(slopes == 0, 1, slopes)
     jumps = jnp.where(some.valid[:, None], field_before[None] - fields[3:], 0)
