@@ -54,7 +54,8 @@ class Mode(NamedTuple):
     @property
     def leads(self) -> Bool[Array, " kinks"]:
         """The held kinks that have a multiplier of their own: these are independent."""
-        return self.held & (self.leader == jnp.arange(len(self.tie)))
+        own = jnp.arange(1, len(self.tie) + 1, dtype=self.tie.dtype)
+        return jnp.abs(self.tie) == own
 
     def spread(self) -> Callable[[Signature], Signature]:
         """From a signature to that with the multipliers of leaders at what is tied."""
