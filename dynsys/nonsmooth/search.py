@@ -170,7 +170,7 @@ class Look(NamedTuple):
         loose = some.mark(some.valid & (bends >= -tiny))
         sides = jnp.where(search.signature >= 0, 1, -1).astype(heights.dtype)
         turned = jnp.where(loose, jnp.where(new, -sides, sides), search.signature)
-        step = factorise(some.square(matrix))(-some.take(heights))
+        step = factorise(some.square(matrix))(some.only(-some.take(heights)))
         start = some.take(search.signature)
         room = (jnp.sign(step) - start) / jnp.where(step == 0, 1, step)
         room = jnp.where(some.valid & (step != 0), room, jnp.inf)
@@ -207,7 +207,7 @@ class Look(NamedTuple):
         _, pull = jax.vjp(lambda x: pieces.switching(x, signature), x)
         gradient = lambda signs: as_vector(pieces.gradient(x, signs))
         empty = jnp.zeros((len(some.valid), dimension(x)), signature.dtype)
-        units = some.places.astype(signature.dtype)
+        units = some.units().astype(signature.dtype)
 
         def row(i: Any, rows: tuple[Any, Any]) -> tuple[Any, Any]:
             unit = jax.lax.dynamic_index_in_dim(units, i, keepdims=False)
@@ -218,8 +218,7 @@ class Look(NamedTuple):
             )
             return put(rows[0], normal), put(rows[1], jump)
 
-        count = jnp.sum(some.valid)
-        normals, jumps = jax.lax.fori_loop(0, count, row, (empty, empty))
+        normals, jumps = jax.lax.fori_loop(0, some.end, row, (empty, empty))
         if self.reflected is not None:
             bends = jnp.sum(normals * jumps, axis=1, keepdims=True)
             normals = jnp.where(bends < 0, -normals, normals)

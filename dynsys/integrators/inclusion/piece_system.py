@@ -180,7 +180,7 @@ def surfaces(
 ) -> Surfaces:
     """The surfaces of independent kinks, no more than dimensions, near a position."""
     some = listed(on, dimension(x))
-    z, normals = pieces.normals(x, signature, some.places)
+    z, normals = pieces.normals(x, signature, some.units())
     length = jnp.linalg.norm(normals, axis=1)
     scale = jnp.where(some.valid & (length > 0), 1 / jnp.where(length > 0, length, 1), 0)
     unit = scale[:, None] * normals
@@ -220,7 +220,7 @@ def carried_sizes(
         _, moved = jax.jvp(lambda x: pieces.switching(x, signature), (x,), (step,))
         return total + jnp.abs(moved)
 
-    return jax.lax.fori_loop(0, jnp.sum(on.some.valid), add, jnp.zeros_like(sizes))
+    return jax.lax.fori_loop(0, on.some.end, add, jnp.zeros_like(sizes))
 
 
 @cached_call
@@ -239,13 +239,13 @@ def _solve(system: PieceSystem, t: Time, state: State) -> Signature:
     gradient = lambda s: as_vector(pieces.gradient(x, spread(s)))
 
     def newton(_: Any, guess: Signature) -> Signature:
-        _, normals = pieces.normals(x, spread(guess), some.places)
+        _, normals = pieces.normals(x, spread(guess), some.units())
         value, push = jax.linearize(gradient, guess)
-        jumps = jax.vmap(push, out_axes=1)(some.places.astype(guess.dtype))
+        jumps = jax.vmap(push, out_axes=1)(some.units().astype(guess.dtype))
         rates = multiply(normals, aim.drift + aim.factor * value)
         matrix = multiply_matrices(aim.factor * normals, jumps)
-        step = factorise(some.square(matrix))(jnp.where(some.valid, -rates, 0))
-        return guess + some.put(jnp.where(some.valid, step, 0))
+        step = factorise(some.square(matrix))(some.only(-rates))
+        return guess + some.put(some.only(step))
 
     steps = NESTED_STEPS if pieces.program.nested else 1
     if steps == 1:

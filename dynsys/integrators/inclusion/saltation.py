@@ -90,7 +90,7 @@ def saltation(
         return as_vector(there.vector_field(t, state))
 
     # One field in the program for all modes in question.
-    modes = (before, before, after, jax.vmap(picked)(some.places))
+    modes = (before, before, after, jax.vmap(picked)(some.units()))
     count = len(some.valid)
     repeat = lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape))
     states = (state, moved, moved, jax.tree.map(repeat, moved))
@@ -100,7 +100,7 @@ def saltation(
     field = from_vector(field, state)
     value, rates = jax.jvp(system.guards, end, (jnp.ones_like(t), field))
     slopes = some.take(jax.lax.stop_gradient(rates))
-    shifts = -some.take(value - jax.lax.stop_gradient(value))
+    shifts = -some.only(some.take(value - jax.lax.stop_gradient(value)))
     shifts = shifts / jnp.where(slopes == 0, 1, slopes)
     jumps = jnp.where(some.valid[:, None], field_before[None] - fields[3:], 0)
     # Along one of two kinks that need each other there is no field.
@@ -111,7 +111,7 @@ def saltation(
     size = length(field_before) + length(total)
     adds_up = length(total - jnp.sum(jumps, 0)) <= ADDS_UP * size
     # Speed against a surface, beside that along it.
-    _, normals = pieces.normals(fixed.position(moved), before.signature, some.places)
+    _, normals = pieces.normals(fixed.position(moved), before.signature, some.units())
     speed = length(as_vector(fixed.position(field)))
     is_tangent = jnp.abs(slopes) <= TANGENT * length(normals) * speed
     has_jump = length(jumps) > ADDS_UP * size
@@ -123,7 +123,7 @@ def saltation(
     )
     change = from_vector(multiply(jumps.T, shifts.astype(jumps.dtype)), moved)
     # What follows from the event at another kink happens at the same time.
-    shift = jnp.where(speaks, some.put(shifts), shifts[0])
+    shift = jnp.where(speaks, some.put(shifts), shifts[jnp.argmax(some.valid)])
     return Saltation(change, shift.astype(t.dtype), exists)
 
 
