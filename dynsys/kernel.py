@@ -63,6 +63,9 @@ factorisations or sorting, do not."""
 LOOPS = frozenset({"cond", "scan", "while"})
 """Loops and branches inside of the loop, of the same arithmetic."""
 
+LIBRARY_SUM = 4096
+"""Entries from which XLA gives sums to a library."""
+
 AS_ONE = {"xla_cpu_small_call": "true", "inlineable": "false"}
 """Metadata of a call that XLA compiles as one kernel."""
 
@@ -186,9 +189,14 @@ def is_small_loop(traced: ClosedJaxpr) -> bool:
     others = [equation for equation in equations if equation.primitive.name != "while"]
     if len(loops) != 1:
         return False
-    inside = [*others, *_equations_inside(loops[0])]
-    allowed = ARITHMETIC | LOOPS
-    return all(equation.primitive.name in allowed for equation in inside)
+    return all(map(_is_small, [*others, *_equations_inside(loops[0])]))
+
+
+def _is_small(equation: Any) -> bool:
+    """Whether an equation compiles into a kernel."""
+    name = equation.primitive.name
+    is_large = name.startswith("reduce_") and equation.invars[0].aval.size >= LIBRARY_SUM
+    return name in ARITHMETIC | LOOPS and not is_large
 
 
 def _equations_inside(equation: Any) -> Iterator[Any]:

@@ -39,6 +39,7 @@ from dynsys.integrators.switching import (
     target_of,
 )
 from dynsys.kernel import as_one_kernel
+from dynsys.nonsmooth.listed import FEW
 from dynsys.result import Derivative, Status
 from dynsys.trees import constant
 
@@ -125,7 +126,9 @@ def run_inclusion(
         return _step(problem, method, piece, loop)
 
     steps = lambda begin: jax.lax.while_loop(is_running, advance, begin)
-    carry, log = main_loop(lambda begin: as_one_kernel(steps, begin), (carry, log))
+    is_short = len(first.held) <= FEW
+    run = (lambda begin: as_one_kernel(steps, begin)) if is_short else steps
+    carry, log = main_loop(run, (carry, log))
     base = carry.base
     pace = carry.pace
     unfinished = (base.t < problem.t1) & (base.code == Status.SUCCESS) & ~pace.runs_away
