@@ -25,7 +25,7 @@ from dynsys.integrators.inclusion.turns import Turns
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, write
 from dynsys.integrators.loop import begin, show_progress
 from dynsys.integrators.main_loop import main_loop
-from dynsys.integrators.problem import Method, Problem
+from dynsys.integrators.problem import TERM, Method, Problem
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.stop import stop_holds_in
 from dynsys.integrators.switching import (
@@ -92,43 +92,29 @@ def run_inclusion(
         max_events: Length of the ledger.
         piece: Accepted steps between two states of the record; `None` for no record.
     """
-    given, problem = problem, at_start(problem)
-    start = start_of(problem)
-    first, t0 = start.mode, problem.t0
-    problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
-    ledger = empty_ledger(max_events, t0)
-    times = jnp.full(len(first.held), t0)
+    start = start_of(at_start(problem))
+    ledger = empty_ledger(max_events, problem.t0)
+    times = jnp.full(len(start.free.held), problem.t0)
     met = (start.touching, start.bends, start.fatal)
-    ledger = note(ledger, times, start.free, first, *met)
-    start_problem = eqx.tree_at(lambda tree: tree.system, problem, in_mode(problem, first))
-    base = begin(start_problem, method.solver)
-    base = base._replace(next_step=jax.lax.stop_gradient(base.next_step))
-    no_landing = Landing(jnp.asarray(False), jnp.zeros((), int), jnp.zeros((), int))
-    turns = None if piece is None else Turns.begin(TURNS * max_events + 1, first)
-    base = base._replace(code=jnp.where(base.code == Status.SUCCESS, start.code, base.code))
-    touches = jnp.any(start.bends)
-    derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
-    derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
-    pace = first_pace(problem, len(first.held), start.rests)
-    fixed = (ledger, turns, pace, start.unique, derivative)
-    carry = HybridCarry(base, first, no_landing, *fixed)
-    info = eqx.filter_eval_shape(lambda: _info(start_problem, method, base, first))
-    problem = eqx.tree_at(lambda tree: tree.system, problem, given.system)
-    log = empty_log(problem, method, info, piece)
+    ledger = note(ledger, times, start.free, start.mode, *met)
+    problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
+    info = eqx.filter_eval_shape(lambda: _info(problem, method, start))
+    arrays, rest = eqx.partition((problem, start, ledger), eqx.is_array)
 
-    def is_running(loop: tuple[HybridCarry, Log]) -> Any:
-        now = loop[0].base
-        steps = now.accepted + now.rejected
-        going = (now.t < problem.t1) & (steps < method.max_steps)
-        return going & (now.code == Status.SUCCESS) & ~loop[0].pace.runs_away
+    def loop(arrays: Any) -> tuple[HybridCarry, Log]:
+        problem, start, ledger = eqx.combine(arrays, rest)
+        steps = lambda now: now.base.accepted + now.base.rejected
+        has_room = lambda now: (now.base.t < problem.t1) & (steps(now) < method.max_steps)
+        is_well = lambda now: (now.base.code == Status.SUCCESS) & ~now.pace.runs_away
+        is_running = lambda loop: has_room(loop[0]) & is_well(loop[0])
+        advance = lambda loop: _step(problem, method, piece, loop)
+        carry = _begin(problem, method, start, ledger, keeps_turns=piece is not None)
+        log = empty_log(problem, method, info, piece)
+        return jax.lax.while_loop(is_running, advance, (carry, log))
 
-    def advance(loop: tuple[HybridCarry, Log]) -> tuple[HybridCarry, Log]:
-        return _step(problem, method, piece, loop)
-
-    steps = lambda begin: jax.lax.while_loop(is_running, advance, begin)
-    is_short = len(first.held) <= FEW
-    run = (lambda begin: as_one_kernel(steps, begin)) if is_short else steps
-    carry, log = main_loop(run, (carry, log))
+    is_short = len(start.mode.held) <= FEW
+    run = (lambda arrays: as_one_kernel(loop, arrays)) if is_short else loop
+    carry, log = main_loop(run, arrays)
     base = carry.base
     pace = carry.pace
     unfinished = (base.t < problem.t1) & (base.code == Status.SUCCESS) & ~pace.runs_away
@@ -137,12 +123,34 @@ def run_inclusion(
     return carry, close(log, carry.base), info, start
 
 
-def _info(problem: Problem, method: Method, carry: Carry, mode: Mode) -> PyTree:
-    """What is kept of one step, for its shapes."""
-    tried = step_of(
-        method.solver, problem.system, problem.t0, problem.t1, carry.state, carry.hidden
+def _begin(
+    problem: Problem, method: Method, start: Start, ledger: Ledger, *, keeps_turns: bool
+) -> HybridCarry:
+    """Where the solve stands before its first step."""
+    first = start.mode
+    problem = at_start(problem)
+    piece = eqx.tree_at(lambda tree: tree.system, problem, in_mode(problem, first))
+    base = begin(piece, method.solver)
+    base = base._replace(
+        next_step=jax.lax.stop_gradient(base.next_step),
+        code=jnp.where(base.code == Status.SUCCESS, start.code, base.code),
     )
-    return {"polynomial": tried[2], "sides": Sides.of(mode)}
+    no_landing = Landing(jnp.asarray(False), jnp.zeros((), int), jnp.zeros((), int))
+    turns = Turns.begin(TURNS * len(ledger.kink) + 1, first) if keeps_turns else None
+    touches = jnp.any(start.bends)
+    derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
+    derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
+    pace = first_pace(problem, len(first.held), start.rests)
+    fixed = (ledger, turns, pace, start.unique, derivative)
+    return HybridCarry(base, first, no_landing, *fixed)
+
+
+def _info(problem: Problem, method: Method, start: Start) -> PyTree:
+    """What is kept of one step, for its shapes."""
+    system, solver = in_mode(problem, start.mode), method.solver
+    hidden = solver.init(TERM, problem.t0, problem.t1, problem.state, system)
+    tried = step_of(solver, system, problem.t0, problem.t1, problem.state, hidden)
+    return {"polynomial": tried[2], "sides": Sides.of(start.mode)}
 
 
 def _step(
