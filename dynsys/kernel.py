@@ -76,7 +76,7 @@ LARGEST_VECTOR = 65_536
 def as_one_kernel(
     loop: Callable[..., Any], *args: Any, largest: int = LARGEST_VECTOR
 ) -> Any:
-    """Call a function that is one `while_loop`, as one kernel if its steps are small.
+    """Call a function that ends with a loop, as one kernel if its steps are small.
 
     The kernel takes one vector, of which something is always needed: XLA cannot compile
     one with an argument that turns out not to be.
@@ -183,13 +183,11 @@ def _without_metadata(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_small_loop(traced: ClosedJaxpr) -> bool:
-    """Whether a program is one loop over steps of small arithmetic."""
+    """Whether a program is a loop over steps of small arithmetic, and what begins it."""
     equations = traced.jaxpr.eqns
-    loops = [equation for equation in equations if equation.primitive.name == "while"]
-    others = [equation for equation in equations if equation.primitive.name != "while"]
-    if len(loops) != 1:
-        return False
-    return all(map(_is_small, [*others, *_equations_inside(loops[0])]))
+    has_loop = any(equation.primitive.name == "while" for equation in equations)
+    inside = (inner for equation in equations for inner in _equations_inside(equation))
+    return has_loop and all(map(_is_small, [*equations, *inside]))
 
 
 def _is_small(equation: Any) -> bool:

@@ -155,7 +155,8 @@ class Look(NamedTuple):
         jumps = self.ties.gather(slope(signature))
         # Where a kink is hidden behind others its gradient does not jump.
         usual = jnp.where(self.reflected, -rates, rates)
-        return jnp.where(jumps == 0, usual, jnp.copysign(rates, jumps))
+        size = jnp.abs(rates)
+        return jnp.where(jumps == 0, usual, jnp.where(jumps < 0, -size, size))
 
     def _change(self, search: Search, heights: Any, new: Any) -> tuple[Signature, Any]:
         """Hold one more kink, or turn its sign, and solve for those that are held."""

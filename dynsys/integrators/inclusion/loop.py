@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from dynsys.integrators.attempt import attempt, step_of
 from dynsys.integrators.inclusion.events import first_crossing
 from dynsys.integrators.inclusion.ledger import Ledger, empty_ledger, note
-from dynsys.integrators.inclusion.mode import Mode, Sides
+from dynsys.integrators.inclusion.mode import Mode, Sides, free_mode
 from dynsys.integrators.inclusion.pace import Pace, first_pace, next_pace
 from dynsys.integrators.inclusion.saltation import without_derivative
 from dynsys.integrators.inclusion.start import Start, start_of
@@ -92,29 +92,26 @@ def run_inclusion(
         max_events: Length of the ledger.
         piece: Accepted steps between two states of the record; `None` for no record.
     """
-    start = start_of(at_start(problem))
-    ledger = empty_ledger(max_events, problem.t0)
-    times = jnp.full(len(start.free.held), problem.t0)
-    met = (start.touching, start.bends, start.fatal)
-    ledger = note(ledger, times, start.free, start.mode, *met)
-    problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
-    info = eqx.filter_eval_shape(lambda: _info(problem, method, start))
-    arrays, rest = eqx.partition((problem, start, ledger), eqx.is_array)
+    arrays, rest = eqx.partition(problem, eqx.is_array)
 
-    def loop(arrays: Any) -> tuple[HybridCarry, Log]:
-        problem, start, ledger = eqx.combine(arrays, rest)
+    def loop(arrays: Any) -> tuple[Start, tuple[HybridCarry, Log]]:
+        problem = eqx.combine(arrays, rest)
+        start = start_of(at_start(problem))
+        problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
         steps = lambda now: now.base.accepted + now.base.rejected
         has_room = lambda now: (now.base.t < problem.t1) & (steps(now) < method.max_steps)
         is_well = lambda now: (now.base.code == Status.SUCCESS) & ~now.pace.runs_away
         is_running = lambda loop: has_room(loop[0]) & is_well(loop[0])
         advance = lambda loop: _step(problem, method, piece, loop)
-        carry = _begin(problem, method, start, ledger, keeps_turns=piece is not None)
+        carry = _begin(problem, method, start, max_events, keeps_turns=piece is not None)
         log = empty_log(problem, method, info, piece)
-        return jax.lax.while_loop(is_running, advance, (carry, log))
+        return start, jax.lax.while_loop(is_running, advance, (carry, log))
 
-    is_short = len(start.mode.held) <= FEW
+    info = eqx.filter_eval_shape(lambda: _info(problem, method))
+    pieces: Any = problem.system.objective
+    is_short = pieces.number <= FEW
     run = (lambda arrays: as_one_kernel(loop, arrays)) if is_short else loop
-    carry, log = main_loop(run, arrays)
+    start, (carry, log) = main_loop(run, arrays)
     base = carry.base
     pace = carry.pace
     unfinished = (base.t < problem.t1) & (base.code == Status.SUCCESS) & ~pace.runs_away
@@ -124,10 +121,14 @@ def run_inclusion(
 
 
 def _begin(
-    problem: Problem, method: Method, start: Start, ledger: Ledger, *, keeps_turns: bool
+    problem: Problem, method: Method, start: Start, max_events: int, *, keeps_turns: bool
 ) -> HybridCarry:
     """Where the solve stands before its first step."""
     first = start.mode
+    times = jnp.full(len(first.held), problem.t0)
+    met = (start.touching, start.bends, start.fatal)
+    ledger = empty_ledger(max_events, problem.t0)
+    ledger = note(ledger, times, start.free, first, *met)
     problem = at_start(problem)
     piece = eqx.tree_at(lambda tree: tree.system, problem, in_mode(problem, first))
     base = begin(piece, method.solver)
@@ -136,7 +137,7 @@ def _begin(
         code=jnp.where(base.code == Status.SUCCESS, start.code, base.code),
     )
     no_landing = Landing(jnp.asarray(False), jnp.zeros((), int), jnp.zeros((), int))
-    turns = Turns.begin(TURNS * len(ledger.kink) + 1, first) if keeps_turns else None
+    turns = Turns.begin(TURNS * max_events + 1, first) if keeps_turns else None
     touches = jnp.any(start.bends)
     derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
     derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
@@ -145,12 +146,17 @@ def _begin(
     return HybridCarry(base, first, no_landing, *fixed)
 
 
-def _info(problem: Problem, method: Method, start: Start) -> PyTree:
+def _info(problem: Problem, method: Method) -> PyTree:
     """What is kept of one step, for its shapes."""
-    system, solver = in_mode(problem, start.mode), method.solver
-    hidden = solver.init(TERM, problem.t0, problem.t1, problem.state, system)
-    tried = step_of(solver, system, problem.t0, problem.t1, problem.state, hidden)
-    return {"polynomial": tried[2], "sides": Sides.of(start.mode)}
+    problem = at_start(problem)
+    t0, t1, state, system = problem.t0, problem.t1, problem.state, problem.system
+    pieces: Any = system.objective
+    signature = pieces.signature(system.position(state))
+    mode = free_mode(signature, jnp.zeros_like(signature))
+    piece, solver = in_mode(problem, mode), method.solver
+    hidden = solver.init(TERM, t0, t1, state, piece)
+    tried = step_of(solver, piece, t0, t1, state, hidden)
+    return {"polynomial": tried[2], "sides": Sides.of(mode)}
 
 
 def _step(
