@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
-
 FEW = 16
 """Kinks up to which each has its own place in a list that has room for all."""
 
