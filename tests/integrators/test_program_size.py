@@ -32,21 +32,21 @@ def talk_run(x0):
 
 
 PROGRAMS = {
-    "talk": (talk_run, jnp.array([-1.5, 1.0]), 11_100),
+    "talk": (talk_run, jnp.array([-1.5, 1.0]), 11_000),
     "derivative of the talk": (
         jax.grad(lambda x0: jnp.sum(talk_run(x0).x[-1])),
         jnp.array([-1.5, 1.0]),
-        18_000,
+        18_300,
     ),
     "lasso in 20 dimensions": (
         lambda x0: ds.simulate(ds.GDIN(lasso, 1.0, 0.5), x0, t1=10.0),
         jnp.ones(20),
-        9_200,
+        9_000,
     ),
     "network with 30 kinks": (
         lambda x0: ds.simulate(ds.GDIN(network, 1.0, 0.5), x0, t1=2.0),
         PARAMETERS,
-        14_000,
+        13_700,
     ),
 }
 """What is traced, at what, and the most equations that it may have."""
