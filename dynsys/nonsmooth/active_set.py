@@ -172,7 +172,7 @@ def _followed(look: Look, begin: Search) -> Search:
     none = jnp.zeros_like(path.changes)
     held = jnp.stack([path.changes, none, begin.held, none])
     moves = jnp.stack([path.changes & look.moves] * 2 + [look.moves] * 2)
-    turned = in_order(look.moves, TURNED).places
+    turned = in_order(look.moves, TURNED).units()
     begin_sides = jnp.where(begin.signature >= 0, 1, -1).astype(begin.signature.dtype)
     room = min(look.pieces.number, dimension(look.x))
     fits = jnp.sum(path.changes) <= room
