@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
@@ -30,6 +31,7 @@ ARITHMETIC = (
             "broadcast_in_dim",
             "concatenate",
             "copy",
+            "cumsum",
             "custom_jvp_call",
             "custom_vjp_call",
             "dynamic_slice",
@@ -63,6 +65,9 @@ factorisations or sorting, do not."""
 LOOPS = frozenset({"cond", "scan", "while"})
 """Loops and branches inside of the loop, of the same arithmetic."""
 
+LIBRARY_SUM = 4096
+"""Entries from which XLA gives sums to a library."""
+
 AS_ONE = {"xla_cpu_small_call": "true", "inlineable": "false"}
 """Metadata of a call that XLA compiles as one kernel."""
 
@@ -73,7 +78,7 @@ LARGEST_VECTOR = 65_536
 def as_one_kernel(
     loop: Callable[..., Any], *args: Any, largest: int = LARGEST_VECTOR
 ) -> Any:
-    """Call a function that is one `while_loop`, as one kernel if its steps are small.
+    """Call a function that ends with a loop, as one kernel if its steps are small.
 
     The kernel takes one vector, of which something is always needed: XLA cannot compile
     one with an argument that turns out not to be.
@@ -171,16 +176,14 @@ def _pack(leaves: Sequence[Array]) -> Float[Array, " size"]:
 
 def _unpack(vector: Float[Array, " size"], shapes: Sequence[Any]) -> list[Array]:
     """The inverse of `_pack`."""
+    halves = [2 if _is_long(shape.dtype) else 1 for shape in shapes]
+    sizes = [shape.size for shape, n in zip(shapes, halves, strict=True) for _ in range(n)]
+    parts = iter(jnp.split(vector, np.cumsum(sizes)[:-1]))
     arrays: list[Array] = []
-    start = 0
-    for shape in shapes:
-        halves = []
-        for _ in range(2 if _is_long(shape.dtype) else 1):
-            part = vector[start : start + shape.size].reshape(shape.shape)
-            halves.append(part.astype(shape.dtype))
-            start += shape.size
-        is_long = len(halves) == 2
-        arrays.append((halves[0] << 32) | halves[1] if is_long else halves[0])
+    for shape, n in zip(shapes, halves, strict=True):
+        high, *low = [next(parts).astype(shape.dtype) for _ in range(n)]
+        whole = (high << 32) | low[0] if low else high
+        arrays.append(whole.reshape(shape.shape))
     return arrays
 
 
@@ -195,15 +198,18 @@ def _without_metadata(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_small_loop(traced: ClosedJaxpr) -> bool:
-    """Whether a program is one loop over steps of small arithmetic."""
+    """Whether a program is a loop over steps of small arithmetic, and what begins it."""
     equations = traced.jaxpr.eqns
-    loops = [equation for equation in equations if equation.primitive.name == "while"]
-    others = [equation for equation in equations if equation.primitive.name != "while"]
-    if len(loops) != 1:
-        return False
-    inside = [*others, *_equations_inside(loops[0])]
-    allowed = ARITHMETIC | LOOPS
-    return all(equation.primitive.name in allowed for equation in inside)
+    has_loop = any(equation.primitive.name == "while" for equation in equations)
+    inside = (inner for equation in equations for inner in _equations_inside(equation))
+    return has_loop and all(map(_is_small, [*equations, *inside]))
+
+
+def _is_small(equation: Any) -> bool:
+    """Whether an equation compiles into a kernel."""
+    name = equation.primitive.name
+    is_large = name.startswith("reduce_") and equation.invars[0].aval.size >= LIBRARY_SUM
+    return name in ARITHMETIC | LOOPS and not is_large
 
 
 def _equations_inside(equation: Any) -> Iterator[Any]:

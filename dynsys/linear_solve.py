@@ -53,12 +53,28 @@ def multiply(matrix: Float[Array, "rows dim"], vector: Vector) -> Float[Array, "
     if max(matrix.shape) > ROLLED:
         return jnp.matmul(matrix, vector, precision="highest")
     if max(matrix.shape) <= WRITTEN_OUT:
-        rows = range(len(matrix))
-        return jnp.stack(
-            [sum(matrix[i, j] * v for j, v in enumerate(vector)) for i in rows]
-        )
+        total = matrix[:, 0] * vector[0]
+        for j in range(1, len(vector)):
+            total = total + matrix[:, j] * vector[j]
+        return total
     add = lambda j, total: total + _take(matrix, j, 1) * _take(vector, j)
-    return _for_each(len(vector), add, jnp.zeros(len(matrix), matrix.dtype))
+    begin = jnp.zeros(len(matrix), matrix.dtype)
+    return jax.lax.fori_loop(0, len(vector), add, begin)
+
+
+def multiply_matrices(
+    left: Float[Array, "rows dim"], right: Float[Array, "dim columns"]
+) -> Float[Array, "rows columns"]:
+    """The same for two matrices."""
+    largest = max(*left.shape, *right.shape)
+    if WRITTEN_OUT < largest <= ROLLED:
+        return jax.vmap(multiply, (None, 1), 1)(left, right)
+    if largest > ROLLED:
+        return jnp.matmul(left, right, precision="highest")
+    total = left[:, :1] * right[:1]
+    for j in range(1, len(right)):
+        total = total + left[:, j : j + 1] * right[j : j + 1]
+    return total
 
 
 def _with_inverse(matrix: Matrix, invert: Callable[[Matrix], Matrix]) -> Solve:
@@ -102,6 +118,9 @@ def _inverse_of_positive(matrix: Matrix) -> Matrix:
 def _inverse(matrix: Matrix) -> Matrix:
     """Gauss-Jordan elimination beside the identity, with the largest pivots."""
     size = len(matrix)
+    both = jnp.concatenate([matrix, jnp.eye(size, dtype=matrix.dtype)], axis=1)
+    if size <= WRITTEN_OUT:
+        return jnp.stack(_eliminated(list(both)))[:, size:]
     rows = jnp.arange(size)
 
     def eliminate(k: Any, both: Array) -> Array:
@@ -113,8 +132,21 @@ def _inverse(matrix: Matrix) -> Matrix:
         column = jnp.where(rows == k, 0, _take(both, k, 1))
         return _put(both - column[:, None] * row[None, :], row, k)
 
-    both = jnp.concatenate([matrix, jnp.eye(size, dtype=matrix.dtype)], axis=1)
-    return _for_each(size, eliminate, both)[:, size:]
+    return jax.lax.fori_loop(0, size, eliminate, both)[:, size:]
+
+
+def _eliminated(rows: list[Vector]) -> list[Vector]:
+    """The rows of a matrix and what is beside it, after that has become the identity."""
+    for k in range(len(rows)):
+        for i in range(k + 1, len(rows)):
+            is_larger = jnp.abs(rows[i][k]) > jnp.abs(rows[k][k])
+            above = jnp.where(is_larger, rows[i], rows[k])
+            rows[i] = jnp.where(is_larger, rows[k], rows[i])
+            rows[k] = above
+        pivot = rows[k] / rows[k][k]
+        rows = [row - row[k] * pivot for row in rows]
+        rows[k] = pivot
+    return rows
 
 
 def _for_each(size: int, step: Callable[[Any, Array], Array], begin: Array) -> Array:

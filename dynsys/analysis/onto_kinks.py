@@ -72,7 +72,7 @@ def _switches(losses: Sequence[Kinks], x: Position) -> tuple[np.ndarray, np.ndar
 
 @jax.jit
 def _normals(pieces: Pieces, x: Position, signature: Signature) -> Any:
-    return pieces.normals(x, signature, jnp.arange(pieces.number))
+    return pieces.normals(x, signature, jnp.eye(pieces.number, dtype=bool))
 
 
 @jax.jit

@@ -165,17 +165,17 @@ def write(
         # Where it is not yet at the next output, what is written is written over.
         row = jnp.searchsorted(problem.times, after.t)
         row = jnp.where(step.accepted, row, len(problem.times))
-        put = lambda leaf, new: leaf.at[row].set(new, mode="drop")
-        landed = jax.tree.map(put, landed, after.state)
+        drop = lambda leaf, new: leaf.at[row].set(new, mode="drop")
+        landed = jax.tree.map(drop, landed, after.state)
     if record is not None and piece is not None:
         index = before.accepted // piece
         first = before.accepted % piece == 0
-        put = lambda leaf, new: leaf.at[index].set(jnp.where(first, new, leaf[index]))
-        starts = jax.tree.map(put, record.starts, before.state)
-        ends = record.ends.at[after.accepted].set(after.t)
+        keep = lambda leaf, new: put(leaf, jnp.where(first, new, leaf[index]), index)
+        starts = jax.tree.map(keep, record.starts, before.state)
+        ends = put(record.ends, after.t, after.accepted)
         turns = record.turns
         if step.turns is not None:
-            turns = turns.at[after.accepted].set(step.turns)
+            turns = put(turns, step.turns, after.accepted)
         record = Record(starts, ends, turns)
     return Log(rows, landed, record)
 
@@ -195,14 +195,16 @@ def _write_row(
         has_output = (until(step.end) > earlier) & (not method.lands)
         needed = needed & (has_output | (after.code == Status.STOPPED))
     ends = jnp.stack([step.start, jnp.where(needed, step.end, jnp.inf)])
-    put = lambda all_rows, row: jax.lax.dynamic_update_index_in_dim(
-        all_rows, row, rows.used, 0
-    )
     return Rows(
-        put(rows.ends, ends),
-        put(rows.infos, as_vector(step.info)),
+        put(rows.ends, ends, rows.used),
+        put(rows.infos, as_vector(step.info), rows.used),
         rows.used + needed.astype(int),
     )
+
+
+def put(rows: Array, row: Array, index: Int[Array, ""]) -> Array:
+    """Rows of which one is replaced; what XLA makes of a scatter is no part of a kernel."""
+    return jax.lax.dynamic_update_index_in_dim(rows, row, index, 0)
 
 
 def rewound(log: Log, earlier: Log) -> Log:

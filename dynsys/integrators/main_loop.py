@@ -6,11 +6,11 @@ from typing import Any
 import jax
 
 MAIN_LOOP = "steps_of_a_solve"
-"""Name of the program in which the first loop is the one over the steps."""
+"""Name of the program in which the last loop is the one over the steps."""
 
 
 def main_loop(loop: Callable[..., Any], *args: Any) -> Any:
-    """Call a function in which the first loop is the one over the steps of a solve."""
+    """Call a function in which the last loop is the one over the steps of a solve."""
 
     def steps_of_a_solve(*args: Any) -> Any:
         return loop(*args)

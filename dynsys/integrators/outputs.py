@@ -17,18 +17,28 @@ Time = Float[Array, ""]
 
 
 def outputs(
-    problem: Problem, last: Carry, log: Log, dense: DenseOutput | None
+    problem: Problem,
+    first: tuple[State, State],
+    last: Carry,
+    log: Log,
+    dense: DenseOutput | None,
 ) -> tuple[State, State | None]:
     """States and slopes at the output times.
 
-    Times before the first step get the initial state, times after the end the last.
+    Times after the end get the last state.
+
+    Args:
+        problem: What was solved.
+        first: State and slope for times before the first step.
+        last: Where the solve ended.
+        log: What was written down.
+        dense: The dense output, if there is one.
     """
     if log.landed is not None:
         beyond = (problem.times >= last.t) & (last.t > problem.t0)
         repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
         return choose(beyond, jax.tree.map(repeat, last.state), log.landed), None
     assert dense is not None
-    first = first_output(problem)
 
     def output(t: Time) -> tuple[State, State]:
         inside = (t > problem.t0) & (last.t > problem.t0)

@@ -18,14 +18,13 @@ from dynsys.integrators.outputs import first_output
 from dynsys.integrators.problem import TERM, Method, Problem, ready
 from dynsys.integrators.stop import differentiable_stop, has_stop
 from dynsys.integrators.switching import (
-    at_start,
     between,
     go_on,
     hidden_after,
     just_after,
 )
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import Like, as_vector, constant
+from dynsys.trees import Like, as_vector, constant, zeros_like
 
 Time = Float[Array, ""]
 
@@ -92,9 +91,10 @@ def pull_back(
 
     def start(variables: Any) -> tuple[State, State]:
         """Outputs at the start, once an output time."""
-        whole = at_start(eqx.combine(variables, constants))
-        system = _system(whole, replay.turns, jnp.asarray(0))
-        first = first_output(eqx.tree_at(lambda tree: tree.system, whole, system))
+        whole = eqx.combine(variables, constants)
+        # Of an inclusion the slope at the start is not used.
+        still = (whole.state, zeros_like(whole.state))
+        first = first_output(whole) if replay.turns is None else still
         repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
         return jax.tree.map(repeat, first)
 

@@ -12,7 +12,7 @@ from dynsys.in_chunks import in_chunks
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.log import Carry, Log, Rows
 from dynsys.integrators.loop import run, shape_of_info
-from dynsys.integrators.outputs import outputs
+from dynsys.integrators.outputs import first_output, outputs
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.replay import Replay, pull_back
 from dynsys.integrators.stop import has_stop, locate_stop, stop_is_nan
@@ -108,7 +108,7 @@ def _solve(
     dense = None if log.rows is None else _dense(problem, method, info, last, log.rows)
     if dense is not None and has_stop(problem):
         last, dense = move_to_stop(problem, last, dense)
-    states, slopes = outputs(problem, last, log, dense)
+    states, slopes = outputs(problem, first_output(problem), last, log, dense)
     steps = None
     if dense is not None and slopes is not None and problem.switches is not None:
         rows = in_chunks(dense.row, jnp.clip(problem.times, problem.t0, last.t))

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, DropVar, Literal
 
-from dynsys.equations import bind, called
+from dynsys.equations import bind, called, is_any
 from dynsys.lanes import rules
 from dynsys.lanes.branches import choose_branch
 from dynsys.lanes.flow import need_of
@@ -59,7 +59,7 @@ class Interpreter:
             closed: The program of one member.
             values: Its inputs.
             needed: Which outputs are needed; the others are `None`.
-            is_main: Whether the main loop is in it.
+            is_main: Whether the main loop is in it: the last one.
         """
         jaxpr = closed.jaxpr
         needed = [True] * len(jaxpr.outvars) if needed is None else list(needed)
@@ -69,11 +69,13 @@ class Interpreter:
         env |= dict(zip(jaxpr.invars, values, strict=True))
         read = lambda v: _literal(v) if isinstance(v, Literal) else env.get(v)
         wanted = need_of(jaxpr, needed).results
+        loops = [e for e in jaxpr.eqns if is_main and is_any(e, {"while"})]
         for equation, results in zip(jaxpr.eqns, wanted, strict=True):
             if not any(results):
                 continue
             operands = [read(v) for v in equation.invars]
-            outputs = self._equation(equation, operands, results, is_main)
+            is_last = bool(loops) and equation is loops[-1]
+            outputs = self._equation(equation, operands, results, is_last)
             pairs = zip(equation.outvars, outputs, strict=True)
             env |= {v: value for v, value in pairs if not isinstance(v, DropVar)}
         pairs = zip(jaxpr.outvars, needed, strict=True)

@@ -33,6 +33,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from dynsys.nonsmooth.followed import follow
+from dynsys.nonsmooth.listed import in_order
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.search import Aim, Look, Search
 from dynsys.nonsmooth.ties import Ties, ties_of
@@ -171,7 +172,7 @@ def _followed(look: Look, begin: Search) -> Search:
     none = jnp.zeros_like(path.changes)
     held = jnp.stack([path.changes, none, begin.held, none])
     moves = jnp.stack([path.changes & look.moves] * 2 + [look.moves] * 2)
-    turned = jnp.nonzero(look.moves, size=min(len(none), TURNED), fill_value=len(none))[0]
+    turned = in_order(look.moves, TURNED).units()
     begin_sides = jnp.where(begin.signature >= 0, 1, -1).astype(begin.signature.dtype)
     room = min(look.pieces.number, dimension(look.x))
     fits = jnp.sum(path.changes) <= room
@@ -179,7 +180,7 @@ def _followed(look: Look, begin: Search) -> Search:
     def attempt(loop: tuple[Any, Any, Search]) -> tuple[Any, Any, Search]:
         i = loop[0]
         which = jnp.minimum(i, ATTEMPTS)
-        other = jnp.where(jnp.arange(len(none)) == turned[i - ATTEMPTS], -1, 1)
+        other = jnp.where(turned[jnp.maximum(i - ATTEMPTS, 0)], -1, 1)
         other = other.astype(begin_sides.dtype) * begin_sides
         signature = jnp.where(i < ATTEMPTS, signatures[which], other)
         start = begin._replace(signature=signature, held=held[which])
@@ -194,7 +195,7 @@ def _followed(look: Look, begin: Search) -> Search:
         return i + 1, found.agrees, found
 
     first = jnp.where(is_entangled, jnp.where(fits, 0, 1), ATTEMPTS - 1)
-    last = jnp.where(is_entangled, ATTEMPTS + jnp.sum(turned < len(none)), ATTEMPTS)
+    last = jnp.where(is_entangled, ATTEMPTS + jnp.sum(jnp.any(turned, axis=1)), ATTEMPTS)
     goes_on = lambda loop: (loop[0] < last) & ~loop[1]
     begun = (first, jnp.asarray(False), begin)
     return jax.lax.while_loop(goes_on, attempt, begun)[2]

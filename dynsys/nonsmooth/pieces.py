@@ -19,7 +19,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from dynsys.cached_call import cached_call
 from dynsys.nonsmooth.between import Repeated, between, blended
@@ -89,12 +89,18 @@ class Pieces(eqx.Module):
         return self.evaluate(x, signature)[1]
 
     def normals(
-        self, x: Any, signature: Signature, which: Int[Array, " some"]
+        self, x: Any, signature: Signature, which: Bool[Array, "some kinks"]
     ) -> tuple[Float[Array, " kinks"], Float[Array, "some size"]]:
-        """The switching functions, and the gradients of some, each in one vector."""
+        """The switching functions, and the gradients of some, each in one vector.
+
+        Args:
+            x: A point.
+            signature: The signs of all kinks.
+            which: A mask of one kink for each gradient.
+        """
         z, pull = jax.vjp(lambda x: self.switching(x, signature), x)
-        unit = jax.nn.one_hot(which, self.number, dtype=z.dtype)
-        return z, jax.vmap(lambda row: as_vector(pull(row)[0]))(unit)
+        normal = lambda row: as_vector(pull(row)[0])
+        return z, jax.vmap(normal)(which.astype(z.dtype))
 
     def signature(self, x: Any) -> Signature:
         """Signs of the switching functions at a point, and at 0 that of the loss there."""

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.linear_solve import factorise
+from dynsys.linear_solve import factorise, multiply_matrices
+from dynsys.nonsmooth.listed import Listed, listed
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.ties import Ties, are_independent
 from dynsys.trees import Position, as_vector, dimension, from_vector
@@ -117,11 +118,9 @@ class Look(NamedTuple):
 
     def is_regular(self, search: Search) -> Bool[Array, ""]:
         """Whether the normals of the kinks between their sides are independent."""
-        kinks = self.pieces.number
-        number = min(kinks, dimension(self.x))
-        which = jnp.nonzero(search.held, size=number, fill_value=kinks)[0]
-        normals, _ = self._rows(self.ties.spread(search.signature), which)
-        return are_independent(normals.T, which < kinks)
+        some = listed(search.held, dimension(self.x))
+        normals, _ = self._rows(self.ties.spread(search.signature), some)
+        return are_independent(normals.T, some.valid)
 
     def _heights(self, signature: Signature) -> tuple[Any, Any, Any]:
         """The heights of all kinks, what rounding makes of 0, the size of gradients."""
@@ -156,41 +155,37 @@ class Look(NamedTuple):
         jumps = self.ties.gather(slope(signature))
         # Where a kink is hidden behind others its gradient does not jump.
         usual = jnp.where(self.reflected, -rates, rates)
-        return jnp.where(jumps == 0, usual, jnp.copysign(rates, jumps))
+        size = jnp.abs(rates)
+        return jnp.where(jumps == 0, usual, jnp.where(jumps < 0, -size, size))
 
     def _change(self, search: Search, heights: Any, new: Any) -> tuple[Signature, Any]:
         """Hold one more kink, or turn its sign, and solve for those that are held."""
         inside, factor = search.held | new, self.aim.factor
-        kinks = self.pieces.number
-        number = min(kinks, dimension(self.x))
-        which = jnp.nonzero(inside, size=number, fill_value=kinks)[0]
-        valid = jnp.arange(number) < jnp.sum(inside)
-        normals, jumps = self._rows(self.ties.spread(search.signature), which)
-        matrix = factor * normals @ jumps.T
-        among = jnp.zeros_like(inside)
+        some = listed(inside, dimension(self.x))
+        normals, jumps = self._rows(self.ties.spread(search.signature), some)
+        matrix = multiply_matrices(factor * normals, jumps.T)
         # A kink of which the gradient does not jump against the motion is not held.
-        size = (self.ties.length * self.ties.jump)[which]
+        size = some.take(self.ties.length * self.ties.jump)
         tiny = float(jnp.finfo(matrix.dtype).eps) * jnp.abs(factor) * size
-        loose = among.at[which].max(valid & (jnp.diagonal(matrix) >= -tiny))
+        bends = factor * jnp.sum(normals * jumps, axis=1)
+        loose = some.mark(some.valid & (bends >= -tiny))
         sides = jnp.where(search.signature >= 0, 1, -1).astype(heights.dtype)
         turned = jnp.where(loose, jnp.where(new, -sides, sides), search.signature)
-        both = valid[:, None] & valid[None]
-        matrix = jnp.where(both, matrix, jnp.eye(number, dtype=matrix.dtype))
-        step = factorise(matrix)(jnp.where(valid, -heights[which], 0))
-        start = search.signature[which]
+        step = factorise(some.square(matrix))(some.only(-some.take(heights)))
+        start = some.take(search.signature)
         room = (jnp.sign(step) - start) / jnp.where(step == 0, 1, step)
-        room = jnp.where(valid & (step != 0), room, jnp.inf)
+        room = jnp.where(some.valid & (step != 0), room, jnp.inf)
         most = jnp.minimum(jnp.min(room), 1)
-        part = self._part(search.signature, which, step, most)
+        part = self._part(search.signature, some.put(step), most)
         ends = (room <= part) & (room < 1)
         there = jnp.where(ends, jnp.sign(step), start + part * step)
-        moved = search.signature.at[which].set(there, mode="drop")
-        bound = among.at[which].max(ends)
+        moved = jnp.where(some.mark(some.valid), some.put(there), search.signature)
         is_loose = jnp.any(loose)
         signature = jnp.where(is_loose, turned, moved)
-        return signature, jnp.where(is_loose, search.held & ~loose, inside & ~bound)
+        held = jnp.where(is_loose, search.held & ~loose, inside & ~some.mark(ends))
+        return signature, held
 
-    def _part(self, signature: Signature, which: Any, step: Any, most: Any) -> Any:
+    def _part(self, signature: Signature, step: Any, most: Any) -> Any:
         """How far to go along a step: as far as the signs allow, or less.
 
         Where kinks are nested the displacement is no linear function of the signs, and the
@@ -201,28 +196,30 @@ class Look(NamedTuple):
         parts = most * 0.5 ** jnp.arange(HALVINGS, dtype=most.dtype)
 
         def energy(part: Any) -> Any:
-            moved = signature.at[which].add(part * step, mode="drop")
+            moved = signature + part * step
             return jnp.sum(self.displacement(self.ties.spread(moved))[0] ** 2)
 
         energies = jax.lax.map(energy, parts)
         return parts[jnp.argmin(energies)]
 
-    def _rows(self, signature: Signature, which: Any) -> tuple[Any, Any]:
+    def _rows(self, signature: Signature, some: Listed) -> tuple[Any, Any]:
         """Normals of some leaders, and what the gradient jumps by with their signs."""
         pieces, x, ties = self.pieces, self.x, self.ties
-        everyone = jnp.arange(pieces.number)
         _, pull = jax.vjp(lambda x: pieces.switching(x, signature), x)
         gradient = lambda signs: as_vector(pieces.gradient(x, signs))
-        empty = jnp.zeros((len(which), dimension(x)), signature.dtype)
+        empty = jnp.zeros((len(some.valid), dimension(x)), signature.dtype)
+        units = some.units().astype(signature.dtype)
 
         def row(i: Any, rows: tuple[Any, Any]) -> tuple[Any, Any]:
-            unit = (everyone == which[i]).astype(signature.dtype)
+            unit = jax.lax.dynamic_index_in_dim(units, i, keepdims=False)
             normal = as_vector(pull(unit)[0])
             _, jump = jax.jvp(gradient, (signature,), (ties.spread(unit),))
-            return rows[0].at[i].set(normal), rows[1].at[i].set(jump)
+            put = lambda all_rows, new: jax.lax.dynamic_update_index_in_dim(
+                all_rows, new, i, 0
+            )
+            return put(rows[0], normal), put(rows[1], jump)
 
-        count = jnp.sum(which < pieces.number)
-        normals, jumps = jax.lax.fori_loop(0, count, row, (empty, empty))
+        normals, jumps = jax.lax.fori_loop(0, some.end, row, (empty, empty))
         if self.reflected is not None:
             bends = jnp.sum(normals * jumps, axis=1, keepdims=True)
             normals = jnp.where(bends < 0, -normals, normals)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.nonsmooth.listed import listed, pick
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.trees import Position, dimension, from_vector
 
@@ -53,17 +54,16 @@ class Ties(NamedTuple):
 
     def spread(self, signature: Signature) -> Signature:
         """The signs of leaders, given to those that are tied to them."""
-        return self.side * signature[self.leader]
+        return self.side * pick(signature, self.leader)
 
     def gather(self, values: Float[Array, " kinks"]) -> Float[Array, " kinks"]:
         """Sums over those that are tied, each with its side, at the leaders."""
-        number = len(values)
-        return jax.ops.segment_sum(self.side * values, self.leader, num_segments=number)
+        mine = self.leader[None] == jnp.arange(len(values))[:, None]
+        return jnp.sum(jnp.where(mine, (self.side * values)[None], 0), axis=1)
 
     def any(self, mask: Bool[Array, " kinks"]) -> Bool[Array, " kinks"]:
         """Whether a kink, or one that is tied to it, is in a mask."""
-        found = jax.ops.segment_max(mask.astype(int), self.leader, num_segments=len(mask))
-        return (found > 0)[self.leader]
+        return jnp.any((self.leader[:, None] == self.leader[None]) & mask[None], axis=1)
 
 
 def ties_of(
@@ -110,10 +110,9 @@ def ties_of(
     yes = jnp.asarray(True)
     alone = Ties(leader, side, length, length, length > 0, yes, yes)
     group = jax.vmap(alone.gather)(jumps)
-    at_leader = normals[:, leader] * side[None]
-    size = jnp.linalg.norm(group, axis=0)[leader] / len(directions) ** 0.5
-    bends = group[:, leader] * side[None]
-    is_concave = jnp.any(bends * at_leader < 0, axis=0) & meeting
+    concave = jnp.any(group * normals < 0, axis=0)
+    size = pick(jnp.linalg.norm(group, axis=0), leader) / len(directions) ** 0.5
+    is_concave = pick(concave, leader) & meeting
     leads = meeting & (leader == jnp.arange(pieces.number))
     is_independent = are_independent(normals, leads)
     return Ties(leader, side, length, size, is_concave, is_independent, is_entangled)
@@ -141,39 +140,41 @@ def _sorted_by_direction(
     size = jnp.linalg.norm(normals, axis=0)
     unit = sign[None] * normals / jnp.where(size > 0, size, 1)[None]
     place = jnp.where(known, unit[1] / jnp.where(unit[0] == 0, 1, unit[0]), jnp.inf)
-    order = jnp.argsort(place, stable=True)
-    there = unit[:, order]
-    apart = jnp.linalg.norm(jnp.diff(there, axis=1), axis=0)
+    own = jnp.arange(number)
+    earlier = (place[None] == place[:, None]) & (own[None] < own[:, None])
+    rank = jnp.sum((place[None] < place[:, None]) | earlier, axis=1)
+    before = jnp.argmax(rank[None] == rank[:, None] - 1, axis=1)
+    apart = jnp.linalg.norm(unit - jax.vmap(pick, (0, None))(unit, before), axis=0)
     unit_in_dtype = float(jnp.finfo(normals.dtype).eps)
     tolerance = max(PARALLEL, 1e2 * unit_in_dtype)
-    known_there = known[order]
-    same = (apart <= tolerance) & known_there[1:] & known_there[:-1]
-    group = jnp.cumsum(jnp.concatenate([jnp.zeros(1, bool), ~same]))
-    smallest = jax.ops.segment_min(order, group, num_segments=number)
-    leader = jnp.zeros(number, int).at[order].set(smallest[group])
-    return leader, sign * sign[leader]
+    same = (apart <= tolerance) & known & pick(known, before) & (rank > 0)
+    group = jnp.sum((~same)[None] & (rank[None] <= rank[:, None]), axis=1)
+    leader = jnp.argmax(group[None] == group[:, None], axis=1)
+    return leader, sign * pick(sign, leader)
 
 
 def are_independent(
     normals: Float[Array, "directions kinks"], leads: Bool[Array, " kinks"]
 ) -> Bool[Array, ""]:
     """Whether the normals of some kinks are seen to be independent."""
-    room = min(normals.shape)
-    which = jnp.nonzero(leads, size=room, fill_value=0)[0]
-    valid = jnp.arange(room) < jnp.sum(leads)
-    columns = normals[:, which].T
+    some = listed(leads, len(normals))
+    columns = jax.vmap(some.take, out_axes=1)(normals)
     size = jnp.linalg.norm(columns, axis=1, keepdims=True)
     columns = columns / jnp.where(size > 0, size, 1)
+    places = jnp.arange(len(columns))
 
     def project(i: Any, loop: tuple[Any, Any]) -> tuple[Any, Any]:
         """Take the part along one column out of all after it."""
         rest, smallest = loop
-        length = jnp.linalg.norm(rest[i])
-        smallest = jnp.where(valid[i], jnp.minimum(smallest, length), smallest)
-        unit = rest[i] / jnp.where(length > 0, length, 1)
-        later = (jnp.arange(room) > i)[:, None] & valid[i]
-        return rest - jnp.where(later, jnp.outer(rest @ unit, unit), 0), smallest
+        is_there = some.valid & (places == i)
+        column = jnp.sum(jnp.where(is_there[:, None], rest, 0), axis=0)
+        length = jnp.linalg.norm(column)
+        smallest = jnp.where(jnp.any(is_there), jnp.minimum(smallest, length), smallest)
+        unit = column / jnp.where(length > 0, length, 1)
+        along = jnp.sum(rest * unit[None], axis=1)
+        later = jnp.where(places > i, along, 0)
+        return rest - later[:, None] * unit[None], smallest
 
     one = jnp.ones((), normals.dtype)
-    _, smallest = jax.lax.fori_loop(0, room, project, (columns, one))
-    return (jnp.sum(leads) <= room) & (smallest > DEPENDENT)
+    _, smallest = jax.lax.fori_loop(0, len(columns), project, (columns, one))
+    return (jnp.sum(leads) <= len(columns)) & (smallest > DEPENDENT)

@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import Position, combine, norm
@@ -18,6 +18,7 @@ def reconcile(
     slope: State,
     rtol: Float[Array, ""],
     atol: Float[Array, ""],
+    has_slope: Bool[Array, ""] | bool = True,
 ) -> Position:
     r"""The more trustworthy of two velocities.
 
@@ -36,6 +37,7 @@ def reconcile(
         slope: Time derivative of the state, from the dense output.
         rtol: Relative tolerance of the run.
         atol: Absolute tolerance of the run.
+        has_slope: Whether there is a dense output to take it from.
     """
     x = system.position(state)
     from_equation, push = jax.linearize(lambda s: system.velocity(t, s), state)
@@ -49,6 +51,7 @@ def reconcile(
     tolerance = atol + rtol * norm(x).astype(t.dtype)
     # The tolerance is local: what a few steps add up to may be ten times as large.
     equation_is_right = size > 10 * norm(amplified).astype(t.dtype) * tolerance
+    use_equation = equation_is_right | ~jnp.asarray(has_slope)
     return jax.tree.map(
-        lambda a, b: jnp.where(equation_is_right, a, b), from_equation, from_output
+        lambda a, b: jnp.where(use_equation, a, b), from_equation, from_output
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.integrators.inclusion.piece_system import along
+from dynsys.integrators.inclusion.piece_system import multipliers
 from tests.integrators import event_driven
 from tests.integrators.kinked import CROSS, LEAVE, SLIDE, TIGHT, ledger, talk
 
@@ -65,6 +65,12 @@ def test_the_talk_agrees_with_an_event_driven_integration(alpha, beta, start, en
     assert [("cross", "slide", "leave")[k] for k in found] == kinds
 
 
+def test_a_run_that_is_stopped_at_its_start_shows_the_velocity_there():
+    stop = lambda t, x, v: t >= 0.0
+    run = ds.simulate(ds.GDIN(talk, 1.0, 1.0), [-1.5, 1.0], t1=12.0, stop=stop)
+    np.testing.assert_array_equal(run.v[0], [0.0, 0.0])
+
+
 def test_the_inclusion_holds_along_the_dense_output():
     """Its residual is small, signs are those of the position, multipliers in [-1, 1]."""
     system = ds.GDIN(talk, 1.0, 1.0)
@@ -73,7 +79,7 @@ def test_the_inclusion_holds_along_the_dense_output():
     def residual(t):
         state, slope = run.dense.state(t), run.dense.slope(t)
         piece = run.dense.system_at(t, system)
-        signs = along(piece, t, state).signature
+        signs = multipliers(piece, t, state)
         field = piece.vector_field(t, state)
         gap = jax.tree.map(jnp.subtract, slope, field)
         size = lambda tree: jnp.sqrt(sum(jnp.sum(a**2) for a in jax.tree.leaves(tree)))

@@ -84,6 +84,13 @@ def arrival(
     return Arrival(along_field(state, -late, field), late, missed, field, rates)
 
 
+def nowhere(system: PieceSystem, t: Time, state: State) -> Arrival:
+    """The end of a step that is no event."""
+    zero = jnp.zeros_like(t)
+    rates = jnp.zeros_like(system.mode.signature)
+    return Arrival(state, zero, zero, jax.tree.map(jnp.zeros_like, state), rates)
+
+
 class Blur(NamedTuple):
     """What the resolution of time has cost a run.
 

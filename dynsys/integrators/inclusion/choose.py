@@ -11,10 +11,12 @@ from dynsys.integrators.default_solver import IMPLICIT, choose_solver
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.request import Options
 from dynsys.integrators.rodas5p import Rodas5P
+from dynsys.kernel import as_one_kernel
 from dynsys.nonsmooth.at_signature import AtSignature
 from dynsys.nonsmooth.box import smallest_signature
 from dynsys.nonsmooth.find import is_smooth, pieces_of
-from dynsys.nonsmooth.pieces import Pieces
+from dynsys.nonsmooth.listed import FEW
+from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.powers import under_powers
 from dynsys.nonsmooth.program import program_of
 from dynsys.objectives.objective import is_known_smooth
@@ -91,11 +93,17 @@ def with_smallest_gradient(
     """
     # Which gradient is smallest is locally constant, and the search has no derivative.
     fixed, at = constant(pieces), constant(x)
-    z = fixed.switching(at, fixed.signature(at))
-    meeting = jnp.abs(z) <= 16 * jnp.finfo(z.dtype).eps * fixed.sizes(at)
-    found = smallest_signature(fixed, at, meeting)
-    objective = AtSignature(pieces, found.signature)
-    return eqx.tree_at(lambda tree: tree.objective, system, objective), found.settled
+
+    def find(pieces: Pieces, x: Position) -> tuple[Signature, Bool[Array, ""]]:
+        z = pieces.switching(x, pieces.signature(x))
+        meeting = jnp.abs(z) <= 16 * jnp.finfo(z.dtype).eps * pieces.sizes(x)
+        found = smallest_signature(pieces, x, meeting)
+        return found.signature, found.settled
+
+    call = as_one_kernel if pieces.number <= FEW else lambda find, *args: find(*args)
+    signature, is_settled = call(find, fixed, at)
+    objective = AtSignature(pieces, signature)
+    return eqx.tree_at(lambda tree: tree.objective, system, objective), is_settled
 
 
 def _find(

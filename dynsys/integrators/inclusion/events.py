@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.inclusion.piece_system import PieceSystem
+from dynsys.integrators.log import put
 from dynsys.systems.system import State
 
 Time = Float[Array, ""]
@@ -86,6 +87,26 @@ class Bracket(NamedTuple):
     tries: Int[Array, ""]
 
 
+class Looks(NamedTuple):
+    """Where the guards were looked at: first at the nodes, then for a bracket.
+
+    Args:
+        number: How often.
+        part: Where to look next, in parts of the step.
+        goes_on: Whether to.
+        values: The guards at the nodes.
+        slopes: The rates there of the polynomial through them.
+        bracket: The bracket.
+    """
+
+    number: Int[Array, ""]
+    part: Any
+    goes_on: Bool[Array, ""]
+    values: Float[Array, "nodes kinks"]
+    slopes: Float[Array, "nodes kinks"]
+    bracket: Bracket
+
+
 def first_crossing(
     system: PieceSystem, start: Time, end: Time, path: Callable[[Time], State]
 ) -> Crossing:
@@ -103,55 +124,61 @@ def first_crossing(
     margin = system.slack(path(start))
     span = end - start
     time = lambda part: jnp.where(part == 1, end, start + part * span)
-
-    def at(part: Any) -> Float[Array, " kinks"]:
-        """The guards in units of their slack, and that much above 0."""
-        t = time(part)
-        return system.guards(t, path(t)) / margin + 1
-
-    nodes = jnp.asarray(NODES, start.dtype)
-    values = _at_all(at, nodes, margin)
-    slopes = jnp.matmul(jnp.asarray(SLOPES, values.dtype), values, precision="highest")
-    dips = _dips(nodes, values, slopes)
-    smallest = jnp.min(values, axis=1)
-    below_zero = jnp.where(smallest[1:] < 0, nodes[1:], jnp.inf)
-    after = lambda part: jnp.minimum(
-        jnp.min(jnp.where(dips > part, dips, jnp.inf)),
-        jnp.min(jnp.where(below_zero > part, below_zero, jnp.inf)),
-    )
-
-    def look(bracket: Bracket) -> Bracket:
-        part = jnp.where(bracket.found, _between(bracket), after(bracket.high))
-        there = at(part)
-        node = jnp.sum(nodes < part) - 1
-        return _moved(bracket, part, there, nodes[node], smallest[node])
-
     resolution = float(jnp.finfo(start.dtype).eps)
     resolution = resolution * jnp.maximum(1, jnp.abs(end) / jnp.where(span == 0, 1, span))
+    nodes = jnp.asarray(NODES, start.dtype)
+    weights = jnp.asarray(SLOPES.T, margin.dtype)
 
-    def goes_on(bracket: Bracket) -> Bool[Array, ""]:
-        is_wide = bracket.high - bracket.low > resolution
-        is_coarse = (bracket.below < -ON_SURFACE) & is_wide
-        more = jnp.where(bracket.found, is_coarse, jnp.isfinite(after(bracket.high)))
-        return more & (bracket.tries < LONGEST_SEARCH)
+    def look(looks: Looks) -> Looks:
+        number, part, _, values, slopes, bracket = looks
+        t = time(part)
+        # The guards in units of their slack, and that much above 0.
+        there = system.guards(t, path(t)) / margin + 1
+        is_node = number <= DEGREE
+        row = jnp.minimum(number, DEGREE)
+        values = put(values, jnp.where(is_node, there, values[row]), row)
+        share = weights[row][:, None] * there[None]
+        slopes = slopes + jnp.where(is_node, share, 0)
+        smallest = jnp.min(values, axis=1)
+        node = jnp.sum(nodes < part) - 1
+        moved = _moved(bracket, part, there, nodes[node], smallest[node])
+        begin = bracket._replace(above=smallest[0], below=smallest[0])
+        bracket = jax.tree.map(lambda a, b: jnp.where(is_node, a, b), begin, moved)
+        to_node = lambda: (nodes[jnp.minimum(number + 1, DEGREE)], jnp.asarray(True))
+        search = lambda: _next(nodes, values, slopes, bracket, resolution)
+        part, goes_on = jax.lax.cond(number < DEGREE, to_node, search)
+        return Looks(number + 1, part, goes_on, values, slopes, bracket)
 
-    zero, none = jnp.zeros_like(start), jnp.asarray(0)
-    begin = Bracket(
-        zero, smallest[0], zero, smallest[0], none, jnp.asarray(False), none, none
-    )
-    bracket = jax.lax.while_loop(goes_on, look, begin)
-    last, slope = (values[-1] - 1) * margin, slopes[-1] * margin / span
+    zero, none, no = jnp.zeros_like(start), jnp.asarray(0), jnp.asarray(False)
+    empty = jnp.zeros((DEGREE + 1, len(margin)), margin.dtype)
+    least = jnp.zeros_like(margin[0])
+    bracket = Bracket(zero, least, zero, least, none, no, none, none)
+    begin = Looks(none, zero, jnp.asarray(True), empty, empty, bracket)
+    looks = jax.lax.while_loop(lambda looks: looks.goes_on, look, begin)
+    last, slope = (looks.values[-1] - 1) * margin, looks.slopes[-1] * margin / span
+    bracket = looks.bracket
     return Crossing(bracket.found, time(bracket.high), bracket.which, last, slope)
 
 
-def _at_all(
-    at: Callable[[Any], Any], nodes: Float[Array, " nodes"], like: Float[Array, " kinks"]
-) -> Float[Array, "nodes kinks"]:
-    """A function at all nodes, one after the other, so that it is compiled once."""
-    put = lambda i, values: values.at[i].set(at(nodes[i]))
-    begin = (jnp.asarray(0), jnp.zeros((len(nodes), len(like)), like.dtype))
-    step = lambda loop: (loop[0] + 1, put(*loop))
-    return jax.lax.while_loop(lambda loop: loop[0] < len(nodes), step, begin)[1]
+def _next(nodes: Any, values: Any, slopes: Any, bracket: Bracket, resolution: Any) -> Any:
+    """Where to look next, and whether to.
+
+    Args:
+        nodes: The nodes.
+        values: The guards there.
+        slopes: Their rates there.
+        bracket: The bracket.
+        resolution: The narrowest bracket.
+    """
+    dips = _dips(nodes, values, slopes)
+    below_zero = jnp.where(jnp.min(values[1:], axis=1) < 0, nodes[1:], jnp.inf)
+    after = lambda places: jnp.min(jnp.where(places > bracket.high, places, jnp.inf))
+    following = jnp.minimum(after(dips), after(below_zero))
+    is_wide = bracket.high - bracket.low > resolution
+    is_coarse = (bracket.below < -ON_SURFACE) & is_wide
+    more = jnp.where(bracket.found, is_coarse, jnp.isfinite(following))
+    part = jnp.where(bracket.found, _between(bracket), following)
+    return part, more & (bracket.tries < LONGEST_SEARCH)
 
 
 def _dips(

@@ -1,12 +1,13 @@
 """What happened at the kinks, line by line."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.inclusion.mode import Mode
+from dynsys.integrators.log import put
 
 Time = Float[Array, ""]
 
@@ -72,15 +73,25 @@ def note(
     crosses = meeting & ~before.held & ~after.held & ~same
     kind = jnp.where(slides, SLIDE, jnp.where(leaves, LEAVE, CROSS))
     happened = (slides | leaves | crosses) & (bends | leaves) | fatal
-    place = jnp.where(happened, ledger.lines + jnp.cumsum(happened) - 1, len(ledger.kink))
-    put = lambda column, value: column.at[place].set(value, mode="drop")
-    return ledger._replace(
-        lines=ledger.lines + jnp.sum(happened),
-        t=put(ledger.t, times),
-        turn=put(ledger.turn, jnp.full(len(kind), ledger.turns)),
-        kink=put(ledger.kink, jnp.arange(len(kind))),
-        kind=put(ledger.kind, kind),
-    )
+    room = len(ledger.kink)
+    goes_on = lambda loop: jnp.any(loop[1]) & (loop[0].lines < room)
+
+    def write(loop: tuple[Ledger, Any]) -> tuple[Ledger, Any]:
+        """The line of the first kink of those that are left."""
+        ledger, left = loop
+        i = jnp.argmax(left)
+        at = ledger.lines
+        written = ledger._replace(
+            lines=at + 1,
+            t=put(ledger.t, times[i], at),
+            turn=put(ledger.turn, ledger.turns, at),
+            kink=put(ledger.kink, i, at),
+            kind=put(ledger.kind, kind[i], at),
+        )
+        return written, left & (jnp.arange(len(left)) != i)
+
+    written, _ = jax.lax.while_loop(goes_on, write, (ledger, happened))
+    return written._replace(lines=ledger.lines + jnp.sum(happened))
 
 
 def up_to(ledger: Ledger, end: Time) -> Ledger:

@@ -8,19 +8,25 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dynsys.integrators.attempt import attempt, step_of
-from dynsys.integrators.inclusion.arrival import Blur, resolution
+from dynsys.integrators.inclusion.arrival import Blur, arrival, nowhere, resolution
 from dynsys.integrators.inclusion.events import first_crossing
 from dynsys.integrators.inclusion.ledger import Ledger, empty_ledger, note
-from dynsys.integrators.inclusion.mode import Mode, Sides
+from dynsys.integrators.inclusion.mode import Mode, Sides, free_mode
 from dynsys.integrators.inclusion.pace import Pace, first_pace, next_pace
 from dynsys.integrators.inclusion.saltation import without_derivative
 from dynsys.integrators.inclusion.start import Start, start_of
-from dynsys.integrators.inclusion.turn import Turn, in_mode, no_turn, turn
+from dynsys.integrators.inclusion.turn import (
+    Turn,
+    in_mode,
+    no_turn,
+    onto_surfaces,
+    turn,
+)
 from dynsys.integrators.inclusion.turns import Turns
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, write
 from dynsys.integrators.loop import begin, show_progress
 from dynsys.integrators.main_loop import main_loop
-from dynsys.integrators.problem import Method, Problem
+from dynsys.integrators.problem import TERM, Method, Problem
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.start import too_short
 from dynsys.integrators.stop import stop_holds_in
@@ -34,6 +40,8 @@ from dynsys.integrators.switching import (
     longest_step,
     target_of,
 )
+from dynsys.kernel import as_one_kernel
+from dynsys.nonsmooth.listed import FEW
 from dynsys.result import Derivative, Status
 from dynsys.trees import constant
 
@@ -87,42 +95,26 @@ def run_inclusion(
         max_events: Length of the ledger.
         piece: Accepted steps between two states of the record; `None` for no record.
     """
-    given, problem = problem, at_start(problem)
-    start = start_of(problem)
-    first, t0 = start.mode, problem.t0
-    problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
-    ledger = empty_ledger(max_events, t0)
-    times = jnp.full(len(first.held), t0)
-    met = (start.touching, start.bends, start.fatal)
-    ledger = note(ledger, times, start.free, first, *met)
-    start_problem = eqx.tree_at(lambda tree: tree.system, problem, in_mode(problem, first))
-    base = begin(start_problem, method.solver)
-    base = base._replace(next_step=jax.lax.stop_gradient(base.next_step))
-    no_landing = Landing(jnp.asarray(False), jnp.zeros((), int), jnp.zeros((), int))
-    turns = None if piece is None else Turns.begin(TURNS * max_events + 1, first)
-    base = base._replace(code=jnp.where(base.code == Status.SUCCESS, start.code, base.code))
-    touches = jnp.any(start.bends)
-    derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
-    derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
-    pace = first_pace(problem, len(first.held), start.rests)
-    blur = Blur(jnp.zeros_like(t0), jnp.zeros_like(t0))
-    fixed = (ledger, turns, pace, start.unique, derivative, blur)
-    carry = HybridCarry(base, first, no_landing, *fixed)
-    info = eqx.filter_eval_shape(lambda: _info(start_problem, method, base, first))
-    problem = eqx.tree_at(lambda tree: tree.system, problem, given.system)
-    log = empty_log(problem, method, info, piece)
+    arrays, rest = eqx.partition(problem, eqx.is_array)
 
-    def is_running(loop: tuple[HybridCarry, Log]) -> Any:
-        now = loop[0].base
-        steps = now.accepted + now.rejected
-        going = (now.t < problem.t1) & (steps < method.max_steps)
-        return going & (now.code == Status.SUCCESS) & ~loop[0].pace.runs_away
+    def loop(arrays: Any) -> tuple[Start, tuple[HybridCarry, Log]]:
+        problem = eqx.combine(arrays, rest)
+        start = start_of(at_start(problem))
+        problem = eqx.tree_at(lambda tree: tree.state, problem, start.state)
+        steps = lambda now: now.base.accepted + now.base.rejected
+        has_room = lambda now: (now.base.t < problem.t1) & (steps(now) < method.max_steps)
+        is_well = lambda now: (now.base.code == Status.SUCCESS) & ~now.pace.runs_away
+        is_running = lambda loop: has_room(loop[0]) & is_well(loop[0])
+        advance = lambda loop: _step(problem, method, piece, loop)
+        carry = _begin(problem, method, start, max_events, keeps_turns=piece is not None)
+        log = empty_log(problem, method, info, piece)
+        return start, jax.lax.while_loop(is_running, advance, (carry, log))
 
-    def advance(loop: tuple[HybridCarry, Log]) -> tuple[HybridCarry, Log]:
-        return _step(problem, method, piece, loop)
-
-    steps = lambda begin: jax.lax.while_loop(is_running, advance, begin)
-    carry, log = main_loop(steps, (carry, log))
+    info = eqx.filter_eval_shape(lambda: _info(problem, method))
+    pieces: Any = problem.system.objective
+    is_short = pieces.number <= FEW
+    run = (lambda arrays: as_one_kernel(loop, arrays)) if is_short else loop
+    start, (carry, log) = main_loop(run, arrays)
     base = carry.base
     pace = carry.pace
     unfinished = (base.t < problem.t1) & (base.code == Status.SUCCESS) & ~pace.runs_away
@@ -131,11 +123,43 @@ def run_inclusion(
     return carry, close(log, carry.base), info, start
 
 
-def _info(problem: Problem, method: Method, carry: Carry, mode: Mode) -> PyTree:
-    """What is kept of one step, for its shapes."""
-    tried = step_of(
-        method.solver, problem.system, problem.t0, problem.t1, carry.state, carry.hidden
+def _begin(
+    problem: Problem, method: Method, start: Start, max_events: int, *, keeps_turns: bool
+) -> HybridCarry:
+    """Where the solve stands before its first step."""
+    first = start.mode
+    times = jnp.full(len(first.held), problem.t0)
+    met = (start.touching, start.bends, start.fatal)
+    ledger = empty_ledger(max_events, problem.t0)
+    ledger = note(ledger, times, start.free, first, *met)
+    problem = at_start(problem)
+    piece = eqx.tree_at(lambda tree: tree.system, problem, in_mode(problem, first))
+    base = begin(piece, method.solver)
+    base = base._replace(
+        next_step=jax.lax.stop_gradient(base.next_step),
+        code=jnp.where(base.code == Status.SUCCESS, start.code, base.code),
     )
+    no_landing = Landing(jnp.asarray(False), jnp.zeros((), int), jnp.zeros((), int))
+    turns = Turns.begin(TURNS * max_events + 1, first) if keeps_turns else None
+    touches = jnp.any(start.bends)
+    derivative = jnp.where(touches, int(Derivative.NOT_AT_START), int(Derivative.EXISTS))
+    derivative = jnp.where(start.unique, derivative, int(Derivative.NONE))
+    pace = first_pace(problem, len(first.held), start.rests)
+    zero = jnp.zeros_like(problem.t0)
+    fixed = (ledger, turns, pace, start.unique, derivative, Blur(zero, zero))
+    return HybridCarry(base, first, no_landing, *fixed)
+
+
+def _info(problem: Problem, method: Method) -> PyTree:
+    """What is kept of one step, for its shapes."""
+    problem = at_start(problem)
+    t0, t1, state, system = problem.t0, problem.t1, problem.state, problem.system
+    pieces: Any = system.objective
+    signature = pieces.signature(system.position(state))
+    mode = free_mode(signature, jnp.zeros_like(signature))
+    piece, solver = in_mode(problem, mode), method.solver
+    hidden = solver.init(TERM, t0, t1, state, piece)
+    tried = step_of(solver, piece, t0, t1, state, hidden)
     return {"polynomial": tried[2], "sides": Sides.of(mode)}
 
 
@@ -171,14 +195,22 @@ def _step(
     corrects = keep & landing.active & misses
     meets = keep & ~landing.active & crossing.found
     accept = (keep & ~landing.active & ~crossing.found) | lands
-    landed = jnp.arange(len(mode.held)) == landing.which
-    tolerances = problem.rtol, problem.atol
-    meet = lambda: turn(system, landed, end, tried.new, tolerances)
+    landed = lands & (jnp.arange(len(mode.held)) == landing.which)
+    arrives = jax.lax.cond(
+        lands,
+        lambda: arrival(
+            system, landed & ~mode.held, end, tried.new, (problem.rtol, problem.atol)
+        ),
+        lambda: nowhere(system, end, tried.new),
+    )
+    moved = onto_surfaces(system, arrives.state, (landed & ~mode.held) | mode.leads)
     happened, ledger, turns, pace, derivative = jax.lax.cond(
         lands,
-        lambda: _write_turn(problem, before, meet(), end),
+        lambda: _write_turn(
+            problem, before, turn(system, landed, end, arrives, moved), end
+        ),
         lambda: (
-            no_turn(system, end, tried.new),
+            no_turn(system, end, moved),
             before.ledger,
             before.turns,
             before.pace,

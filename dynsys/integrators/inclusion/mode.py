@@ -10,11 +10,13 @@ a linear system for the multipliers of all held kinks. Kinks that lie at one pla
 they have one multiplier.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.nonsmooth.listed import pick
 from dynsys.nonsmooth.pieces import Signature
 
 Time = Float[Array, ""]
@@ -52,12 +54,13 @@ class Mode(NamedTuple):
     @property
     def leads(self) -> Bool[Array, " kinks"]:
         """The held kinks that have a multiplier of their own: these are independent."""
-        return self.held & (self.leader == jnp.arange(len(self.tie)))
+        own = jnp.arange(1, len(self.tie) + 1, dtype=self.tie.dtype)
+        return jnp.abs(self.tie) == own
 
-    def spread(self, signature: Signature) -> Signature:
-        """A signature with the multipliers of leaders at those that are tied to them."""
-        side = jnp.where(self.held, jnp.sign(self.tie), 1)
-        return side.astype(signature.dtype) * signature[self.leader]
+    def spread(self) -> Callable[[Signature], Signature]:
+        """From a signature to that with the multipliers of leaders at what is tied."""
+        leader, side = self.leader, jnp.where(self.held, jnp.sign(self.tie), 1)
+        return lambda signature: side.astype(signature.dtype) * pick(signature, leader)
 
 
 class Sides(NamedTuple):

@@ -116,7 +116,7 @@ def _swings(
     fixed: Any = constant(in_mode(problem, happened.mode))
     state = constant(happened.state)
     _, normals = fixed.objective.normals(
-        fixed.position(state), happened.mode.signature, jnp.arange(len(period))
+        fixed.position(state), happened.mode.signature, jnp.eye(len(period), dtype=bool)
     )
     speeds = normals @ as_vector(fixed.velocity(t, state))
     lengths = jnp.linalg.norm(normals, axis=1)

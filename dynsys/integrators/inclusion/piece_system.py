@@ -1,16 +1,18 @@
 """A system on one piece of its loss, along the kinks that it slides on."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from dynsys.cached_call import cached_call
 from dynsys.integrators.inclusion.mode import Mode
-from dynsys.linear_solve import factorise
+from dynsys.linear_solve import factorise, multiply, multiply_matrices
 from dynsys.nonsmooth.at_signature import AtSignature
+from dynsys.nonsmooth.listed import Listed, listed
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.search import Aim
 from dynsys.systems.system import AbstractSystem, State
@@ -72,7 +74,7 @@ class PieceSystem(AbstractSystem):
         return self.position(self.vector_field(t, state))
 
     def force(self, t: Time, state: State) -> Position:
-        signature = along(self, t, state).signature
+        signature = multipliers(self, t, state)
         return self.objective.gradient(self.position(state), signature)
 
     def vector_field(self, t: Time, state: State) -> State:
@@ -97,11 +99,12 @@ class PieceSystem(AbstractSystem):
         $s_iz_i$ of free kinks, $1 - |w_i|$ of those that are held. Of those tied to one
         that is held, how far they are from leaving it.
         """
-        mode, there = self.mode, along(self, t, state)
-        beyond = self.objective.switching(there.position, there.signature) - mode.offset
+        mode, signature = self.mode, multipliers(self, t, state)
+        there = self.onto(state, mode.leads, signature)
+        beyond = self.objective.switching(there, signature) - mode.offset
         free = mode.signature * beyond
         tied = REACH * self.slack(state) - jnp.abs(beyond)
-        kept = jnp.where(mode.leads, 1 - jnp.abs(there.signature), tied)
+        kept = jnp.where(mode.leads, 1 - jnp.abs(signature), tied)
         return jnp.where(mode.held, kept, free)
 
     def rounding(self, state: State) -> Float[Array, " kinks"]:
@@ -119,7 +122,7 @@ class PieceSystem(AbstractSystem):
         return jnp.where(self.mode.leads, unit**0.64, rounding)
 
     def restarted(self, after: AbstractSystem, t: Time, state: State) -> State:
-        signature = along(self, t, state).signature
+        signature = multipliers(self, t, state)
         piece = AtSignature(self.objective, signature)
         after = eqx.tree_at(lambda tree: tree.objective, after, piece)
         return super().restarted(after, t, state)
@@ -148,9 +151,8 @@ class PieceSystem(AbstractSystem):
 
     def _normal_step(self, x: Position, on: Any, signature: Signature) -> Position:
         """The shortest step that brings switching values to their offsets."""
-        which, valid = listed(on, min(len(on), dimension(x)))
-        z, normals = self.objective.normals(x, signature, which)
-        return _shortest(normals, (z - self.mode.offset)[which], valid, x)
+        there = surfaces(self.objective, x, signature, on)
+        return there.shortest(there.some.take(there.z - self.mode.offset))
 
     def _smooth(self) -> AbstractSystem:
         """The system with the piece for its objective."""
@@ -158,19 +160,43 @@ class PieceSystem(AbstractSystem):
         return eqx.tree_at(lambda tree: tree.objective, self.system, piece)
 
 
-def listed(
-    mask: Bool[Array, " kinks"], number: int
-) -> tuple[Int[Array, " some"], Bool[Array, " some"]]:
-    """Indices of what is in a mask, at most so many, and which of them are valid."""
-    which = jnp.nonzero(mask, size=number, fill_value=0)[0]
-    return which, jnp.arange(number) < jnp.sum(mask)
+class Surfaces(NamedTuple):
+    """Kinks on which a position lies, or is to lie.
+
+    Args:
+        z: The switching values of all.
+        some: These kinks, which are independent.
+        shortest: From switching values of these to the shortest step that lowers them by
+            that, to first order.
+    """
+
+    z: Float[Array, " kinks"]
+    some: Listed
+    shortest: Callable[[Float[Array, " some"]], Position]
+
+
+def surfaces(
+    pieces: Pieces, x: Position, signature: Signature, on: Bool[Array, " kinks"]
+) -> Surfaces:
+    """The surfaces of independent kinks, no more than dimensions, near a position."""
+    some = listed(on, dimension(x))
+    z, normals = pieces.normals(x, signature, some.units())
+    length = jnp.linalg.norm(normals, axis=1)
+    scale = jnp.where(some.valid & (length > 0), 1 / jnp.where(length > 0, length, 1), 0)
+    unit = scale[:, None] * normals
+    # Surfaces that touch have parallel normals.
+    gram = multiply_matrices(unit, unit.T)
+    filled = jnp.where(scale > 0, 1e-13, 1).astype(gram.dtype)
+    solve = factorise(gram + filled[:, None] * jnp.eye(len(gram), dtype=gram.dtype))
+    shortest = lambda beyond: from_vector(-multiply(unit.T, solve(scale * beyond)), x)
+    return Surfaces(z, some, shortest)
 
 
 def carried_sizes(
     pieces: Pieces,
     x: Position,
     signature: Signature,
-    on: Bool[Array, " kinks"],
+    on: Surfaces,
     sizes: Float[Array, " kinks"],
 ) -> Float[Array, " kinks"]:
     r"""Sizes of switching values by what a position that is moved onto surfaces is made of.
@@ -184,80 +210,44 @@ def carried_sizes(
         pieces: The loss.
         x: The position.
         signature: The signs of all kinks.
-        on: The surfaces, of independent kinks.
+        on: The surfaces.
         sizes: What the switching values are made of.
     """
-    which, valid = listed(on, min(pieces.number, dimension(x)))
-    _, normals = pieces.normals(x, signature, which)
+    beyond = on.some.take(sizes)
 
     def add(j: Any, total: Any) -> Any:
-        beyond = jnp.where(jnp.arange(len(which)) == j, sizes[which], 0)
-        step = _shortest(normals, beyond, valid, x)
+        step = on.shortest(jnp.where(jnp.arange(len(beyond)) == j, beyond, 0))
         _, moved = jax.jvp(lambda x: pieces.switching(x, signature), (x,), (step,))
         return total + jnp.abs(moved)
 
-    return jax.lax.fori_loop(0, jnp.sum(on), add, jnp.zeros_like(sizes))
-
-
-class Along(NamedTuple):
-    """Where a trajectory is on the surfaces of the kinks that are held.
-
-    Args:
-        signature: The signature with the multipliers of these.
-        position: The position, moved onto the surfaces to first order.
-    """
-
-    signature: Signature
-    position: Position
+    return jax.lax.fori_loop(0, on.some.end, add, jnp.zeros_like(sizes))
 
 
 @cached_call
-def along(system: PieceSystem, t: Time, state: State) -> Along:
-    """The multipliers of the kinks that are held, and the position on their surfaces."""
-    mode, x = system.mode, system.position(state)
+def multipliers(system: PieceSystem, t: Time, state: State) -> Signature:
+    """The signature with the multipliers of the kinks that are held."""
+    mode = system.mode
     solved = lambda: _solve(system, t, state)
-    return jax.lax.cond(jnp.any(mode.held), solved, lambda: Along(mode.signature, x))
+    return jax.lax.cond(jnp.any(mode.held), solved, lambda: mode.signature)
 
 
-def _solve(system: PieceSystem, t: Time, state: State) -> Along:
+def _solve(system: PieceSystem, t: Time, state: State) -> Signature:
     """The linear system for the multipliers."""
     mode, pieces, x = system.mode, system.objective, system.position(state)
-    which, valid = listed(mode.leads, min(pieces.number, dimension(x)))
-    aim = system.aim(t, state)
-    unit = jax.nn.one_hot(which, pieces.number, dtype=mode.signature.dtype)
+    some = listed(mode.leads, dimension(x))
+    aim, spread = system.aim(t, state), mode.spread()
+    gradient = lambda s: as_vector(pieces.gradient(x, spread(s)))
 
-    def newton(_: Any, guess: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
-        signature = mode.spread(guess[0])
-        z, normals = pieces.normals(x, signature, which)
-        gradient = lambda s: as_vector(pieces.gradient(x, s))
-        value, push = jax.linearize(gradient, signature)
-        jumps = jax.vmap(lambda direction: push(mode.spread(direction)))(unit)
-        rates = normals @ (aim.drift + aim.factor * value)
-        both = valid[:, None] & valid[None]
-        eye = jnp.eye(len(which), dtype=rates.dtype)
-        matrix = jnp.where(both, aim.factor * normals @ jumps.T, eye)
-        step = factorise(matrix)(jnp.where(valid, -rates, 0))
-        moved = guess[0].at[which].add(jnp.where(valid, step, 0))
-        return moved, z, normals
+    def newton(_: Any, guess: Signature) -> Signature:
+        _, normals = pieces.normals(x, spread(guess), some.units())
+        value, push = jax.linearize(gradient, guess)
+        jumps = jax.vmap(push, out_axes=1)(some.units().astype(guess.dtype))
+        rates = multiply(normals, aim.drift + aim.factor * value)
+        matrix = multiply_matrices(aim.factor * normals, jumps)
+        step = factorise(some.square(matrix))(some.only(-rates))
+        return guess + some.put(some.only(step))
 
-    empty = jnp.zeros((len(which), dimension(x)), mode.signature.dtype)
-    begin = (mode.signature, jnp.zeros_like(mode.signature), empty)
     steps = NESTED_STEPS if pieces.program.nested else 1
     if steps == 1:
-        signature, z, normals = newton(0, begin)
-    else:
-        signature, z, normals = jax.lax.fori_loop(0, steps, newton, begin)
-    step = _shortest(normals, (z - mode.offset)[which], valid, x)
-    return Along(mode.spread(signature), combine((1.0, x), (1.0, step)))
-
-
-def _shortest(normals: Any, beyond: Any, valid: Any, x: Position) -> Position:
-    """The shortest step that lowers switching values by what they are, to first order."""
-    length = jnp.linalg.norm(normals, axis=1)
-    scale = jnp.where(valid & (length > 0), 1 / jnp.where(length > 0, length, 1), 0)
-    unit = scale[:, None] * normals
-    # Surfaces that touch have parallel normals.
-    gram = unit @ unit.T
-    filled = jnp.where(scale > 0, 1e-13, 1)
-    weights = factorise(gram + jnp.diag(filled).astype(gram.dtype))(scale * beyond)
-    return from_vector(-weights @ unit, x)
+        return spread(newton(0, mode.signature))
+    return spread(jax.lax.fori_loop(0, steps, newton, mode.signature))

@@ -192,7 +192,7 @@ def _look(problem: Problem, t: Time, state: State, asked: Bool[Array, ""]) -> Re
     pieces: Any = problem.system.objective
     x = problem.system.position(state)
     natural = pieces.signature(x)
-    z, normals = pieces.normals(x, natural, jnp.arange(pieces.number))
+    z, normals = pieces.normals(x, natural, jnp.eye(pieces.number, dtype=bool))
     unit = float(jnp.finfo(z.dtype).eps)
     room = PART * problem.atol.astype(z.dtype) + ROUNDINGS * unit * largest(x)
     free = in_mode(problem, free_mode(natural, constant(pieces.sizes(x))))

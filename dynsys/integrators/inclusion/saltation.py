@@ -23,7 +23,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.inclusion.arrival import Arrival
 from dynsys.integrators.inclusion.mode import Mode
-from dynsys.integrators.inclusion.piece_system import PieceSystem, listed
+from dynsys.integrators.inclusion.piece_system import PieceSystem
+from dynsys.linear_solve import multiply
+from dynsys.nonsmooth.listed import listed
 from dynsys.systems.system import State
 from dynsys.trees import as_vector, constant, dimension, from_vector
 
@@ -76,17 +78,18 @@ def saltation(
     turned = jnp.sign(before.signature) != jnp.sign(after.signature)
     changed = at & ((before.held != after.held) | (turned & ~after.held))
     speaks = changed & _representatives(before, changed, group)
-    number = min(len(at), dimension(system.position(moved)) + 2)
-    which, valid = listed(speaks, number)
-    value = system.guards(t, arrival.state)[which]
+    some = listed(speaks, dimension(system.position(moved)) + 2)
+    value = system.guards(t, arrival.state)
     fixed, t, moved = constant((system, t, moved))
-    slopes = arrival.rates[which]
-    shifts = -(value - jax.lax.stop_gradient(value)) / jnp.where(slopes == 0, 1, slopes)
+    slopes = some.take(arrival.rates)
+    shifts = -some.only(some.take(value - jax.lax.stop_gradient(value)))
+    shifts = shifts / jnp.where(slopes == 0, 1, slopes)
     is_one = jnp.sum(speaks) == 1
 
-    def picked(i: Any) -> Mode:
+    def picked(place: Bool[Array, " kinks"]) -> Mode:
         """The mode as if one group of kinks had changed alone."""
-        pick = lambda new, old: jnp.where(is_one | (group == group[i]), new, old)
+        mine = group == jnp.sum(jnp.where(place, group, 0))
+        pick = lambda new, old: jnp.where(is_one | mine, new, old)
         return Mode(*map(pick, after, before))
 
     def field_in(mode: Mode) -> Float[Array, " size"]:
@@ -94,10 +97,10 @@ def saltation(
         return as_vector(there.vector_field(t, moved))
 
     # One field in the program for all modes in question.
-    stack = lambda a, b, c: jnp.concatenate([a[None], b[None], c])
-    modes = jax.tree.map(stack, before, after, jax.vmap(picked)(which))
+    stack = lambda a, b, rest: jnp.concatenate([a[None], b[None], rest])
+    modes = jax.tree.map(stack, before, after, jax.vmap(picked)(some.units()))
     field_before, field_after, *_ = fields = jax.lax.map(field_in, constant(modes))
-    jumps = jnp.where(valid[:, None], field_before[None] - fields[2:], 0)
+    jumps = jnp.where(some.valid[:, None], field_before[None] - fields[2:], 0)
     # Along one of two kinks that need each other there is no field.
     is_known = jnp.all(jnp.isfinite(jumps))
     jumps = jnp.where(is_known, jumps, 0)
@@ -106,20 +109,19 @@ def saltation(
     size = length(field_before) + length(total)
     adds_up = length(total - jnp.sum(jumps, 0)) <= ADDS_UP * size
     # Speed against a surface, beside that along it.
-    _, normals = pieces.normals(fixed.position(moved), before.signature, which)
+    _, normals = pieces.normals(fixed.position(moved), before.signature, some.units())
     speed = length(as_vector(fixed.position(arrival.field)))
     is_tangent = jnp.abs(slopes) <= TANGENT * length(normals) * speed
     has_jump = length(jumps) > ADDS_UP * size
-    exists = is_known & adds_up & ~jnp.any(valid & is_tangent & has_jump)
-    exists = exists & (jnp.sum(speaks) <= number)
+    exists = is_known & adds_up & ~jnp.any(some.valid & is_tangent & has_jump)
+    exists = exists & (jnp.sum(speaks) <= len(some.valid))
     # What was tied to another kink and left it alone has no time of its own.
     exists = exists & ~jnp.any(
         changed & before.held & ~before.leads & (group != before.leader)
     )
-    shifts = jnp.where(valid, shifts, 0)
-    change = from_vector(shifts.astype(jumps.dtype) @ jumps, moved)
+    change = from_vector(multiply(jumps.T, shifts.astype(jumps.dtype)), moved)
     # What follows from the event at another kink happens at the same time.
-    shift = jnp.full(len(at), shifts[0]).at[jnp.where(valid, which, len(at))].set(shifts)
+    shift = jnp.where(speaks, some.put(shifts), shifts[jnp.argmax(some.valid)])
     onward = from_vector(field_after, moved)
     ended = as_vector(arrival.field)
     bent = jnp.max(jnp.abs(field_before - ended)).astype(t.dtype)
@@ -135,8 +137,9 @@ def _representatives(
     number = len(changed)
     own = jnp.arange(number)
     rank = jnp.where(changed & before.leads, 0, jnp.where(changed, number, 2 * number))
-    best = jax.ops.segment_min(rank + own, group, num_segments=number)
-    return rank + own == best[group]
+    together = group[None] == group[:, None]
+    best = jnp.min(jnp.where(together, (rank + own)[None], 3 * number), axis=1)
+    return rank + own == best
 
 
 @jax.custom_jvp

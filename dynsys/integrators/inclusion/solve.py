@@ -21,12 +21,12 @@ from dynsys.integrators.inclusion.saltation import once
 from dynsys.integrators.inclusion.turn import in_mode
 from dynsys.integrators.inclusion.turns import Polynomial, Turns
 from dynsys.integrators.log import Carry, Log, empty_log
-from dynsys.integrators.outputs import outputs
+from dynsys.integrators.outputs import first_output, outputs
 from dynsys.integrators.problem import Method, Problem
 from dynsys.integrators.replay import Lines, Replay, pull_back
 from dynsys.integrators.solve import PIECE, Output, dense_output, move_to_stop
 from dynsys.integrators.stop import has_stop
-from dynsys.integrators.switching import between, just_after
+from dynsys.integrators.switching import between
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.result import Derivative, Status
 from dynsys.systems.system import AbstractSystem, State
@@ -80,12 +80,14 @@ class HybridOutput(NamedTuple):
     Args:
         output: The outputs, without velocities.
         steps: The steps, without derivative.
+        first: The mode at the start.
         ledger: What happened at the kinks.
         derivative: A `Derivative`.
     """
 
     output: Output
     steps: DenseOutput
+    first: Sides
     ledger: Ledger
     derivative: Int[Array, ""]
 
@@ -103,14 +105,17 @@ def solve_inclusion(
         adjoint: `None` for reverse mode, `diffrax.ForwardMode()` for forward mode.
     """
     solve = _solve_reversible if adjoint is None else _solve_forward
-    output, steps, ledger, derivative = solve(problem, method, max_events)
+    output, steps, first, ledger, derivative = solve(problem, method, max_events)
     times = jnp.clip(problem.times, problem.t0, output.last.t)
 
     def velocity(t: Time, state: State, slope: State) -> Position:
         row = steps.row(constant(t))
         here = between(problem, steps.starts[row], steps.ends[row])
-        system = in_mode(here, steps.info(row)["sides"].mode())
-        return reconcile(system, t, state, slope, problem.rtol, problem.atol)
+        begins, sides = t <= problem.t0, steps.info(row)["sides"]
+        sides = jax.tree.map(lambda a, b: jnp.where(begins, a, b), first, sides)
+        system = in_mode(here, sides.mode())
+        tolerances = (problem.rtol, problem.atol)
+        return reconcile(system, t, state, slope, *tolerances, ~begins)
 
     velocities = in_chunks(velocity, times, output.states, output.slopes)
     pieces: Any = problem.system.objective
@@ -192,12 +197,9 @@ def _solve(
     dense = dense_output(problem, last.t, rows, info, local)
     if has_stop(problem):
         last, dense = move_to_stop(problem, last, dense)
-    at_start = eqx.tree_at(
-        lambda tree: (tree.system, tree.state),
-        problem,
-        (in_mode(just_after(problem, problem.t0), start.mode), start.state),
-    )
-    states, slopes = outputs(at_start, last, log, dense)
+    # At the start the velocity is that of the equation.
+    first = (start.state, zeros_like(start.state))
+    states, slopes = outputs(problem, first, last, log, dense)
     assert slopes is not None
     pieces: Any = problem.system.objective
     whole = InclusionOutput(problem.t0, last.t, dense, pieces)
@@ -207,7 +209,8 @@ def _solve(
     ledger, derivative = carry.ledger, carry.derivative
     if has_stop(problem):
         ledger = up_to(ledger, last.t)
-    hybrid = HybridOutput(output, constant(dense), ledger, derivative)
+    sides = Sides.of(start.mode)
+    hybrid = HybridOutput(output, *constant((dense, sides)), ledger, derivative)
     return hybrid, log, carry.turns, start.across
 
 
@@ -233,7 +236,7 @@ def solve_in_first_order(problem: Problem, method: Method) -> Output:
         dense = dense_output(problem, last.t, log.rows, like, local)
         if has_stop(problem):
             last, dense = move_to_stop(problem, last, dense)
-    states, slopes = outputs(problem, last, log, dense)
+    states, slopes = outputs(problem, first_output(problem), last, log, dense)
     kept = dense if method.dense else None
     return Output(states, slopes, last, kept, first_order=first_order)
 

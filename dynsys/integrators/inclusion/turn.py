@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.inclusion.arrival import along_field, arrival
+from dynsys.integrators.inclusion.arrival import Arrival, along_field
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.piece_system import (
     REACH,
     PieceSystem,
-    along,
     carried_sizes,
+    multipliers,
+    surfaces,
 )
 from dynsys.integrators.inclusion.saltation import Saltation, saltation
 from dynsys.integrators.inclusion.verdict import verdict_on
@@ -21,7 +22,7 @@ from dynsys.integrators.problem import Problem
 from dynsys.nonsmooth.active_set import Settled, settle
 from dynsys.result import select
 from dynsys.systems.system import State
-from dynsys.trees import Position, as_vector, constant
+from dynsys.trees import Position, as_vector, combine, constant
 
 Time = Float[Array, ""]
 
@@ -61,8 +62,8 @@ def turn(
     system: PieceSystem,
     which: Bool[Array, " kinks"],
     t: Time,
-    state: State,
-    tolerances: tuple[Time, Time],
+    arrives: Arrival,
+    moved: State,
 ) -> Turn:
     """The event at the end of a step.
 
@@ -70,14 +71,12 @@ def turn(
         system: The system in the mode before.
         which: The kink whose guard the step was to end at.
         t: Time.
-        state: State, as the step left it.
-        tolerances: Relative and absolute tolerance of the run.
+        arrives: How it comes there.
+        moved: State, on the surfaces that are met or held.
     """
     mode, pieces = system.mode, system.objective
     landed = which & ~mode.held
-    arrives = arrival(system, landed, t, state, tolerances)
-    moved = onto_surfaces(system, arrives.state, landed | mode.leads)
-    slack, weights = system.slack(moved), along(system, t, moved).signature
+    slack, weights = system.slack(moved), multipliers(system, t, moved)
     z = pieces.switching(system.position(moved), weights)
     at_bound = which | (1 - jnp.abs(weights) <= slack)
     ends = mode.leads & at_bound
@@ -153,28 +152,27 @@ def mode_after(
     left = jnp.where(jnp.any(changes), FORGET, 1)
     sizes = jnp.maximum(pieces.sizes(x), left.astype(zero.dtype) * mode.size)
     leads = held & (ties.leader == jnp.arange(pieces.number))
-    carried = carried_sizes(pieces, x, signature, leads, sizes)
+    met = surfaces(pieces, x, signature, leads)
+    carried = carried_sizes(pieces, x, signature, met, sizes)
     after = Mode(signature, tie, zero, jnp.maximum(sizes, carried))
-    there = in_mode_of(system, after)
-    z = pieces.switching(x, signature)
-    on = there.onto(state, after.leads, signature)
+    there, z = in_mode_of(system, after), met.z
+    on = combine((1.0, x), (1.0, met.shortest(met.some.take(z))))
     # Surfaces that are nearly parallel may meet far from here: then they stay as they are.
     reached = pieces.switching(on, signature)
     length = jnp.where(ties.length > 0, ties.length, 1)
     distance = (jnp.abs(z) + REACH * there.rounding(state)) / length
-    allowed = 2 * REACH * jnp.max(jnp.where(after.leads, distance, 0))
+    allowed = 2 * REACH * jnp.max(jnp.where(leads, distance, 0))
     is_near = jnp.max(jnp.abs(as_vector(on) - as_vector(x))) <= allowed
     rest = jnp.where(is_near, reached, z)
-    kept = jnp.where(after.leads & is_near, 0, rest)
+    kept = jnp.where(leads & is_near, 0, rest)
     beyond = jnp.where(signature * rest < 0, rest, 0)
     on = jax.tree.map(lambda a, b: jnp.where(is_near, a, b), on, x)
     return after._replace(offset=jnp.where(held, kept, beyond)), on
 
 
-def no_turn(system: PieceSystem, t: Time, state: State) -> Turn:
-    """The end of a step that is no event."""
+def no_turn(system: PieceSystem, t: Time, moved: State) -> Turn:
+    """The end of a step that is no event, on the surfaces that are held."""
     mode = system.mode
-    moved = onto_surfaces(system, state, mode.leads)
     zero = jax.tree.map(jnp.zeros_like, moved)
     none = jnp.zeros_like(mode.held)
     alone = jnp.arange(len(none))

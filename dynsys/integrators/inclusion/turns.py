@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.inclusion.arrival import along_field, arrival
+from dynsys.integrators.inclusion.arrival import along_field, arrival, nowhere
 from dynsys.integrators.inclusion.mode import Mode, Sides
 from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.integrators.inclusion.saltation import saltation
 from dynsys.integrators.inclusion.turn import Turn, add, in_mode, no_turn, onto_surfaces
+from dynsys.integrators.log import put
 from dynsys.integrators.problem import Problem
 from dynsys.systems.system import State
 
@@ -55,8 +56,7 @@ class Turns(NamedTuple):
     def write(self, row: Int[Array, ""], turn: Turn) -> "Turns":
         """With one more turn."""
         new = Turns(turn.mode, turn.at, turn.landed, turn.group)
-        put = lambda leaf, value: leaf.at[row].set(value, mode="drop")
-        return jax.tree.map(put, self, new)
+        return jax.tree.map(lambda leaf, value: put(leaf, value, row), self, new)
 
     def row(self, row: Int[Array, ""]) -> "Turns":
         """One turn."""
@@ -87,11 +87,16 @@ class Turns(NamedTuple):
         before, after = rows
         system, taken = self.system(problem, before), self.row(after)
 
+        landed = taken.landed & (after > before)
+        tolerances = problem.rtol, problem.atol
+        arrives = jax.lax.cond(
+            after > before,
+            lambda: arrival(system, landed, t, state, tolerances),
+            lambda: nowhere(system, t, state),
+        )
+        moved = onto_surfaces(system, arrives.state, landed | system.mode.leads)
+
         def event() -> tuple[State, Float[Array, " kinks"]]:
-            tolerances = problem.rtol, problem.atol
-            arrives = arrival(system, taken.landed, t, state, tolerances)
-            on = taken.landed | system.mode.leads
-            moved = onto_surfaces(system, arrives.state, on)
             placed = onto_surfaces(in_mode(problem, taken.mode), moved, taken.mode.leads)
             where = (taken.at, taken.group)
             jump = saltation(system, taken.mode, where, t, arrives, moved)
@@ -99,7 +104,7 @@ class Turns(NamedTuple):
             return along_field(onto, arrives.late, jump.onward), jump.shift
 
         def plain() -> tuple[State, Float[Array, " kinks"]]:
-            still = no_turn(system, t, state)
+            still = no_turn(system, t, moved)
             return still.state, still.saltation.shift
 
         return jax.lax.cond(after > before, event, plain)
