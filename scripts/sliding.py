@@ -22,7 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import dynsys as ds
-from dynsys.integrators.inclusion.piece_system import along
+from dynsys.integrators.inclusion.piece_system import multipliers
 from scripts.command_line import run
 
 NAME = "sliding"
@@ -64,7 +64,7 @@ def multipliers_along(path: ds.Trajectory, times: np.ndarray) -> np.ndarray:
 
     def at(t: jax.Array) -> jax.Array:
         piece = dense.system_at(t, path.system)
-        return along(piece, t, dense.state(t)).signature
+        return multipliers(piece, t, dense.state(t))
 
     return np.asarray(jax.vmap(at)(jnp.asarray(times)))
 
