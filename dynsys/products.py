@@ -112,13 +112,14 @@ def _equation(equation: Any, values: list[Any]) -> Sequence[Any]:
         return bind(equation, values)
     if inner is not None:
         return with_products_in_loops(inner, values)
-    if name == "while":
+    if name == "while" and not params["cond_jaxpr"].out_avals[0].shape:
         return _while(params, values)
     if name == "scan":
         return _scan(params, values)
     if name == "cond":
         branches = [_as_call(branch) for branch in params["branches"]]
         return jax.lax.switch(values[0], branches, *values[1:])
+    # Among others many loops in one, each with an end of its own.
     return bind(equation, values)
 
 

