@@ -65,6 +65,7 @@ class _Helper:
     def _serve(self) -> None:
         while True:
             call, future = self.calls.get()
+            going.add(future)
             try:
                 result = call()
             except BaseException as error:
@@ -82,15 +83,24 @@ class _Helper:
 idle: list[_Helper] = []
 """Threads that wait for a call."""
 
+
+def _forget() -> None:
+    """After a fork: the threads of a process are not those of its child."""
+    for threads in (idle, going, left):
+        threads.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=idle.clear)
+    os.register_at_fork(after_in_child=_forget)
 
 
 def in_background(call: Callable[[], Any]) -> Future[Any]:
     """Make a call in another thread."""
     future: Future[Any] = Future()
-    going.add(future)
-    helper = idle.pop() if idle else _Helper()
+    try:
+        helper = idle.pop()  # Looked at first, another thread could take it in between.
+    except IndexError:
+        helper = _Helper()
     helper.calls.put((call, future))
     return future
 

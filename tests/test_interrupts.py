@@ -1,8 +1,11 @@
 """Ctrl-C ends a first call and a long run at once, and the process with it."""
 
+import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import Future
 
 import jax
@@ -50,6 +53,24 @@ def test_an_ensemble_is_compiled_where_jax_is_told_to_compile_nothing():
     compiled = interrupted.ensemble(**options)
     with jax.disable_jit():
         np.testing.assert_array_equal(interrupted.ensemble(**options), compiled)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system does not fork")
+@pytest.mark.filterwarnings("ignore:.*fork")
+def test_a_child_of_a_process_waits_for_no_thread_of_that():
+    release = threading.Event()
+    future = interrupts.in_background(release.wait)
+    while future not in interrupts.going:
+        time.sleep(0.001)
+    interrupts.leave([future])
+    child = os.fork()
+    if child == 0:
+        os._exit(len(interrupts.idle) + len(interrupts.going) + len(interrupts.left))
+    _, status = os.waitpid(child, 0)
+    assert interrupts.goes_on()
+    release.set()
+    future.result()
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_the_wait_for_what_was_left_may_be_interrupted_too(monkeypatch):
