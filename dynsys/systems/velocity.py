@@ -10,6 +10,9 @@ from dynsys.trees import Position, combine, norm
 
 Time = Float[Array, ""]
 
+INTERPOLATION = 300
+"""Tolerances of a velocity that the interpolation within a step may be off by."""
+
 
 def reconcile(
     system: AbstractSystem,
@@ -27,8 +30,9 @@ def reconcile(
     $\beta L/\varepsilon$ for the momentum form and unbounded as $\varepsilon \to 0$. The
     other is the derivative of the dense output. It carries the error of the
     interpolation, which no tolerance controls, but does not depend on $\varepsilon$.
-    The equation is trusted unless ten times its amplified tolerance explains the
-    difference between the two.
+    The equation is trusted unless its amplified tolerance explains the difference
+    between the two. Steps add up to a few tolerances: where the difference is larger than
+    an interpolation explains, ten amplified tolerances count.
 
     Args:
         system: The system.
@@ -48,9 +52,11 @@ def reconcile(
     zero = jax.tree.map(jnp.zeros_like, state)
     tangent = eqx.tree_at(system.position, zero, direction)
     amplified = push(tangent)
-    tolerance = atol + rtol * norm(x).astype(t.dtype)
-    # The tolerance is local: what a few steps add up to may be ten times as large.
-    equation_is_right = size > 10 * norm(amplified).astype(t.dtype) * tolerance
+    tolerance = lambda of: atol + rtol * norm(of).astype(t.dtype)
+    by_interpolation = size < INTERPOLATION * tolerance(from_output)
+    factor = jnp.where(by_interpolation, 1, 10)
+    explained = factor * norm(amplified).astype(t.dtype) * tolerance(x)
+    equation_is_right = size > explained
     use_equation = equation_is_right | ~jnp.asarray(has_slope)
     return jax.tree.map(
         lambda a, b: jnp.where(use_equation, a, b), from_equation, from_output
