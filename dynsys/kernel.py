@@ -36,6 +36,7 @@ ARITHMETIC = (
             "custom_vjp_call",
             "dynamic_slice",
             "dynamic_update_slice",
+            "empty2",
             "gather",
             "iota",
             "jit",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import Literal
 
 from dynsys.nonsmooth.flat import apply
@@ -158,5 +159,6 @@ def natural(z: Any, at_zero: Any = 1) -> Any:
         z: The value.
         at_zero: The sign at 0.
     """
-    sign = jnp.where(z > 0, 1, jnp.where(z == 0, jnp.asarray(at_zero), -1))
-    return jax.lax.stop_gradient(sign.astype(z.dtype))
+    z = jax.lax.stop_gradient(z)
+    full = lambda value: jnp.asarray(np.broadcast_to(value, z.shape), z.dtype)
+    return jnp.where(z > 0, full(1), jnp.where(z == 0, full(at_zero), full(-1)))
