@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from dynsys.nonsmooth.flat import is_in
 from dynsys.nonsmooth.gaps import ABOVE_NOISE, ACCEPTED, EPS, NOISY, Gaps
 from dynsys.nonsmooth.normal_form import NormalForm
+from dynsys.programs.dataflow import is_in
 
 STEPS = (1e-4, 1e-7)
 """Relative distances from a kink; the gap of what is continuous is much smaller at the

@@ -5,21 +5,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dynsys.equations import programs_inside
 from dynsys.nonsmooth.flat import is_kept, is_plain, is_solved
-from dynsys.nonsmooth.flow import is_in
 from dynsys.nonsmooth.intervals import Bounds
-from dynsys.nonsmooth.primitives import (
+from dynsys.nonsmooth.refusals import refuse
+from dynsys.programs.dataflow import is_in
+from dynsys.programs.equations import has_program, indices_of, programs_inside
+from dynsys.programs.primitives import (
     FACTORS,
     IN_DOMAIN,
-    LINEAR_ON_INTEGERS,
     LOGIC,
     MOVES,
     SMOOTH,
     SWITCHES,
-    indices_of,
 )
-from dynsys.nonsmooth.refusals import refuse
+
+LINEAR_ON_INTEGERS = frozenset(
+    {"add", "add_any", "cumsum", "mul", "neg", "reduce_sum", "square", "sub"}
+)
+"""Mean the same for integers as for the floats that stand for them."""
 
 COMPLEX = "Of a complex number use the sum of the squares of both parts"
 INTEGER = (
@@ -64,7 +67,7 @@ def check(equation: Any, context: Context) -> None:
         NotPiecewiseSmooth: It is refused.
     """
     name = equation.primitive.name
-    if any(True for _ in programs_inside(equation)) or is_kept(equation):
+    if has_program(equation) or is_kept(equation):
         _check_closed(equation, context)
     elif name in RULES:
         RULES[name](equation, context)

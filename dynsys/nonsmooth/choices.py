@@ -24,8 +24,7 @@ COMPARISONS = {
     name: getattr(operator, name) for name in ("eq", "ge", "gt", "le", "lt", "ne")
 }
 MOVES = frozenset(
-    {"broadcast_in_dim", "copy", "expand_dims", "reshape", "rev", "slice", "squeeze"}
-    | {"transpose"}
+    {"broadcast_in_dim", "copy", "reshape", "rev", "slice", "squeeze", "transpose"}
 )
 """Moves of one array."""
 

@@ -13,10 +13,11 @@ import numpy as np
 from jax.extend.core import Literal
 
 from dynsys.checks import is_concrete
-from dynsys.nonsmooth.flow import Condition, conditions, is_in
+from dynsys.nonsmooth.flow import Condition, conditions
 from dynsys.nonsmooth.interval_rules import RULES
 from dynsys.nonsmooth.intervals import Bounds, Interval, point
 from dynsys.nonsmooth.refusals import refuse
+from dynsys.programs.dataflow import is_in
 
 SCALES = tuple(10.0**k for k in sorted(range(-9, 13), key=abs))
 """Distances from the position at which a root is looked for that is not defined."""

@@ -10,23 +10,23 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from dynsys.equations import CALLS, as_closed, bind, programs_inside
 from dynsys.nonsmooth.choices import choice_of, compared, limited, selected
-from dynsys.nonsmooth.flow import is_in as is_in
-from dynsys.nonsmooth.flow import is_used_by
 from dynsys.nonsmooth.pairs import can_pair, pairwise
 from dynsys.nonsmooth.places import at_place, placed
 from dynsys.nonsmooth.places import place as place
-from dynsys.nonsmooth.primitives import FACTORS, MOVES, PLAIN, SOLVERS
 from dynsys.nonsmooth.refusals import NotPiecewiseSmooth as NotPiecewiseSmooth
+from dynsys.programs.dataflow import is_in
+from dynsys.programs.equations import called, has_program, programs_inside
+from dynsys.programs.evaluate import bind, evaluate, unrolled
+from dynsys.programs.primitives import FACTORS, IN_DOMAIN, MOVES, SMOOTH, SOLVERS
 
 LONGEST_SCAN = 1024
 """Passes of a loop that are written out one by one."""
 
-LOOPS = frozenset({"while"})
-"""May go on for as long as the position decides."""
+PLAIN = MOVES | SMOOTH | IN_DOMAIN | SOLVERS | {"convert_element_type"}
+"""May stay inside of a program that is not opened."""
 
 KEPT = frozenset({"_det", "_slogdet_lu", "_slogdet_qr"})
 """Functions of JAX with derivatives of their own whose programs choose pivots."""
@@ -71,26 +71,18 @@ def apply(equation: Any, values: Sequence[Any]) -> Sequence[Any]:
 
 def is_kept(equation: Any) -> bool:
     """Whether a function of JAX is smooth although it chooses pivots."""
-    name, params = equation.primitive.name, equation.params
+    name = equation.primitive.name
     if name != "custom_jvp_call":
         return name in SOLVERS
-    source = as_closed(params[CALLS[name]]).jaxpr.debug_info.func_src_info or ""
-    called, _, file = source.partition(" at ")
-    return called in KEPT and "/jax/" in file.replace("\\", "/")
+    program: Any = called(equation)
+    source = program.jaxpr.debug_info.func_src_info or ""
+    function, _, file = source.partition(" at ")
+    return function in KEPT and "/jax/" in file.replace("\\", "/")
 
 
 def _evaluate(closed: ClosedJaxpr, operands: Sequence[Operand]) -> list[Operand]:
     """Run a program, opening what switches."""
-    jaxpr = closed.jaxpr
-    constants = [Operand(c, False) for c in closed.consts]
-    known = dict(zip(jaxpr.constvars, constants, strict=True))
-    known |= dict(zip(jaxpr.invars, operands, strict=True))
-    read = lambda v: Operand(v.val, False) if isinstance(v, Literal) else known[v]
-    for equation in jaxpr.eqns:
-        inputs = [read(v) for v in equation.invars]
-        outputs = _open(equation, inputs)
-        known |= dict(zip(equation.outvars, outputs, strict=True))
-    return [read(v) for v in jaxpr.outvars]
+    return evaluate(closed, operands, _open, lambda value, _: Operand(value, False))
 
 
 def _open(equation: Any, inputs: list[Operand]) -> Sequence[Operand]:
@@ -131,7 +123,8 @@ def _chosen(equation: Any, inputs: Sequence[Operand]) -> Operand | None:
 def _is_opened(equation: Any, inputs: Sequence[Operand]) -> bool:
     """Whether what is inside of an equation must be seen."""
     name, params = equation.primitive.name, equation.params
-    if name in CALLS and not name.startswith("custom"):
+    is_call = called(equation) is not None
+    if is_call and not name.startswith("custom"):
         return True
     if name == "cond" and inputs[0].moves:
         return True
@@ -144,7 +137,8 @@ def _is_opened(equation: Any, inputs: Sequence[Operand]) -> bool:
         for v, o in zip(equation.invars, inputs, strict=True)
     )
     is_smooth = all(map(is_plain, programs_inside(equation)))
-    return name in CALLS | {"cond": "", "scan": ""} and (predicates or not is_smooth)
+    is_open = is_call or name in ("cond", "scan")
+    return is_open and (predicates or not is_smooth)
 
 
 def is_plain(jaxpr: Jaxpr) -> bool:
@@ -157,18 +151,26 @@ def is_plain(jaxpr: Jaxpr) -> bool:
 
 def is_solved(jaxpr: Jaxpr, equation: Any) -> bool:
     """Whether the factors of a matrix are used to solve equations only."""
-    between = FACTORS | MOVES | {"convert_element_type"}
-    return is_used_by(jaxpr, equation, "custom_linear_solve", between)
+    factors = set(equation.outvars)
+    for user in jaxpr.eqns:
+        name = user.primitive.name
+        if name == "custom_linear_solve" or not any(is_in(v, factors) for v in user.invars):
+            continue
+        if name not in FACTORS | MOVES | {"convert_element_type"}:
+            return False
+        factors |= set(user.outvars)
+    return not any(is_in(v, factors) for v in jaxpr.outvars)
 
 
 def _is_plain_equation(equation: Any) -> bool:
-    inner = tuple(programs_inside(equation))
     if is_kept(equation) or not any(
         map(_is_inexact, (*equation.invars, *equation.outvars))
     ):
         return True
-    if inner:
-        return equation.primitive.name not in LOOPS and all(map(is_plain, inner))
+    if has_program(equation):
+        # A `while` may go on for as long as the position decides.
+        is_loop = equation.primitive.name == "while"
+        return not is_loop and all(map(is_plain, programs_inside(equation)))
     # What is no float can be made of floats by rounding or comparing them only.
     from_floats = any(map(_is_inexact, equation.invars))
     rounds = from_floats and not all(map(_is_inexact, equation.outvars))
@@ -186,7 +188,8 @@ def _inside(equation: Any, inputs: list[Operand]) -> Sequence[Operand]:
         return _selected(params["branches"], inputs)
     if name == "scan":
         return _unrolled(params, inputs)
-    return _evaluate(as_closed(params[CALLS[name]]), inputs)
+    program: Any = called(equation)
+    return _evaluate(program, inputs)
 
 
 def _selected(branches: Sequence[ClosedJaxpr], inputs: list[Operand]) -> list[Operand]:
@@ -211,20 +214,9 @@ def _selected(branches: Sequence[ClosedJaxpr], inputs: list[Operand]) -> list[Op
 
 def _unrolled(params: Any, inputs: list[Operand]) -> list[Operand]:
     """The passes of a scan, one by one."""
-    consts, carried = params["num_consts"], params["num_carry"]
-    fixed, carry = inputs[:consts], inputs[consts : consts + carried]
-    series = inputs[consts + carried :]
-    order = range(params["length"])
-    collected: list[Any] = [None] * params["length"]
-    for i in reversed(order) if params["reverse"] else order:
-        now = [Operand(_entry(s.value, i), s.moves) for s in series]
-        results = _evaluate(params["jaxpr"], [*fixed, *carry, *now])
-        carry, collected[i] = results[:carried], results[carried:]
+    entry = lambda s, i: Operand(jax.lax.index_in_dim(s.value, i, keepdims=False), s.moves)
+    carry, columns = unrolled(params, inputs, entry, _evaluate)
     stack = lambda column: Operand(
         jnp.stack([v.value for v in column]), any(v.moves for v in column)
     )
-    return [*carry, *(stack(column) for column in zip(*collected, strict=True))]
-
-
-def _entry(x: Any, i: int) -> Any:
-    return jax.lax.index_in_dim(x, i, keepdims=False)
+    return [*carry, *map(stack, columns)]

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from dynsys.equations import bind
+from dynsys.programs.evaluate import bind
 
 Rows = np.ndarray
 

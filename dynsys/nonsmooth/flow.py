@@ -1,15 +1,14 @@
-"""What depends on what in a flat program, and on which condition it is needed."""
+"""On which conditions the variables of a flat program are needed."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jax.extend.core import Literal
 
-from dynsys.equations import ENTRYWISE
-from dynsys.nonsmooth.primitives import COMPARISONS
+from dynsys.programs.dataflow import is_in
+from dynsys.programs.primitives import COMPARISONS, ENTRYWISE
 
 NOWHERE: frozenset["Condition"] = frozenset()
-
 
 MANY = 16
 """Ways that are told apart."""
@@ -25,60 +24,6 @@ class Condition(NamedTuple):
 
     predicate: Any
     case: int
-
-
-def is_in(v: Any, variables: Any) -> bool:
-    """Whether an operand is one of some variables, and no constant."""
-    return not isinstance(v, Literal) and v in variables
-
-
-def active_variables(jaxpr: Any) -> set[Any]:
-    """Variables that depend on the argument, other than through `stop_gradient`."""
-    active = set(jaxpr.invars)
-    for equation in jaxpr.eqns:
-        through = equation.primitive.name != "stop_gradient"
-        if through and any(is_in(v, active) for v in equation.invars):
-            active |= set(equation.outvars)
-    return active
-
-
-def live_variables(jaxpr: Any) -> set[Any]:
-    """Variables that the value depends on, other than through `stop_gradient`."""
-    live = {v for v in jaxpr.outvars if not isinstance(v, Literal)}
-    for equation in reversed(jaxpr.eqns):
-        through = equation.primitive.name != "stop_gradient"
-        if through and any(v in live for v in equation.outvars):
-            live |= {v for v in equation.invars if not isinstance(v, Literal)}
-    return live
-
-
-def dependent_variables(jaxpr: Any, equations: Collection[int]) -> set[Any]:
-    """Variables that depend on the results of some equations."""
-    found: set[Any] = set()
-    for i, equation in enumerate(jaxpr.eqns):
-        if i in equations or any(is_in(v, found) for v in equation.invars):
-            found |= set(equation.outvars)
-    return found
-
-
-def is_used_by(jaxpr: Any, equation: Any, last: str, between: Collection[str]) -> bool:
-    """Whether the results of an equation go into others of one kind only.
-
-    Args:
-        jaxpr: Its program.
-        equation: The equation.
-        last: The primitive of the others.
-        between: Primitives that results may go through before.
-    """
-    found = set(equation.outvars)
-    for user in jaxpr.eqns:
-        name = user.primitive.name
-        if name == last or not any(is_in(v, found) for v in user.invars):
-            continue
-        if name not in between:
-            return False
-        found |= set(user.outvars)
-    return not any(is_in(v, found) for v in jaxpr.outvars)
 
 
 def conditions(jaxpr: Any, compared: bool = True) -> dict[Any, frozenset[Condition]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from dynsys.equations import programs_inside
 from dynsys.nonsmooth.exponentials import exponential, logarithm
 from dynsys.nonsmooth.residues import Residues, Rows
+from dynsys.programs.equations import has_program
 
 EXPONENTIAL = frozenset({"cosh", "exp", "exp2", "expm1", "logistic", "sinh", "tanh"})
 LOGARITHMIC = frozenset({"atanh", "log", "log1p"})
@@ -152,7 +152,7 @@ class Field(Residues):
 
         What the function is depends on shapes and types, too, as those of `cumprod`.
         """
-        inner = any(True for _ in programs_inside(equation))
+        inner = has_program(equation)
         every = (v.aval for v in (*equation.invars, *equation.outvars))
         types = [(str(aval.dtype), aval.shape) for aval in every]
         which = id(equation) if inner else equation.params

@@ -4,20 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jax.extend.core import Literal
 
-from dynsys.equations import called, programs_inside
 from dynsys.nonsmooth import moves
 from dynsys.nonsmooth.residues import Rows
-from dynsys.nonsmooth.scope import Call, Scope, evaluated, store
+from dynsys.nonsmooth.scope import Call, Scope, settle, store
+from dynsys.programs.equations import called
+from dynsys.programs.evaluate import unrolled
 
 LONGEST = 256
 """Passes of a loop without switches that are evaluated one by one."""
-
-
-def has_program(equation: Any) -> bool:
-    """Whether there is a program among the parameters of an equation."""
-    return any(True for _ in programs_inside(equation))
 
 
 def results_inside(call: Call) -> list[Rows] | None:
@@ -57,33 +52,22 @@ def _inside(call: Call, closed: Any, values: Sequence[Any]) -> list[Rows]:
             scope.rows[v] = value[0]
         else:
             known[v] = np.asarray(value)
-    is_known = lambda v: isinstance(v, Literal) or v in known
     for equation in closed.jaxpr.eqns:
-        if all(map(is_known, equation.invars)):
-            real = [v.val if isinstance(v, Literal) else known[v] for v in equation.invars]
-            known.update(evaluated(equation, real))
-        else:
+        if not settle(known, equation):
             store(scope, equation, form.equation(field, scope, equation))
     return [form.read(field, scope, v) for v in closed.jaxpr.outvars]
 
 
 def _loop(call: Call, values: list[Any]) -> list[Rows]:
     """The passes of a scan, one by one."""
-    params = call.equation.params
-    consts, carried = params["num_consts"], params["num_carry"]
-    fixed, carry = values[:consts], values[consts : consts + carried]
-    series = values[consts + carried :]
-    order = range(params["length"])
-    collected: list[Any] = [None] * params["length"]
+
+    def run(closed: Any, inputs: list[Any]) -> list[Any]:
+        return [(rows,) for rows in _inside(call, closed, inputs)]
+
     part = lambda s, i: (s[0][:, :, i],) if isinstance(s, tuple) else s[i]
-    for i in reversed(order) if params["reverse"] else order:
-        results = _inside(
-            call, params["jaxpr"], [*fixed, *carry, *(part(s, i) for s in series)]
-        )
-        carry = [(r,) for r in results[:carried]]
-        collected[i] = results[carried:]
+    carry, columns = unrolled(call.equation.params, values, part, run)
     first = [c[0] if isinstance(c, tuple) else call.field.exact(c) for c in carry]
-    stacked = [_stack(column) for column in zip(*collected, strict=True)]
+    stacked = [_stack([rows for (rows,) in column]) for column in columns]
     return [*first, *stacked]
 
 

@@ -9,10 +9,8 @@ import jax.numpy as jnp
 from jax.extend.core import Literal
 
 from dynsys.nonsmooth.flat import apply
-from dynsys.nonsmooth.flow import is_in
 from dynsys.nonsmooth.guards import safely
 from dynsys.nonsmooth.places import at_place
-from dynsys.nonsmooth.primitives import COMPARISONS
 from dynsys.nonsmooth.weights import (
     Blend,
     Complement,
@@ -23,6 +21,8 @@ from dynsys.nonsmooth.weights import (
     size_blend,
     unsigned_complement,
 )
+from dynsys.programs.dataflow import is_in
+from dynsys.programs.primitives import COMPARISONS
 
 if TYPE_CHECKING:
     from dynsys.nonsmooth.program import Program, Switch

@@ -141,7 +141,6 @@ MOVE_RULES: dict[str, Rule] = {
     "concatenate": _moved(_concatenate),
     "dynamic_slice": _dynamic_slice,
     "dynamic_update_slice": _dynamic_update_slice,
-    "expand_dims": _moved(_reshape),
     "gather": _gather,
     "iota": _iota,
     "pad": _moved(_pad),

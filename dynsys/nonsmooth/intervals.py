@@ -13,9 +13,9 @@ import numpy as np
 from jax.extend.core import Literal
 
 from dynsys.checks import is_concrete
-from dynsys.equations import bind
 from dynsys.nonsmooth.flow import Condition
-from dynsys.nonsmooth.primitives import COMPARISONS
+from dynsys.programs.evaluate import bind
+from dynsys.programs.primitives import COMPARISONS
 
 TINY = 5e-324
 

@@ -8,10 +8,10 @@ import numpy as np
 from jax.extend.core import Literal
 
 from dynsys.nonsmooth import moves
-from dynsys.nonsmooth.flat import is_in
 from dynsys.nonsmooth.normal_form import ENTRYWISE_ALL
 from dynsys.nonsmooth.residues import Rows
 from dynsys.nonsmooth.turns import Base, equal_at_a_level
+from dynsys.programs.dataflow import is_in
 
 NONE = -1
 """The label of an entry that no sign changes."""

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from dynsys.nonsmooth.duals import REGULAR
-from dynsys.nonsmooth.flat import is_in
 from dynsys.nonsmooth.functions import RULES as FUNCTIONS
 from dynsys.nonsmooth.labels import NONE, Labelled
 from dynsys.nonsmooth.normal_form import ENTRYWISE_ALL
 from dynsys.nonsmooth.residues import Rows
 from dynsys.nonsmooth.rules import RULES
 from dynsys.nonsmooth.turns import Base, equal_at_a_level
+from dynsys.programs.dataflow import is_in
 
 OTHERS = 1 << 40
 """Labels from which on they stand for what does not depend on what is moved."""

@@ -55,7 +55,6 @@ def _split(equation: Any, a: np.ndarray) -> list[np.ndarray]:
 SIMPLE: dict[str, Callable[..., Any]] = {
     "broadcast_in_dim": _broadcast,
     "concatenate": _concatenate,
-    "expand_dims": _reshape,
     "reshape": _reshape,
     "rev": _reverse,
     "slice": _cut,

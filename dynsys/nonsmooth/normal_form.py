@@ -1,6 +1,6 @@
 """A flat program in another arithmetic than that of floats, with given signs."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -9,16 +9,17 @@ import numpy as np
 from jax.extend.core import Literal
 
 from dynsys.checks import is_concrete
-from dynsys.equations import ENTRYWISE, programs_inside
 from dynsys.nonsmooth import moves
-from dynsys.nonsmooth.flat import is_in
 from dynsys.nonsmooth.functions import EXPONENTIAL, LOGARITHMIC
-from dynsys.nonsmooth.inside import has_program, results_inside
+from dynsys.nonsmooth.inside import results_inside
 from dynsys.nonsmooth.interval_rules import RULES as INTERVAL_RULES
 from dynsys.nonsmooth.intervals import Bounds
 from dynsys.nonsmooth.residues import Rows
 from dynsys.nonsmooth.rules import RULES, SAME, moved
-from dynsys.nonsmooth.scope import Call, Scope, evaluated, store
+from dynsys.nonsmooth.scope import Call, Scope, settle, store
+from dynsys.programs.dataflow import dependents, downstream, is_in, upstream
+from dynsys.programs.equations import has_any, has_program
+from dynsys.programs.primitives import ENTRYWISE
 
 FLIPPED = frozenset({"le", "lt"})
 """Comparisons whose weight grows against the sign of the difference of their operands."""
@@ -26,8 +27,8 @@ FLIPPED = frozenset({"le", "lt"})
 ENTRYWISE_ALL = (
     ENTRYWISE
     | SAME
-    | frozenset({"add_any", "digamma", "erf_inv", "igamma", "igammac", "lgamma"})
-    | frozenset({"polygamma", "stop_gradient"})
+    | frozenset({"digamma", "erf_inv", "igamma", "igammac", "lgamma", "polygamma"})
+    | frozenset({"stop_gradient"})
 )
 
 Choose = Callable[[Any, Rows], Rows]
@@ -60,9 +61,10 @@ class NormalForm:
         at = np.array([switch.equation for switch in program.switches], int)
         self.of_entry = np.repeat(at, counts)
         self._downstream: dict[Any, list[int]] = {}
-        self.active = _active(jaxpr)
-        self.open = [i for i, e in enumerate(jaxpr.eqns) if not self._settle(e)]
-        self.upstream = self._upstream()
+        self.active = dependents(jaxpr.eqns, jaxpr.invars)
+        self.open = [i for i, e in enumerate(jaxpr.eqns) if not settle(self.known, e)]
+        # The equations that switching values depend on, and those of the switches.
+        self.upstream = upstream({i: jaxpr.eqns[i] for i in self.open}, self.switches)
         self.levels = self.levels_of(self.open)
 
     @cached_property
@@ -70,29 +72,11 @@ class NormalForm:
         """Between which bounds its variables stay."""
         return Bounds(self.jaxpr, self._consts, INTERVAL_RULES)
 
-    def _settle(self, equation: Any) -> bool:
-        """Evaluate an equation for good if nothing in it is unknown."""
-        if not all(isinstance(v, Literal) or v in self.known for v in equation.invars):
-            return False
-        real = [v.val if isinstance(v, Literal) else self.known[v] for v in equation.invars]
-        self.known.update(evaluated(equation, real))
-        return True
-
-    def _upstream(self) -> list[int]:
-        """The equations that switching values depend on, and those of the switches."""
-        needed: set[Any] = set()
-        which = []
-        for i in reversed(self.open):
-            equation = self.jaxpr.eqns[i]
-            if i in self.switches or needed.intersection(equation.outvars):
-                needed |= {v for v in equation.invars if not isinstance(v, Literal)}
-                which.append(i)
-        return which[::-1]
-
     def levels_of(self, which: Iterable[int]) -> int:
         """How many primes of a chain the functions in some equations need."""
-        names = set(_names(self.jaxpr.eqns[i] for i in which))
-        return 1 + bool(names & EXPONENTIAL) + bool(names & LOGARITHMIC)
+        equations = [self.jaxpr.eqns[i] for i in which]
+        has = lambda names: any(has_any(equation, names) for equation in equations)
+        return 1 + has(EXPONENTIAL) + has(LOGARITHMIC)
 
     def is_power_of(self, which: Iterable[int]) -> bool:
         """Whether some equations have the exponential of a logarithm in them.
@@ -102,11 +86,10 @@ class NormalForm:
         logged: set[Any] = set()
         for i in which:
             equation = self.jaxpr.eqns[i]
-            names = set(_names([equation]))
             depends = any(is_in(v, logged) for v in equation.invars)
-            if names & EXPONENTIAL and (depends or names & LOGARITHMIC):
-                return True
-            if depends or names & LOGARITHMIC:
+            if depends or has_any(equation, LOGARITHMIC):
+                if has_any(equation, EXPONENTIAL):
+                    return True
                 logged |= set(equation.outvars)
         return False
 
@@ -147,15 +130,10 @@ class NormalForm:
     ) -> list[int]:
         """Some equations and those whose results depend on theirs, or on variables."""
         if (start, variables) not in self._downstream:
-            reached: set[Any] = set(variables)
-            which = []
-            for i in self.open:
-                equation = self.jaxpr.eqns[i]
-                if variables.intersection(equation.outvars):
-                    continue
-                if i in start or any(is_in(v, reached) for v in equation.invars):
-                    reached |= set(equation.outvars)
-                    which.append(i)
+            every = {i: self.jaxpr.eqns[i] for i in self.open}
+            is_kept = lambda equation: not variables.intersection(equation.outvars)
+            equations = {i: equation for i, equation in every.items() if is_kept(equation)}
+            which = downstream(equations, start, variables)
             self._downstream[start, variables] = which
         return self._downstream[start, variables]
 
@@ -215,20 +193,3 @@ def _ranked(a: Rows, rank: int) -> Rows:
     if a.ndim == moves.LEAD and rank:
         return a.reshape(*a.shape, *(1,) * rank)
     return a
-
-
-def _active(jaxpr: Any) -> set[Any]:
-    """Variables that depend on the position."""
-    active = set(jaxpr.invars)
-    for equation in jaxpr.eqns:
-        if any(not isinstance(v, Literal) and v in active for v in equation.invars):
-            active |= set(equation.outvars)
-    return active
-
-
-def _names(equations: Iterable[Any]) -> Iterator[str]:
-    """Primitives at any depth."""
-    for equation in equations:
-        yield equation.primitive.name
-        for program in programs_inside(equation):
-            yield from _names(program.eqns)

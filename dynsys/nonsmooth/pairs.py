@@ -8,7 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynsys.nonsmooth.primitives import PAIRS
+PAIRS = {
+    "reduce_and": "and",
+    "reduce_max": "max",
+    "reduce_min": "min",
+    "reduce_or": "or",
+    "reduce_window_max": "max",
+    "reduce_window_min": "min",
+}
+"""What primitives over axes or windows do with two entries."""
 
 OF_TWO = {
     "and": jax.lax.bitwise_and,

@@ -16,8 +16,9 @@ from jax.extend.core import Literal
 from dynsys.nonsmooth.ends import Ends
 from dynsys.nonsmooth.intervals import Interval
 from dynsys.nonsmooth.places import place
-from dynsys.nonsmooth.primitives import MOVES
 from dynsys.nonsmooth.refusals import refuse
+from dynsys.programs.dataflow import upstream
+from dynsys.programs.primitives import MOVES
 
 BOUNDED = frozenset({"atan", "erf", "erfc", "logistic", "tanh"})
 PERIODIC = frozenset({"cos", "sin"})
@@ -104,16 +105,9 @@ def refuse_hidden_poles(jaxpr: Any, seen: Sequence[int], ends: Ends) -> None:
     Raises:
         NotPiecewiseSmooth: There is one.
     """
-    before: set[Any] = set()
-    which = []
-    for i in reversed(seen):
-        equation = jaxpr.eqns[i]
-        is_hiding = equation.primitive.name in HIDING
-        if is_hiding or before.intersection(equation.outvars):
-            before |= {v for v in equation.invars if not isinstance(v, Literal)}
-            which.append(i)
+    hiding = [i for i in seen if jaxpr.eqns[i].primitive.name in HIDING]
     found: dict[Any, Poles] = {}
-    for i in reversed(which):
+    for i in upstream({i: jaxpr.eqns[i] for i in seen}, hiding):
         equation = jaxpr.eqns[i]
         operands = [
             NONE if isinstance(v, Literal) else found.get(v, NONE) for v in equation.invars

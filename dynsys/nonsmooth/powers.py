@@ -15,10 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.nonsmooth.flat import apply
-from dynsys.nonsmooth.flow import Condition, is_in
+from dynsys.nonsmooth.flow import Condition
 from dynsys.nonsmooth.intervals import Bounds
 from dynsys.nonsmooth.places import at_place
-from dynsys.nonsmooth.primitives import MOVES
+from dynsys.programs.dataflow import is_in
+from dynsys.programs.primitives import MOVES
 
 if TYPE_CHECKING:
     from dynsys.nonsmooth.pieces import Pieces

@@ -1,6 +1,6 @@
 """The flat program of a loss, and the places where it switches."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -12,12 +12,6 @@ from jaxtyping import Array, Float
 from dynsys.nonsmooth.allowed import Context, check
 from dynsys.nonsmooth.ends import Ends
 from dynsys.nonsmooth.flat import flatten
-from dynsys.nonsmooth.flow import (
-    active_variables,
-    dependent_variables,
-    is_in,
-    live_variables,
-)
 from dynsys.nonsmooth.guards import Guards, guarded
 from dynsys.nonsmooth.interpret import interpret
 from dynsys.nonsmooth.interpret import natural as natural
@@ -26,9 +20,10 @@ from dynsys.nonsmooth.intervals import Bounds, passes, sign_of
 from dynsys.nonsmooth.places import entry_of, place
 from dynsys.nonsmooth.poles import refuse_hidden_poles
 from dynsys.nonsmooth.powers import Powers, powers_of
-from dynsys.nonsmooth.primitives import COMPARISONS, SWITCHES
 from dynsys.nonsmooth.simplify import simplified
-from dynsys.nonsmooth.tidy import tidy
+from dynsys.programs.dataflow import dependencies, dependents, is_in
+from dynsys.programs.primitives import COMPARISONS, SWITCHES
+from dynsys.programs.rewrite import tidy
 
 
 class Switch(NamedTuple):
@@ -152,7 +147,7 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
     """
     closed = tidy(flatten(loss, x))
     closed = tidy(simplified(closed, Bounds(closed.jaxpr, closed.consts, RULES)))
-    active, live = active_variables(closed.jaxpr), live_variables(closed.jaxpr)
+    active, live = _active_and_live(closed.jaxpr)
     bounds = Bounds(closed.jaxpr, closed.consts, RULES)
     jaxpr, guards = guarded(closed.jaxpr, active, bounds)
     seen = [
@@ -162,7 +157,7 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
         and any(v in live for v in equation.outvars)
     ]
     switching = {i for i in seen if _is_switch(jaxpr.eqns[i])}
-    switched = dependent_variables(jaxpr, switching)
+    switched = _switched(jaxpr, switching)
     ends = Ends(jaxpr, closed.consts, jax.tree.leaves(x), bounds, active, switched)
     context = Context(jaxpr, active, live, switched, bounds)
     roots = []
@@ -186,6 +181,20 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
         settled=_settled(jaxpr, switches, bounds),
     )
     return program, list(closed.consts)
+
+
+def _active_and_live(jaxpr: Any) -> tuple[set[Any], set[Any]]:
+    """Variables that depend on the argument, and those that the value depends on.
+
+    What goes through `stop_gradient` only does not count.
+    """
+    passing = [e for e in jaxpr.eqns if e.primitive.name != "stop_gradient"]
+    return dependents(passing, jaxpr.invars), dependencies(passing, jaxpr.outvars)
+
+
+def _switched(jaxpr: Any, equations: Iterable[int]) -> set[Any]:
+    """Variables that depend on the results of some equations."""
+    return dependents(jaxpr.eqns, [v for i in equations for v in jaxpr.eqns[i].outvars])
 
 
 def _is_switch(equation: Any) -> bool:
@@ -221,5 +230,5 @@ def _settled(
 def _nested(jaxpr: Any, switches: Sequence[Switch]) -> bool:
     """Whether the operands of a switch depend on the result of another one."""
     at = [switch.equation for switch in switches]
-    switched = dependent_variables(jaxpr, set(at))
+    switched = _switched(jaxpr, at)
     return any(is_in(v, switched) for i in at for v in jaxpr.eqns[i].invars)

@@ -18,9 +18,9 @@ import numpy as np
 
 from dynsys.nonsmooth.across import CONTINUOUS, meets_a_pole
 from dynsys.nonsmooth.attempts import Attempt
-from dynsys.nonsmooth.flat import is_in
 from dynsys.nonsmooth.labels import NONE
 from dynsys.nonsmooth.turns import Base
+from dynsys.programs.dataflow import is_in
 
 CANDIDATES = 6
 """Variables of which an entry is moved, at most."""

@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.nonsmooth import moves
-from dynsys.nonsmooth.flat import is_in
 from dynsys.nonsmooth.scope import Call
+from dynsys.programs.dataflow import is_in
+from dynsys.programs.primitives import COPIES
 
 LARGEST_TABLE = 1 << 20
 """Entries times updates of each up to which scattered sums are followed."""
 
-SAME = frozenset({"copy", "copy_p", "optimization_barrier", "reduce_precision"})
+SAME = COPIES | {"reduce_precision"}
 """Primitives that pass their operand on."""
 
 
@@ -135,7 +136,7 @@ def _scattered(call: Call) -> Any:
         return None
     parts = moves.take(cache[key], [call.rows(2)], call.field.exact(0.0))
     total = call.field.total(parts, (1,)).reshape(-1, *call.rows(0).shape[1:])
-    is_minus = equation.primitive.name in ("scatter-sub", "scatter_sub")
+    is_minus = equation.primitive.name == "scatter-sub"
     return (call.field.sub if is_minus else call.field.add)(call.rows(0), total)
 
 
@@ -227,8 +228,6 @@ RULES: dict[str, Callable[[Call], Any]] = {
     **dict.fromkeys(("min",), _both),
     "stop_gradient": _stopped,
     "sub": _ring("sub"),
-    **dict.fromkeys(
-        ("scatter-add", "scatter_add", "scatter-sub", "scatter_sub"), _scattered
-    ),
+    **dict.fromkeys(("scatter-add", "scatter-sub"), _scattered),
     "xor": _one_of,
 }

@@ -51,7 +51,16 @@ def store(scope: Scope, equation: Any, results: Sequence[Rows]) -> None:
         scope.rows[v] = value if value.shape == shape else np.broadcast_to(value, shape)
 
 
-def evaluated(equation: Any, values: Sequence[Any]) -> dict[Any, np.ndarray]:
+def settle(known: MutableMapping[Any, np.ndarray], equation: Any) -> bool:
+    """Evaluate an equation for good if nothing in it is unknown; whether that is so."""
+    if not all(isinstance(v, Literal) or v in known for v in equation.invars):
+        return False
+    real = [v.val if isinstance(v, Literal) else known[v] for v in equation.invars]
+    known.update(_evaluated(equation, real))
+    return True
+
+
+def _evaluated(equation: Any, values: Sequence[Any]) -> dict[Any, np.ndarray]:
     """The results of an equation of numbers; moves are not left to JAX to compile."""
     name = equation.primitive.name
     if name in moves.SIMPLE and len(equation.outvars) == 1:

@@ -5,14 +5,15 @@ A switch that is compared with what it is cut at stays there in a whole region, 
 selection of one case is that case.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
 from dynsys.nonsmooth.intervals import Bounds, Interval, shape_of
-from dynsys.nonsmooth.primitives import COMPARISONS
+from dynsys.programs.primitives import COMPARISONS
+from dynsys.programs.rewrite import rewritten
 
 ABOVE = {"gt", "ge"}
 STRICT = {"gt", "lt"}
@@ -25,19 +26,14 @@ def simplified(closed: ClosedJaxpr, bounds: Bounds) -> ClosedJaxpr:
         closed: A flat program.
         bounds: Between which bounds its variables stay.
     """
-    same: dict[Any, Any] = {}
-    rename = lambda v: v if isinstance(v, Literal) else same.get(v, v)
-    equations = []
-    for equation in closed.jaxpr.eqns:
-        renamed = equation.replace(invars=[rename(v) for v in equation.invars])
-        if renamed.primitive.name in COMPARISONS:
-            renamed = _compared_directly(renamed, bounds)
-        equal = _base_of_square(renamed, bounds) or _only_case(renamed, bounds)
-        if equal is not None:
-            same[equation.outvars[0]] = rename(equal)
-        equations.append(renamed)
-    outputs = [rename(v) for v in closed.jaxpr.outvars]
-    return ClosedJaxpr(closed.jaxpr.replace(eqns=equations, outvars=outputs), closed.consts)
+
+    def rule(equation: Any) -> tuple[Any, Sequence[Any]]:
+        if equation.primitive.name in COMPARISONS:
+            equation = _compared_directly(equation, bounds)
+        equal = _base_of_square(equation, bounds) or _only_case(equation, bounds)
+        return equation, () if equal is None else [equal]
+
+    return rewritten(closed, rule)
 
 
 def _base_of_square(equation: Any, bounds: Bounds) -> Any:

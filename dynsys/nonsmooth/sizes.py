@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Literal
 
 from dynsys.nonsmooth.interpret import Run
-from dynsys.nonsmooth.primitives import MOVES
+from dynsys.programs.dataflow import dependents, is_in
+from dynsys.programs.primitives import MOVES
 
 if TYPE_CHECKING:
     from dynsys.nonsmooth.program import Program
@@ -29,14 +29,14 @@ def sizes_of(program: "Program", run: Run) -> Any:
         run: What a run of it has found.
     """
     made = {v: e for e in program.jaxpr.eqns for v in e.outvars}
-    fixed = _fixed(program.jaxpr)
+    active = dependents(program.jaxpr.eqns, program.jaxpr.invars)
     known: dict[Any, Any] = {}
 
     def size(v: Any) -> Any:
-        if isinstance(v, Literal) or v not in made or v in fixed:
+        if not is_in(v, active) or v not in made:
             return jnp.abs(run.read(v))
         if v not in known:
-            known[v] = _size(made[v], size, run.read, fixed)
+            known[v] = _size(made[v], size, run.read, active)
         return known[v] if known[v] is not None else jnp.abs(run.read(v))
 
     found = []
@@ -47,21 +47,12 @@ def sizes_of(program: "Program", run: Run) -> Any:
     return found
 
 
-def _fixed(jaxpr: Any) -> set[Any]:
-    """Variables that do not depend on the argument."""
-    fixed = set(jaxpr.constvars)
-    for equation in jaxpr.eqns:
-        if all(isinstance(v, Literal) or v in fixed for v in equation.invars):
-            fixed |= set(equation.outvars)
-    return fixed
-
-
 def _size(
-    equation: Any, size: Callable[[Any], Any], read: Callable[[Any], Any], fixed: set[Any]
+    equation: Any, size: Callable[[Any], Any], read: Callable[[Any], Any], active: set[Any]
 ) -> Any:
     """The size of the result of an equation, `None` if it is not linear."""
     name, operands = equation.primitive.name, equation.invars
-    is_fixed = [isinstance(v, Literal) or v in fixed for v in operands]
+    is_fixed = [not is_in(v, active) for v in operands]
     if name in SUMS:
         return size(operands[0]) + size(operands[1])
     if name == "neg":

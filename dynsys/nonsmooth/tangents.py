@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynsys.equations import bind
 from dynsys.nonsmooth.duals import Duals
 from dynsys.nonsmooth.floats import Floats, Rows, numbers_of
+from dynsys.programs.evaluate import bind
 
 
 class Tangents(Duals):

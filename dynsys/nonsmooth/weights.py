@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dynsys.nonsmooth.primitives import indices_of
+from dynsys.programs.equations import indices_of
 
 Weight = Any
 Complement = Callable[[Weight], Weight]

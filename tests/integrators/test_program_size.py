@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.equations import programs_inside
 from dynsys.integrators.main_loop import MAIN_LOOP
+from dynsys.programs.equations import all_equations
 
 RANDOM = np.random.default_rng(0)
 DATA = jnp.asarray(RANDOM.normal(size=(30, 20)))
@@ -52,26 +52,18 @@ PROGRAMS = {
 """What is traced, at what, and the most equations that it may have."""
 
 
-def equations(jaxpr):
-    """All equations of a program, with those of the programs inside."""
-    for equation in jaxpr.eqns:
-        yield equation
-        for inner in programs_inside(equation):
-            yield from equations(inner)
-
-
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_is_small(name):
     function, x0, most = PROGRAMS[name]
     traced = jax.jit(lambda x0: jax.tree.leaves(function(x0))).trace(x0)
-    number = sum(1 for _ in equations(traced.jaxpr.jaxpr))
+    number = sum(1 for _ in all_equations(traced.jaxpr.jaxpr))
     assert 0.8 * most < number <= most
 
 
 def test_the_loop_of_the_talk_is_one_kernel():
     function, x0, _ = PROGRAMS["talk"]
     traced = jax.jit(lambda x0: function(x0).x).trace(x0)
-    every = equations(traced.jaxpr.jaxpr)
+    every = all_equations(traced.jaxpr.jaxpr)
     (loop,) = (e for e in every if e.params.get("name") == MAIN_LOOP)
-    inside = equations(loop.params["jaxpr"].jaxpr)
+    inside = all_equations(loop.params["jaxpr"].jaxpr)
     assert any(e.primitive.name == "custom_vmap_call" for e in inside)

@@ -9,7 +9,7 @@ from dynsys.nonsmooth.flat import flatten
 from dynsys.nonsmooth.interval_rules import RULES
 from dynsys.nonsmooth.intervals import Bounds, Interval
 from dynsys.nonsmooth.program import program_of
-from dynsys.nonsmooth.tidy import tidy
+from dynsys.programs.rewrite import tidy
 
 A = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
 INF = np.inf

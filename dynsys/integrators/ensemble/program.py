@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.cached_call import Fixed, join, prepared_call, split
-from dynsys.equations import calls_in_batches
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.main_loop import MAIN_LOOP
 from dynsys.integrators.unchecked import unchecked
 from dynsys.kernel import as_one_kernel
 from dynsys.lanes import side_by_side
+from dynsys.lapack import calls_in_batches
 
 LARGEST_KERNEL = 2**22
 """Entries of the state of a block, which are copied, up to which it is one kernel."""
