@@ -1,30 +1,18 @@
-"""Bounds of sums, products and functions, entry by entry."""
+"""Bounds of functions, entry by entry, and the rules of all primitives."""
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from dynsys.nonsmooth.interval_moves import MOVE_RULES
+from dynsys.nonsmooth.interval_predicates import PREDICATE_RULES, maximum, minimum
 from dynsys.nonsmooth.interval_sums import SUM_RULES, product, step_out, total
-from dynsys.nonsmooth.intervals import TINY, Interval, Rule, hull, point
+from dynsys.nonsmooth.intervals import TINY, Interval, Rule, as_floats, point
 
 BELOW_ONE = float(np.nextafter(1, 0))
 ROUNDING = 8 * np.finfo(float).eps
 """Relative error of an elementary function in NumPy, with room."""
-
-
-def _as_floats(rule: Callable[..., Any]) -> Rule:
-    """A rule of bounds that are 64-bit floats."""
-
-    def on_equation(equation: Any, operands: Sequence[Interval]) -> Any:
-        return rule(
-            equation, *(Interval(*(np.asarray(e, float) for e in o)) for o in operands)
-        )
-
-    return on_equation
 
 
 def _rising(
@@ -39,7 +27,7 @@ def _rising(
         low, high = low - ROUNDING * np.abs(low), high + ROUNDING * np.abs(high)
         return Interval(np.clip(low, least, most), np.clip(high, least, most))
 
-    return _as_floats(rule)
+    return as_floats(rule)
 
 
 def _exponential(function: Callable[[Any], Any]) -> Rule:
@@ -135,16 +123,8 @@ def _rsqrt(_: Any, a: Interval) -> Interval:
     return Interval(np.where(np.isnan(low), 0, np.maximum(low, TINY)), high)
 
 
-def _max(_: Any, a: Interval, b: Interval) -> Interval:
-    return Interval(np.maximum(a.low, b.low), np.maximum(a.high, b.high))
-
-
-def _min(_: Any, a: Interval, b: Interval) -> Interval:
-    return Interval(np.minimum(a.low, b.low), np.minimum(a.high, b.high))
-
-
 def _clamp(_: Any, low: Interval, x: Interval, high: Interval) -> Interval:
-    return _min(None, _max(None, x, low), high)
+    return minimum(None, maximum(None, x, low), high)
 
 
 def _cumulated(extreme: np.ufunc) -> Rule:
@@ -154,87 +134,15 @@ def _cumulated(extreme: np.ufunc) -> Rule:
         ends = (flip(extreme.accumulate(flip(end), axis=axis)) for end in a)
         return Interval(*ends)
 
-    return _as_floats(rule)
+    return as_floats(rule)
 
 
 def _extreme(extreme: Callable[..., Any]) -> Rule:
-    return _as_floats(
+    return as_floats(
         lambda equation, a: Interval(
             *(extreme(end, axis=equation.params["axes"]) for end in a)
         )
     )
-
-
-def _compared(is_less: Callable[[Any, Any], Any], turned: bool) -> Rule:
-    """A comparison: 1 where it is surely true, 0 where it is surely false."""
-    is_not = operator.le if is_less is operator.lt else operator.lt
-
-    def rule(_: Any, a: Interval, b: Interval) -> Interval:
-        a, b = (b, a) if turned else (a, b)
-        return Interval(is_less(a.high, b.low), ~is_not(b.high, a.low))
-
-    return _as_floats(rule)
-
-
-def _equal(equation: Any, a: Interval, b: Interval) -> Interval:
-    apart = (a.high < b.low) | (b.high < a.low)
-    same = (a.low == a.high) & (b.low == b.high) & (a.low == b.low)
-    same |= equation.invars[0] is equation.invars[1]
-    if equation.primitive.name == "eq":
-        return Interval(same, ~apart)
-    return Interval(apart, ~same)
-
-
-def _not(equation: Any, a: Interval) -> Interval | None:
-    return Interval(1 - a.high, 1 - a.low) if _is_logic(equation) else None
-
-
-def _logic(of: Callable[..., Interval]) -> Rule:
-    rule = lambda equation, a, b: of(None, a, b) if _is_logic(equation) else None
-    return _as_floats(rule)
-
-
-def _is_logic(equation: Any) -> bool:
-    return equation.outvars[0].aval.dtype.kind == "b"
-
-
-def _selected(_: Any, which: Interval, *cases: Interval) -> Interval:
-    """The hull of the cases that are possible."""
-    found = Interval(np.asarray(np.inf), np.asarray(-np.inf))
-    for case, (low, high) in enumerate(cases):
-        possible = (which.low <= case) & (which.high >= case)
-        part = Interval(np.where(possible, low, np.inf), np.where(possible, high, -np.inf))
-        found = hull(found, part)
-    return found
-
-
-def _converted(equation: Any, a: Interval) -> Interval | None:
-    old, new = equation.invars[0].aval.dtype, np.dtype(equation.params["new_dtype"])
-    if new.kind == "b":
-        return Interval((a.low > 0) | (a.high < 0), (a.low != 0) | (a.high != 0))
-    if np.can_cast(old, new):
-        return a
-    if new.kind in "iu":
-        return _whole(Interval(np.trunc(a.low), np.trunc(a.high)), np.iinfo(new))
-    return _rounded_to(new, a) if jnp.issubdtype(new, jnp.floating) else a
-
-
-def _whole(a: Interval, info: Any) -> Interval | None:
-    """Bounds of whole numbers; what a type does not hold may become any other number."""
-    fits = np.all((a.low >= info.min) & (a.high <= info.max))
-    return a if fits else None
-
-
-def _rounded_to(new: np.dtype, a: Interval) -> Interval:
-    """Bounds of what is rounded to a narrower type of floats; its sign is kept."""
-    info = jnp.finfo(new)
-    eps, least, most = (float(v) for v in (info.eps, info.smallest_subnormal, info.max))
-    low = a.low - eps * np.abs(a.low) - least
-    high = a.high + eps * np.abs(a.high) + least
-    low = np.where(a.low >= 0, np.maximum(low, np.where(a.low > 0, TINY, 0)), low)
-    high = np.where(a.high <= 0, np.minimum(high, np.where(a.high < 0, -TINY, 0)), high)
-    low, high = np.where(low < -most, -np.inf, low), np.where(high > most, np.inf, high)
-    return Interval(np.minimum(low, most), np.maximum(high, -most))
 
 
 def _same(_: Any, a: Interval) -> Interval:
@@ -244,10 +152,10 @@ def _same(_: Any, a: Interval) -> Interval:
 RULES: dict[str, Rule] = {
     **SUM_RULES,
     **MOVE_RULES,
-    "abs": _as_floats(_abs),
-    "add": _as_floats(_add),
-    "add_any": _as_floats(_add),
-    "and": _logic(_min),
+    **PREDICATE_RULES,
+    "abs": as_floats(_abs),
+    "add": as_floats(_add),
+    "add_any": as_floats(_add),
     "acos": _within(0.0, np.pi + 1e-15),
     "acosh": _rising(np.arccosh, 0.0),
     "asin": _rising(np.arcsin, -np.pi / 2 - 1e-15, np.pi / 2 + 1e-15),
@@ -255,49 +163,37 @@ RULES: dict[str, Rule] = {
     "atan": _rising(np.arctan, -np.pi / 2, np.pi / 2),
     "atanh": _rising(np.arctanh),
     "cbrt": _rising(np.cbrt),
-    "clamp": _as_floats(_clamp),
-    "convert_element_type": _as_floats(_converted),
-    "copy": _as_floats(_same),
-    "copy_p": _as_floats(_same),
+    "clamp": as_floats(_clamp),
+    "copy": as_floats(_same),
+    "copy_p": as_floats(_same),
     "cos": _within(-1.0, 1.0),
     "cosh": _within(1.0, np.inf),
     "cummax": _cumulated(np.maximum),
     "cummin": _cumulated(np.minimum),
-    "div": _as_floats(_div),
-    "eq": _as_floats(_equal),
+    "div": as_floats(_div),
     "erf": _within(-BELOW_ONE, BELOW_ONE),
     "erfc": _within(TINY, 2.0),
     "exp": _exponential(np.exp),
     "exp2": _exponential(np.exp2),
     "expm1": _rising(np.expm1, -1.0),
-    "ge": _compared(operator.le, True),
-    "gt": _compared(operator.lt, True),
-    "integer_pow": _as_floats(lambda equation, a: power(a, equation.params["y"])),
-    "le": _compared(operator.le, False),
+    "integer_pow": as_floats(lambda equation, a: power(a, equation.params["y"])),
     "log": _rising(np.log),
     "log1p": _rising(np.log1p),
     "logistic": _rising(lambda a: 1 / (1 + np.exp(-a)), TINY, BELOW_ONE),
-    "lt": _compared(operator.lt, False),
-    "max": _as_floats(_max),
-    "min": _as_floats(_min),
-    "mul": _as_floats(_mul),
-    "ne": _as_floats(_equal),
-    "neg": _as_floats(_neg),
-    "not": _as_floats(_not),
-    "or": _logic(_max),
-    "pow": _as_floats(_pow),
+    "mul": as_floats(_mul),
+    "neg": as_floats(_neg),
+    "pow": as_floats(_pow),
     "reduce_max": _extreme(np.max),
     "reduce_min": _extreme(np.min),
-    "reduce_precision": _as_floats(_same),
-    "rsqrt": _as_floats(_rsqrt),
-    "select_n": _as_floats(_selected),
-    "sign": _as_floats(_sign),
+    "reduce_precision": as_floats(_same),
+    "rsqrt": as_floats(_rsqrt),
+    "sign": as_floats(_sign),
     "sin": _within(-1.0, 1.0),
     "sinh": _rising(np.sinh),
     "sqrt": _rising(lambda a: np.sqrt(np.maximum(a, 0)), 0.0),
-    "square": _as_floats(lambda _, a: power(a, 2)),
-    "stop_gradient": _as_floats(_same),
-    "sub": _as_floats(_sub),
+    "square": as_floats(lambda _, a: power(a, 2)),
+    "stop_gradient": as_floats(_same),
+    "sub": as_floats(_sub),
     "tanh": _rising(np.tanh, -BELOW_ONE, BELOW_ONE),
 }
 """What is known of each primitive."""

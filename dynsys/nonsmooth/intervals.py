@@ -61,6 +61,17 @@ def meet(a: Interval, b: Interval) -> Interval:
     return Interval(np.maximum(a.low, b.low), np.minimum(a.high, b.high))
 
 
+def as_floats(rule: Callable[..., Any]) -> Rule:
+    """A rule of bounds that are 64-bit floats."""
+
+    def on_equation(equation: Any, operands: Sequence[Interval]) -> Any:
+        return rule(
+            equation, *(Interval(*(np.asarray(e, float) for e in o)) for o in operands)
+        )
+
+    return on_equation
+
+
 class Bounds:
     """The bounds of all variables of a program, computed where they are asked for.
 
