@@ -32,7 +32,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from dynsys.nonsmooth.followed import follow
+from dynsys.nonsmooth.euler_paths import follow
 from dynsys.nonsmooth.listed import in_order
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.search import Aim, Look, Search

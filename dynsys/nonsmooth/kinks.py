@@ -6,9 +6,9 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.finder.find_pieces import find_pieces
+from dynsys.nonsmooth.kink_table import table_of
 from dynsys.nonsmooth.pieces import Pieces, Signature
-from dynsys.nonsmooth.table import table_of
 from dynsys.trees import Position, as_position
 
 

@@ -22,10 +22,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dynsys.cached_call import cached_call
-from dynsys.nonsmooth.between import Repeated, between, blended
-from dynsys.nonsmooth.interpret import OF_SIZES, Replace, interpret, natural
-from dynsys.nonsmooth.program import Program
-from dynsys.nonsmooth.sizes import sizes_of
+from dynsys.nonsmooth.between_signs import Repeated, between, blended
+from dynsys.nonsmooth.flat_program.interpret import OF_SIZES, Replace, interpret, natural
+from dynsys.nonsmooth.flat_program.loss_program import Program
+from dynsys.nonsmooth.flat_program.sizes import sizes_of
 from dynsys.trees import as_vector
 
 Signature = Float[Array, " kinks"]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.nonsmooth.cells import cells_of, segments_of
-from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.finder.find_pieces import find_pieces
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.regular import regular_set
 from dynsys.nonsmooth.sets import GradientSet
