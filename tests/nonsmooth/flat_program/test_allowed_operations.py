@@ -146,7 +146,7 @@ def test_what_is_not_followed_is_refused_by_name_and_line(name):
     with pytest.raises(NotPiecewiseSmooth, match=f"`{primitive}.*` at .*{remedy}") as error:
         program_of(loss, X)
     source, first = inspect.getsourcelines(loss)
-    at = str(error.value).split("test_allowed.py:")[1].split(" ")[0]
+    at = str(error.value).split("test_allowed_operations.py:")[1].split(" ")[0]
     # Helpers of this file may be called from there.
     assert int(at) < first + len(source)
     # The gradients of JAX lead on through a wall.
@@ -171,7 +171,9 @@ CONES = {
 
 @pytest.mark.parametrize("name", CONES)
 def test_a_cone_is_refused(name):
-    with pytest.raises(NotPiecewiseSmooth, match=r"cone: `\w+` at test_allowed.py:\d+ "):
+    with pytest.raises(
+        NotPiecewiseSmooth, match=r"cone: `\w+` at test_allowed_operations.py:\d+ "
+    ):
         kinks(CONES[name], X)
 
 

@@ -19,7 +19,7 @@ def line(offset=0):
 
 def test_a_place_is_an_operation_a_line_and_an_entry():
     found = kinks(lambda x: jnp.sum(jnp.abs(x)), X)
-    where = f"`abs` at test_places.py:{line(-1)}"
+    where = f"`abs` at test_source_lines.py:{line(-1)}"
     assert found.places == tuple(f"{where}, entry {i}" for i in range(3))
     assert found.pieces.places == found.places
     assert found.pieces.place(2) == f"{where}, entry 2"
@@ -27,7 +27,7 @@ def test_a_place_is_an_operation_a_line_and_an_entry():
 
 def test_a_scalar_has_no_entry():
     found = kinks(lambda x: jnp.abs(x[0]), X)
-    assert found.places == (f"`abs` at test_places.py:{line(-1)}",)
+    assert found.places == (f"`abs` at test_source_lines.py:{line(-1)}",)
 
 
 def test_an_entry_of_a_matrix_has_two_indices():
@@ -58,12 +58,12 @@ def test_what_is_opened_keeps_its_line(name):
     found = kinks(loss, X)
     at = inspect.getsourcelines(loss)[1]
     assert found.places
-    assert found.places[0].startswith(f"`{operation}` at test_places.py:{at}")
+    assert found.places[0].startswith(f"`{operation}` at test_source_lines.py:{at}")
 
 
 def test_kinks_print_a_table():
     found = kinks(lambda x: jnp.sum(jnp.abs(x)) + jax.nn.relu(x[2] - 5), X)
-    at = f"test_places.py:{line(-1)}"
+    at = f"test_source_lines.py:{line(-1)}"
     table = str(found).splitlines()
     assert table[0].split() == ["kink", "operation", "entry", "value", "side"]
     assert table[1].split() == ["0", "`abs`", "at", at, "0", "0.3", "+"]
@@ -87,7 +87,7 @@ def test_no_kinks_print_so():
 def test_a_refusal_names_the_line():
     with pytest.raises(NotPiecewiseSmooth) as refusal:
         kinks(lambda x: x[jnp.argmax(x)], X)
-    assert f"`argmax` at test_places.py:{line(-1)} " in str(refusal.value)
+    assert f"`argmax` at test_source_lines.py:{line(-1)} " in str(refusal.value)
 
 
 def test_a_loss_of_jax_itself_has_no_line():
