@@ -48,7 +48,7 @@ AS_ONE = {"xla_cpu_small_call": "true", "inlineable": "false"}
 """Metadata of a call that XLA compiles as one kernel."""
 
 LARGEST_VECTOR = 65_536
-"""Entries of the arguments, which are copied, above which nothing would be gained."""
+"""Entries of the arguments above which copying them would cost what the kernel gains."""
 
 
 def as_one_kernel(
@@ -56,8 +56,8 @@ def as_one_kernel(
 ) -> Any:
     """Call a function that ends with a loop, as one kernel if its steps are small.
 
-    The kernel takes one vector, of which something is always needed: XLA cannot compile
-    one with an argument that turns out not to be.
+    The kernel takes all its arguments in one vector: XLA cannot compile a kernel that does
+    not use one of its arguments.
 
     Args:
         loop: A function of pytrees of arrays, whose result is that of the loop.
@@ -122,7 +122,7 @@ def _one_kernel(
 
 
 def _fits_into_a_vector(leaves: Sequence[Any], largest: int) -> bool:
-    """Whether the arguments are few, and some are of 64 bits, so that these are at hand."""
+    """Whether the arguments are few real numbers, some of them of 64 bits."""
     has_wide = any(leaf.dtype == jnp.float64 for leaf in leaves)
     is_number = all(
         jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool for leaf in leaves
@@ -164,7 +164,7 @@ def _unpack(vector: Float[Array, " size"], shapes: Sequence[Any]) -> list[Array]
 
 
 def _without_metadata(run: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, in which the calls are compiled as usual."""
+    """The same function, whose inner calls are compiled as usual."""
 
     def plain(vector: Any) -> Any:
         with set_xla_metadata(**dict.fromkeys(AS_ONE)):

@@ -16,10 +16,10 @@ from dynsys.programs.equations import all_equations, called, has_any
 from dynsys.programs.evaluate import bind, evaluate, scan_operands, while_operands
 
 LONGEST = 128
-"""Terms of each sum up to which a product is a loop over them."""
+"""Most terms of each sum of a product that becomes a loop."""
 
 LARGEST = 16_384
-"""Multiplications up to which it is one."""
+"""Most multiplications in such a product."""
 
 
 def is_short(equation: Any) -> bool:
@@ -91,7 +91,7 @@ def has_small_products(jaxpr: Jaxpr) -> bool:
 def with_products_in_loops(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
     """The outputs of a program whose products are small, as loops.
 
-    What it calls is a part of it then, and no rule for derivatives is left of that.
+    Programs that it calls are opened, so their own rules for derivatives are lost.
     """
     return evaluate(closed, args, _equation)
 

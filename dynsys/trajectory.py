@@ -129,8 +129,8 @@ class Trajectory(eqx.Module):
         system: The system that moved.
         events: What happened at each kink.
         unique: Whether the solution is the only one; `False` where it branched.
-        derivative: Whether there is a derivative by what went in: a
-            `dynsys.result.Derivative`, 0 if so. Where there is none, it is not a number.
+        derivative: Whether there is a derivative with respect to the inputs: a
+            `dynsys.result.Derivative`, 0 if so. Where there is none, derivatives are NaN.
         stats: What the run cost, and with what it was solved.
         result: How the run ended.
         rtol: Relative tolerance of the run.

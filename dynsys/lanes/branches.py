@@ -1,4 +1,4 @@
-"""Branches, of which each lane may take another one."""
+"""Branches: each lane may take a different one."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from dynsys.lanes.interpreter import Interpreter
 
 SHORT = 24
-"""Equations of a branch up to which it is always computed, for lanes that do not take it
-too."""
+"""Most equations of a branch that is computed for all lanes, also those that do not take
+it."""
 
 
 def choose_branch(
     outer: "Interpreter", equation: Any, operands: Sequence[Value], results: list[bool]
 ) -> list[Value | None]:
-    """The results of a choice: of branches that no lane takes nothing is computed."""
+    """The results of a choice; branches that no lane takes are not computed."""
     index, *values = operands
     branches, width = equation.params["branches"], outer.width
 

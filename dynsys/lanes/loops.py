@@ -1,4 +1,4 @@
-"""Loops, of which each lane may take another number of passes."""
+"""Loops: each lane may take a different number of passes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

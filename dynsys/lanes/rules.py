@@ -31,7 +31,8 @@ ACROSS_LANES: dict[str, Any] = {"unvmap_any": jnp.any, "unvmap_all": jnp.all}
 """Primitives of equinox that ask all members of a batch."""
 
 AS_THEY_ARE = REDUCTIONS | CUMULATIVE | {"rev", "sort", "split", "squeeze", "stack"}
-"""Primitives whose parameters name axes, which one more at the end does not change."""
+"""Primitives with axes in their parameters, which stay as they are with one more axis at
+the end."""
 
 Rule = Callable[["Interpreter", Any, Sequence[Value]], list[Any]]
 
@@ -87,7 +88,7 @@ def mapped(equation: Any, values: Sequence[Value]) -> list[Any]:
 
 
 def across(outer: "Interpreter", name: str, value: Value) -> Value:
-    """What is asked of all lanes that are not done."""
+    """The answer of all lanes that are not done."""
     fold = ACROSS_LANES[name]
     if outer.active is None:
         return Value(fold(value.array), False)

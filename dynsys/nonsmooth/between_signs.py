@@ -1,11 +1,11 @@
 r"""A piece for signs between -1 and 1, affine in each sign that meets itself.
 
 Where a sign $s$ is multiplied by itself, as in `where(x > 0, where(2 * x > 0, a, b), c)`,
-the piece has the right values at $s = \pm 1$ only: its slope in $s$ there is none of the
-jump, and between them it is no blend of the two sides. The blend of both ends is.
+the piece has the right values at $s = \pm 1$ only: its slope in $s$ is not the jump, and
+between them it is not a blend of the two sides. Blending the values at both ends mends it.
 
-For one sign the value at both of its ends is blended. For more it is variables of the
-program: the last ones each of whose entries depends on one of these signs only.
+For one such sign the value of the loss is blended. For several, variables of the program
+are: the last ones of which each entry depends on one of these signs only.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -14,7 +14,7 @@ from dynsys.nonsmooth.sets import GradientSet
 from dynsys.trees import Position, as_position, as_vector
 
 ACTIVE = 1e-10
-"""Switching values up to this size, relative to what they are made of, are 0."""
+"""Switching values up to this size, relative to their terms, count as 0."""
 
 
 def clarke_subdifferential(

@@ -40,13 +40,13 @@ SLOPES: dict[str, Slope] = {
 }
 
 REGULAR = frozenset(SLOPES) | {"erf_inv"}
-"""Functions that are infinite only where something is divided by 0 here, too."""
+"""Functions that are infinite only where this arithmetic divides by 0, too."""
 
 
 class Watched(Field):
-    """Residues that remember where 0 was divided by, or the logarithm of 0 taken.
+    """Residues that remember where they were divided by 0, or the logarithm of 0 was taken.
 
-    At a point that is not random this is no accident, and what comes out means nothing.
+    At a point that is not random this is not a coincidence, and the result means nothing.
     """
 
     zeros: list[np.ndarray]

@@ -56,7 +56,7 @@ class Floats:
 
     @property
     def values(self) -> "Floats":
-        """As of duals, of which these are the values alone."""
+        """The values, as those of duals: floats have no slopes."""
         return self
 
     def split(self, a: Rows) -> tuple[Rows, Rows]:
@@ -116,7 +116,7 @@ class Floats:
         return self._rounded(np.asarray(product(a, b)))
 
     def blend(self, weight: Rows, a: Rows, b: Rows) -> Rows:
-        """B at weight 1, a at 0, untouched by the other one."""
+        """`b` at weight 1, `a` at 0; an infinite value of the other one does not matter."""
         return np.where(weight == 1, b, np.where(weight == 0, a, a + weight * (b - a)))
 
     def relation(self, name: str, a: Rows, b: Rows) -> Rows:

@@ -95,12 +95,12 @@ def _cbrt(field: Residues, u: Rows) -> Rows:
 
 
 def _stopped(field: Residues, u: Rows) -> Rows:
-    """A constant in derivatives: an unknown of its own, but for that of 0, which is 0."""
+    """What derivatives treat as constant: a new unknown, or 0 where it is 0."""
     return field.mul(u, field.hash("stop_gradient", u))
 
 
 def power(field: Residues, u: Rows, c: float) -> Rows:
-    """u^c as a whole power times u to the power of the rest, of which 1/2 is the root."""
+    """u^c as a whole power times a fractional one; the power 1/2 is the root."""
     if c < 0:
         return field.inv(power(field, u, -c))
     whole, rest = divmod(c, 1.0)
@@ -166,7 +166,7 @@ class Field(Residues):
         return results
 
     def blend(self, weight: Rows, a: Rows, b: Rows) -> Rows:
-        """B at weight 1, a at 0."""
+        """`b` at weight 1, `a` at 0."""
         return self.add(a, self.mul(weight, self.sub(b, a)))
 
     def relation(self, name: str, a: Rows, b: Rows) -> Rows:

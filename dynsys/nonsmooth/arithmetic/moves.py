@@ -79,7 +79,7 @@ INDEXED = frozenset(
 
 
 def sources(equation: Any, known: Sequence[Any]) -> list[np.ndarray] | None:
-    """Of each entry of the results the entry of the joined operands that it is.
+    """For each entry of the results, which entry of the joined operands it is.
 
     Args:
         equation: A move.
@@ -107,7 +107,7 @@ def sources(equation: Any, known: Sequence[Any]) -> list[np.ndarray] | None:
 
 
 def targets(equation: Any, index: Any) -> np.ndarray | None:
-    """Of each update that is added to an array the entry that it is added to.
+    """For each update, the entry of the array that it is added to.
 
     Args:
         equation: The addition.
@@ -141,7 +141,7 @@ def slots(into: np.ndarray, size: int) -> np.ndarray:
 
 
 def take(indices: np.ndarray, operands: Sequence[np.ndarray], absent: np.ndarray) -> Any:
-    """Entries of joined operands, and what is not a number where there is none."""
+    """Entries of joined operands, and NaN where there is none."""
     turns = max(a.shape[0] for a in operands)
     flat = [np.broadcast_to(a, (turns, *a.shape[1:])) for a in operands]
     flat = [a.reshape(*a.shape[:LEAD], -1) for a in flat]

@@ -81,7 +81,7 @@ class NormalForm:
     def is_power_of(self, which: Iterable[int]) -> bool:
         """Whether some equations have the exponential of a logarithm in them.
 
-        That of half of a logarithm is a root, which modulo a prime is one of two.
+        That of half a logarithm is a square root, and modulo a prime there are two.
         """
         logged: set[Any] = set()
         for i in which:
@@ -189,7 +189,7 @@ def switched(field: Any, switch: Any, values: list[Rows], choose: Choose) -> Row
 
 
 def _ranked(a: Rows, rank: int) -> Rows:
-    """A scalar beside arrays gets axes."""
+    """A scalar, with axes to go with arrays."""
     if a.ndim == moves.LEAD and rank:
         return a.reshape(*a.shape, *(1,) * rank)
     return a

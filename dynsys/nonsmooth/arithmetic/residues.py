@@ -102,7 +102,7 @@ class Residues:
         return self.add(self.exact(np.real(value)), self.mul(unit, imaginary))
 
     def integers(self, value: np.ndarray) -> Rows:
-        """Whole numbers, of which one that a float does not hold is taken exactly, too."""
+        """Whole numbers, exactly, even those that a float cannot hold."""
         value = np.asarray(value).astype(np.int64)
         out = [np.mod(value, np.int64(p)).astype(np.uint64) for p in map(int, self.rows)]
         return np.stack(out)[None]

@@ -1,4 +1,4 @@
-"""What primitives that are no functions of one entry do, in any arithmetic.
+"""Rules of primitives that do not act on each entry alone, in any arithmetic.
 
 Sums, products and quotients are taken as such; a comparison is a weight between 0 and 1, of
 which `and`, `or`, `not` and selections are polynomials.
@@ -117,7 +117,7 @@ def _converted(call: Call) -> Any:
 
 
 def _stopped(call: Call) -> Any:
-    """What depends on the position is another unknown where it counts as a constant."""
+    """What depends on the position, but is constant to derivatives, is a new unknown."""
     return call.rows(0) if is_in(call.equation.invars[0], call.form.traced) else None
 
 

@@ -25,7 +25,7 @@ class Tangents(Duals):
         self.zeros = []
 
     def blend(self, weight: Rows, a: Rows, b: Rows) -> Rows:
-        """B at weight 1, a at 0, untouched by the other one."""
+        """`b` at weight 1, `a` at 0; an infinite value of the other one does not matter."""
         (value, slope), (a, da), (b, db) = map(self.split, (weight, a, b))
         mixed = da + value * (db - da) + slope * (b - a)
         chosen = np.where(value == 1, db, np.where(value == 0, da, mixed))

@@ -154,7 +154,7 @@ class Unknowns:
 
 
 def is_number(field: Field, values: Rows) -> np.ndarray:
-    """Of each column whether it is a number other than 0: the same at all points."""
+    """For each column, whether it is the same number at all points, and not 0."""
     points = values[0].reshape(-1, field.points, values.shape[2])
     return ((points == points[:, :1]) & (points != 0)).all(axis=(0, 1))
 

@@ -34,7 +34,7 @@ NOISY = 3
 """Evaluations with random errors, by which rounding is told from a jump."""
 
 ABOVE_NOISE = 16
-"""How much larger than what errors change a jump is."""
+"""How many times larger than the effect of errors a jump must be."""
 
 ACCEPTED = 1e-7
 """Relative jump that is taken for one of an approximation: `norm.logcdf` has 4e-9."""
@@ -46,7 +46,7 @@ NEARBY = 1e-4
 """Relative distance from a kink at which a gap is compared with that on it."""
 
 SMALLER = 1e-3
-"""Fraction of the gap nearby below which one on the kink is none."""
+"""A gap on the kink counts only if it is larger than this fraction of the gap nearby."""
 
 
 class Seen(NamedTuple):

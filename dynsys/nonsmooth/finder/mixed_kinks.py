@@ -53,7 +53,7 @@ def mixed_kinks(
             if bend is not None:
                 bends[g].append(bend)
     mixed = np.array([not _alike(bends[g]) for g in range(number)], bool)
-    # A kink of a term that is none of those of the loss was not recognised.
+    # A kink of a term that is not among those of the loss was not recognised.
     return mixed | any(counts[number:] > 0)
 
 

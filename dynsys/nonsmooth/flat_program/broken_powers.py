@@ -1,7 +1,7 @@
 r"""Broken powers of what is 0 on a kink, and of one sign on both sides of it.
 
-The piece $(s x)^{3/2}$ of $|x|^{3/2}$ is not a number beyond its kink, so that no step
-could reach past it. For an exponent $p > 1$ both sides meet with their slope, which is 0,
+The piece $(s x)^{3/2}$ of $|x|^{3/2}$ is NaN beyond its kink, so that no step could reach
+past it. For an exponent $p > 1$ both sides meet with their slope, which is 0,
 and the power is evaluated as it is, whatever the sign. Where the sign is used for nothing
 else the kink is one of the Hessian alone, which is infinite there for $p < 2$: steps pass
 it as they do any other point.
@@ -29,7 +29,7 @@ SCALES = MOVES | {"neg", "mul", "div", "convert_element_type", "copy"}
 
 
 class Powers(NamedTuple):
-    """The powers above 1, but for whole ones, whose base is not a number beyond a kink.
+    """Powers with exponents above 1 that are not whole, which are NaN beyond a kink.
 
     Args:
         taken: Their equations.

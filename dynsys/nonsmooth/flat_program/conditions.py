@@ -11,7 +11,7 @@ from dynsys.programs.primitives import COMPARISONS, ENTRYWISE
 NOWHERE: frozenset["Condition"] = frozenset()
 
 MANY = 16
-"""Ways that are told apart."""
+"""Most ways that are kept apart."""
 
 
 class Condition(NamedTuple):
@@ -57,7 +57,7 @@ def conditions(jaxpr: Any, compared: bool = True) -> dict[Any, frozenset[Conditi
 def ways(jaxpr: Any, ends: frozenset[Any]) -> dict[Any, set[frozenset[Condition]]]:
     """Of each variable the conditions of the ways from it to the value.
 
-    A way on which a selection would take both of its cases is none.
+    Ways on which a selection would have to take both of its cases do not count.
 
     Args:
         jaxpr: The program.
@@ -85,7 +85,7 @@ def _fits(way: frozenset[Condition], inner: frozenset[Condition]) -> bool:
 
 
 def _few(ways: set[frozenset[Condition]]) -> set[frozenset[Condition]]:
-    """Not more than can be handled: what holds on all of them, if there are many."""
+    """The ways, or one with the conditions that all share if there are too many."""
     return ways if len(ways) <= MANY else {frozenset.intersection(*ways)}
 
 

@@ -1,7 +1,7 @@
-r"""Functions that end where they are finite and their slope is not.
+r"""Ends of the domains of functions at which they are finite, but their slope is not.
 
-The root of what is negative somewhere ends there, as the loss does. The root of what is 0
-somewhere, and negative nowhere, has a cone: that of $\|x\|^2$ at the origin.
+Where the argument of a square root becomes negative, the loss is not defined. Where it
+reaches 0 without becoming negative, the root has a cone: that of $\|x\|^2$ at the origin.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ SCALES = tuple(10.0**k for k in sorted(range(-9, 13), key=abs))
 """Distances from the position at which a root is looked for that is not defined."""
 
 PLACED = frozenset({"broadcast_in_dim", "convert_element_type", "reshape", "squeeze"})
-"""Leave numbers as they are."""
+"""Primitives that do not change numbers."""
 
 DOMAINS = {"acos": (-1.0, 1.0), "asin": (-1.0, 1.0), "acosh": (1.0, np.inf)}
 POWERS = {
@@ -31,8 +31,8 @@ POWERS = {
     "igammac": ((0.0, np.inf),),
     "regularized_incomplete_beta": ((0.0, np.inf), (-np.inf, 1.0)),
 }
-"""Are like powers at ends of the domain of their last operand, with the others for
-exponents."""
+"""Functions that behave like a power at the end of the domain of their last operand, whose
+other operands are the exponents."""
 
 ROOTS = frozenset({"sqrt", "rsqrt"})
 AWAY = "Keep its argument away from the end, as in `jnp.sqrt(s + 1e-6)`"

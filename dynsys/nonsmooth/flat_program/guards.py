@@ -1,7 +1,7 @@
 r"""Branches that are not taken, kept from spoiling the gradient of the one that is.
 
-The gradient of `where(x < 4, x**2, sqrt(x))` is not a number at $x < 0$, because 0 times
-the slope of the root is none. Where a case is not taken and its function is not defined,
+The gradient of `where(x < 4, x**2, sqrt(x))` is NaN at $x < 0$, because 0 times the slope
+of the root is NaN. Where a case is not taken and its function is not defined,
 the function is evaluated at a harmless point instead. What is taken stays untouched.
 """
 
@@ -76,7 +76,7 @@ DOMAINS = {
     "rsqrt": POSITIVE,
     "sqrt": POSITIVE,
 }
-"""Of functions that are not finite everywhere where they are."""
+"""Functions that are not finite everywhere, and where they are."""
 
 Guards = tuple[tuple[int, tuple[Condition, ...]], ...]
 """Equations by their index, and on which conditions they are needed."""

@@ -41,11 +41,11 @@ UNITED = MOVES | frozenset(
         "select_n",
     }
 )
-"""Are infinite as their operands are."""
+"""Primitives that are infinite where an operand is, and in the same way."""
 
 NOWHERE, EVEN, ODD, ROUGH = 0, 1, 2, 3
-"""Whether something is infinite: as a quotient whose numerator has one sign, alike on both
-sides of a place or with other signs there, or else."""
+"""How something is infinite at a point: not at all, with the same sign on both sides, with
+opposite signs, or in another way."""
 
 
 class Poles(NamedTuple):
@@ -63,7 +63,7 @@ class Poles(NamedTuple):
 
     @property
     def turned(self) -> "Poles":
-        """Those of the negative."""
+        """The poles of the negative."""
         return Poles(self.below, self.above, self.made)
 
     @property
@@ -88,7 +88,7 @@ NONE = Poles(NOWHERE, NOWHERE)
 
 
 def united(poles: Sequence[Poles]) -> Poles:
-    """Those of a sum."""
+    """The poles of a sum."""
     made = next((p.made for p in poles if p.made is not None), None)
     high = max((p.above for p in poles), default=NOWHERE)
     return Poles(high, max((p.below for p in poles), default=NOWHERE), made)

@@ -40,7 +40,7 @@ class Algebra(NamedTuple):
 
 EXACT = Algebra(complement, blend)
 OF_SIZES = Algebra(unsigned_complement, size_blend)
-"""Derivatives by signs add up sizes: see `size_blend`."""
+"""Derivatives with respect to signs add up sizes: see `size_blend`."""
 
 
 class Run(NamedTuple):

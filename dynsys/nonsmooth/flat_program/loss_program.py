@@ -186,7 +186,7 @@ def program_of(loss: Callable[[Any], Any], x: Any) -> tuple[Program, list[Any]]:
 def _active_and_live(jaxpr: Any) -> tuple[set[Any], set[Any]]:
     """Variables that depend on the argument, and those that the value depends on.
 
-    What goes through `stop_gradient` only does not count.
+    Ways through `stop_gradient` do not count.
     """
     passing = [e for e in jaxpr.eqns if e.primitive.name != "stop_gradient"]
     return dependents(passing, jaxpr.invars), dependencies(passing, jaxpr.outvars)

@@ -29,9 +29,9 @@ def unsigned_complement(weight: Weight) -> Weight:
 
 
 def blend(weight: Weight, upper: Any, lower: Any) -> Any:
-    """The upper value at weight 1, the lower at 0, untouched by the other one there.
+    """The upper value at weight 1, the lower one at 0, even if the other is infinite.
 
-    The derivative by the weight is the difference of both everywhere, where it is finite.
+    The derivative with respect to the weight is their difference where that is finite.
     """
     weight, upper, lower, end = _prepared(weight, upper, lower)
     gap = upper - lower
@@ -41,7 +41,7 @@ def blend(weight: Weight, upper: Any, lower: Any) -> Any:
 
 @jax.custom_vjp
 def size_blend(weight: Weight, upper: Any, lower: Any) -> Any:
-    r"""A blend whose derivative by the weight is that by its size, and never negative.
+    r"""A blend whose derivative with respect to the weight is a size, and never negative.
 
     It is $(|a| + |b|)\,|\partial f|$ for a blend of $a$ and $b$ that the result changes
     with the slope $\partial f$.

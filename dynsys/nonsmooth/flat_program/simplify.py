@@ -1,8 +1,8 @@
-"""Rules that take detours out of a flat program.
+"""Rules that replace detours in a flat program.
 
-A switch that is compared with what it is cut at stays there in a whole region, as
-`max(x, 0) > 0` does at $x < 0$: it is $x > 0$. The square of a root has no cone, and a
-selection of one case is that case.
+`max(x, 0) > 0` compares a maximum with its own bound, which it keeps at all $x < 0$: it
+becomes `x > 0`. The square of a root has no cone and becomes what is under the root, and a
+selection that always takes the same case becomes that case.
 """
 
 from collections.abc import Callable, Sequence

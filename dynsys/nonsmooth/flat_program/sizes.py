@@ -1,4 +1,4 @@
-r"""How large the terms are of which switching values are made.
+r"""How large the terms are that add up to a switching value.
 
 A switching value is a sum of terms, such as $a_1 x_1 + a_2 x_2 - b$, and known up to
 rounding errors relative to their sizes $|a_1 x_1| + |a_2 x_2| + |b|$, however small it is.

@@ -42,22 +42,22 @@ Rule = Callable[[Any, Sequence[Interval]], Any]
 
 
 def point(value: Any) -> Interval:
-    """The bounds of what is known."""
+    """The bounds of a known value."""
     return Interval(value, value)
 
 
 def anything(shape: tuple[int, ...]) -> Interval:
-    """The bounds of what is not."""
+    """The bounds of an unknown value."""
     return Interval(*(np.broadcast_to(end, shape) for end in (-np.inf, np.inf)))
 
 
 def hull(a: Interval, b: Interval) -> Interval:
-    """Bounds of what is in one of two."""
+    """Bounds of the union of two intervals."""
     return Interval(np.minimum(a.low, b.low), np.maximum(a.high, b.high))
 
 
 def meet(a: Interval, b: Interval) -> Interval:
-    """Bounds of what is in both of two."""
+    """The intersection of two intervals."""
     return Interval(np.maximum(a.low, b.low), np.minimum(a.high, b.high))
 
 
@@ -196,7 +196,7 @@ def _computed(equation: Any, operands: Sequence[Interval]) -> dict[Any, Interval
 
 
 def _filled(result: Any, shape: tuple[int, ...]) -> Interval:
-    """Bounds of a shape, without any that are not a number."""
+    """Bounds of a shape, with infinite ones in place of NaN."""
     low, high = (np.asarray(end, float) for end in result)
     same = result[0] is result[1]
     low = np.broadcast_to(np.where(np.isnan(low), -np.inf, low), shape)
