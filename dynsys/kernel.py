@@ -8,7 +8,7 @@ not know the metadata ignores it: the result is the same, and only slower.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -18,53 +18,28 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
 
-from dynsys.equations import ENTRYWISE, TOTAL_ORDER, programs_inside
 from dynsys.products import has_small_products, with_products_in_loops
+from dynsys.programs.equations import all_equations
+from dynsys.programs.primitives import (
+    COPIES,
+    ENTRYWISE,
+    LOOPS,
+    REARRANGEMENTS,
+    REDUCTIONS,
+    TOTAL_ORDER,
+)
 
 ARITHMETIC = (
     ENTRYWISE
     | TOTAL_ORDER
-    | frozenset(
-        {
-            "argmax",
-            "argmin",
-            "broadcast_in_dim",
-            "concatenate",
-            "copy",
-            "cumsum",
-            "custom_jvp_call",
-            "custom_vjp_call",
-            "dynamic_slice",
-            "dynamic_update_slice",
-            "empty2",
-            "gather",
-            "iota",
-            "jit",
-            "nonbatchable",
-            "pad",
-            "pjit",
-            "reduce_and",
-            "reduce_max",
-            "reduce_min",
-            "reduce_or",
-            "reduce_prod",
-            "reduce_sum",
-            "reshape",
-            "rev",
-            "slice",
-            "split",
-            "squeeze",
-            "stack",
-            "stop_gradient",
-            "transpose",
-        }
-    )
+    | COPIES
+    | REARRANGEMENTS
+    | REDUCTIONS
+    | frozenset({"cumsum", "custom_jvp_call", "custom_vjp_call", "iota", "jit"})
+    | frozenset({"empty2", "nonbatchable", "pjit"})
 )
-"""Primitives that compile into a kernel. Calls of libraries, for products of matrices,
-factorisations or sorting, do not."""
-
-LOOPS = frozenset({"cond", "scan", "while"})
-"""Loops and branches inside of the loop, of the same arithmetic."""
+"""Primitives that compile into a kernel, as loops and branches of them do. Calls of
+libraries, for products of matrices, factorisations or sorting, do not."""
 
 LIBRARY_SUM = 4096
 """Entries from which XLA gives sums to a library."""
@@ -73,7 +48,7 @@ AS_ONE = {"xla_cpu_small_call": "true", "inlineable": "false"}
 """Metadata of a call that XLA compiles as one kernel."""
 
 LARGEST_VECTOR = 65_536
-"""Entries of the arguments, which are copied, above which nothing would be gained."""
+"""Entries of the arguments above which copying them would cost what the kernel gains."""
 
 
 def as_one_kernel(
@@ -81,8 +56,8 @@ def as_one_kernel(
 ) -> Any:
     """Call a function that ends with a loop, as one kernel if its steps are small.
 
-    The kernel takes one vector, of which something is always needed: XLA cannot compile
-    one with an argument that turns out not to be.
+    The kernel takes all its arguments in one vector: XLA cannot compile a kernel that does
+    not use one of its arguments.
 
     Args:
         loop: A function of pytrees of arrays, whose result is that of the loop.
@@ -147,7 +122,7 @@ def _one_kernel(
 
 
 def _fits_into_a_vector(leaves: Sequence[Any], largest: int) -> bool:
-    """Whether the arguments are few, and some are of 64 bits, so that these are at hand."""
+    """Whether the arguments are few real numbers, some of them of 64 bits."""
     has_wide = any(leaf.dtype == jnp.float64 for leaf in leaves)
     is_number = all(
         jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool for leaf in leaves
@@ -189,7 +164,7 @@ def _unpack(vector: Float[Array, " size"], shapes: Sequence[Any]) -> list[Array]
 
 
 def _without_metadata(run: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, in which the calls are compiled as usual."""
+    """The same function, whose inner calls are compiled as usual."""
 
     def plain(vector: Any) -> Any:
         with set_xla_metadata(**dict.fromkeys(AS_ONE)):
@@ -200,10 +175,8 @@ def _without_metadata(run: Callable[..., Any]) -> Callable[..., Any]:
 
 def is_small_loop(traced: ClosedJaxpr) -> bool:
     """Whether a program is a loop over steps of small arithmetic, and what begins it."""
-    equations = traced.jaxpr.eqns
-    has_loop = any(equation.primitive.name == "while" for equation in equations)
-    inside = (inner for equation in equations for inner in _equations_inside(equation))
-    return has_loop and all(map(_is_small, [*equations, *inside]))
+    has_loop = any(e.primitive.name == "while" for e in traced.jaxpr.eqns)
+    return has_loop and all(map(_is_small, all_equations(traced.jaxpr)))
 
 
 def _is_small(equation: Any) -> bool:
@@ -211,11 +184,3 @@ def _is_small(equation: Any) -> bool:
     name = equation.primitive.name
     is_large = name.startswith("reduce_") and equation.invars[0].aval.size >= LIBRARY_SUM
     return name in ARITHMETIC | LOOPS and not is_large
-
-
-def _equations_inside(equation: Any) -> Iterator[Any]:
-    """All equations of the programs inside an equation, at any depth."""
-    for jaxpr in programs_inside(equation):
-        for inner in jaxpr.eqns:
-            yield inner
-            yield from _equations_inside(inner)

@@ -265,8 +265,8 @@ def _check_derivative(trajectory: Trajectory, x0: Any, throw: bool) -> Trajector
         )
     if code == Derivative.NOT_AT_START and moves_start:
         raise ValueError(
-            "This trajectory starts on a kink, so it has no derivative by `x0` across it. "
-            "Move the start off the kink, or pass `throw=False` for a derivative that is "
-            "not a number in those coordinates."
+            "This trajectory starts on a kink, so it has no derivative with respect to "
+            "`x0` across it. Move the start off the kink, or pass `throw=False` for a "
+            "derivative that is not a number in those coordinates."
         )
     return trajectory

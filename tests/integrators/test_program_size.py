@@ -9,9 +9,9 @@ import pytest
 
 import dynsys as ds
 from dynsys.cached_call import join, split
-from dynsys.equations import programs_inside
 from dynsys.integrators.main_loop import MAIN_LOOP
 from dynsys.integrators.program import compute
+from dynsys.programs.equations import all_equations
 
 RANDOM = np.random.default_rng(0)
 DATA = jnp.asarray(RANDOM.normal(size=(30, 20)))
@@ -64,14 +64,6 @@ PROGRAMS = {
 """What is traced, at what, and the most equations that it may have."""
 
 
-def equations(jaxpr):
-    """All equations of a program, with those of the programs inside."""
-    for equation in jaxpr.eqns:
-        yield equation
-        for inner in programs_inside(equation):
-            yield from equations(inner)
-
-
 @pytest.fixture
 def program(monkeypatch):
     """The program of a call, instead of its result."""
@@ -98,13 +90,13 @@ def program(monkeypatch):
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_is_small(name, program):
     function, x0, most = PROGRAMS[name]
-    number = sum(1 for _ in equations(program(function, x0).jaxpr))
+    number = sum(1 for _ in all_equations(program(function, x0).jaxpr))
     assert 0.8 * most < number <= most
 
 
 def test_the_loop_of_the_talk_is_one_kernel(program):
     function, x0, _ = PROGRAMS["talk"]
-    every = equations(program(function, x0).jaxpr)
+    every = all_equations(program(function, x0).jaxpr)
     (loop,) = (e for e in every if e.params.get("name") == MAIN_LOOP)
-    inside = equations(loop.params["jaxpr"].jaxpr)
+    inside = all_equations(loop.params["jaxpr"].jaxpr)
     assert any(e.primitive.name == "custom_vmap_call" for e in inside)

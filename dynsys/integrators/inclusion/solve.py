@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from dynsys.dense_output import AbstractDenseOutput
 from dynsys.in_chunks import in_chunks
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.inclusion.first_order import march
@@ -32,7 +33,7 @@ from dynsys.nonsmooth.pieces import Pieces
 from dynsys.result import Derivative, Status
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.velocity import reconcile
-from dynsys.trajectory import AbstractDenseOutput, KinkEvents
+from dynsys.trajectory import KinkEvents
 from dynsys.trees import Position, constant, zeros_like
 
 Time = Float[Array, ""]
