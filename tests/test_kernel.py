@@ -141,6 +141,8 @@ def everything(y):
         lax.optimization_barrier(u) + jnp.tile(u, 2)[1:3],
         *(jnp.searchsorted(jnp.arange(3.0), u, side=s) for s in ("left", "right")),
         lax.cond(u[0] > 0, jnp.cos, jnp.sin, u),
+        # What a branch leaves for its derivative the other leaves empty.
+        jax.linearize(lambda v: lax.cond(v[0] > 0, jnp.cos, jnp.sqrt, v), u)[1](u),
         lax.while_loop(lambda v: v[0] < 2, lambda v: v + 1.0, u),
         lax.fori_loop(0, 3, lambda i, v: v + 1.0 / (1.0 + i), u),
     ]
