@@ -101,7 +101,7 @@ def test_sums_of_numbers_that_are_no_floats_become_one_kernel():
     np.testing.assert_allclose(lowered.compile()(SEVERAL), loop(SEVERAL))
 
 
-MATRIX = jnp.ones((100, 2))
+MATRIX = jnp.ones((2_000, 2))
 
 
 def test_statistics_say_which_loops_are_one_kernel():
@@ -186,6 +186,9 @@ def everything(y):
 STRUCTURE = {"add_any", "custom_vjp_call", "jit", "nonbatchable", "pjit"}
 """Primitives that are programs or do nothing, and the sum of two derivatives."""
 
+NEWER = {"stack"}
+"""Primitives that the lowest version of JAX does not have."""
+
 
 def test_each_admitted_primitive_compiles_into_a_kernel():
     start = jnp.array([0.1, -0.3])
@@ -193,7 +196,7 @@ def test_each_admitted_primitive_compiles_into_a_kernel():
     program = jax.make_jaxpr(loop)(start)
     assert not obstacle_of_loop(program)
     seen = {inner.primitive.name for inner in _equations_inside(program.jaxpr.eqns[-1])}
-    assert seen >= (ARITHMETIC | LOOPS) - STRUCTURE
+    assert (ARITHMETIC | LOOPS) - STRUCTURE - seen <= NEWER
     lowered = jax.jit(partial(as_one_kernel, loop)).lower(start)
     assert "xla_cpu_small_call" in lowered.as_text(dialect="hlo")
     np.testing.assert_allclose(lowered.compile()(start), loop(start), rtol=1e-12)
