@@ -218,7 +218,10 @@ def obstacle_of_loop(traced: ClosedJaxpr) -> str:
     if not any(equation.primitive.name == "while" for equation in equations):
         return "it is no loop"
     inside = (inner for equation in equations for inner in _equations_inside(equation))
-    return next(filter(None, map(_obstacle_of, [*equations, *inside])), "")
+    # What a call does says more than that it is one.
+    is_call = lambda equation: any(True for _ in programs_inside(equation))
+    every = sorted([*equations, *inside], key=is_call)
+    return next(filter(None, map(_obstacle_of, every)), "")
 
 
 def _obstacle_of(equation: Any) -> str:

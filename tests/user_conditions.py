@@ -16,9 +16,9 @@ from tests.integrators.kinked import TIGHT, talk
 HESSIAN = np.diag([1.0, 10.0])
 STARTS = np.random.default_rng(0).normal(size=(80, 2))
 TIMES = np.linspace(0.0, 4.0, 5)
-DATA = np.linalg.qr(np.random.default_rng(1).normal(size=(30, 12)))[0]
+DATA = np.linalg.qr(np.random.default_rng(1).normal(size=(30, 6)))[0]
 TARGET = 3 * np.random.default_rng(2).normal(size=30)
-WEIGHT = 1.5
+WEIGHT = 2.5
 OFFSETS = np.linspace(-3.0, 3.0, 80)
 
 
@@ -61,7 +61,7 @@ def kinked_ensemble():
 
 
 def shrinkage():
-    run = ds.simulate(ds.GDIN(lasso, 2.0, 0.5), np.ones(12), t1=40.0, times=2)
+    run = ds.simulate(ds.GDIN(lasso, 2.0, 0.5), np.ones(6), t1=40.0, times=2)
     return run.x[-1], run.stats
 
 
