@@ -12,10 +12,10 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help install figures benchmarks test check lint types layers docs lock clean
+.PHONY: help install figures benchmarks test test-all check lint types layers docs lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
 
 install: $(STAMP)-$(MADE_OF) ## Make .venv with the locked versions (the other targets do it too)
 
@@ -33,10 +33,13 @@ benchmarks: install ## Measure against other tools and write docs/benchmarks.md,
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[benchmarks]'
 	$(BIN)/python -m scripts.benchmarks
 
-test: install ## Run all tests, the doctests and the code of the documentation
+test: install ## Run the tests but those that take long
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: install ## Run all tests, the doctests and the code of the documentation
 	$(BIN)/python -m pytest
 
-check: install lint types layers test docs ## All that CI runs
+check: install lint types layers test-all docs ## All that CI runs
 
 lint: install ## Format and lint
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """Settings that every test runs under: 64 bit, and nothing promoted silently."""
 
 import os
+import pathlib
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Programs in tests run for milliseconds; what they cost is their compilation.
@@ -16,6 +17,30 @@ import pytest
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+MEMORY = pathlib.Path("/proc/self/statm")
+PROGRAMS = 100_000
+"""Pages by which a process may grow before it forgets its programs: 400 MB."""
+
+
+class Memory:
+    """A process keeps what it has freed, so only growth tells that programs fill it."""
+
+    def __init__(self):
+        self.pages = self.now()
+
+    def now(self):
+        return int(MEMORY.read_text().split()[1]) if MEMORY.exists() else 0
+
+    def pytest_runtest_logfinish(self):
+        if self.now() > self.pages + PROGRAMS:
+            jax.clear_caches()
+            self.pages = self.now()
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Memory())
 
 
 @pytest.fixture(autouse=True, scope="module")

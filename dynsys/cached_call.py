@@ -18,6 +18,7 @@ import jax.numpy
 import numpy as np
 
 from dynsys.interrupts import none_lost
+from dynsys.kernel_outcome import refused
 from dynsys.memory_maps import is_short_of_maps
 
 ARRAYS = (jax.Array, np.ndarray, np.generic)
@@ -51,12 +52,15 @@ def cached_call(function: Callable[..., Any]) -> Callable[..., Any]:
         function: A function of pytrees to a pytree.
     """
     on_arrays = _on_arrays(function, None)
+    refusals = Refusals()
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:
         _make_room()
+        arrays, fixed = split(args)
+        run = lambda reason: on_arrays(arrays, fixed, reason)
         with none_lost():
-            return join(*on_arrays(*split(args)))
+            return join(*refusals.without_kernels_if_refused(run, fixed))
 
     return call
 
@@ -76,12 +80,15 @@ def prepared_call(
         **compiler_options: Options of XLA.
     """
     on_arrays = _on_arrays(function, compiler_options or None)
+    refusals = Refusals()
 
     def prepare(*args: Any) -> tuple[Callable[..., Any], Any]:
         _make_room()
+        arrays, fixed = split(args)
+        build = lambda reason: on_arrays.lower(arrays, fixed, reason).compile()
         # One program even where JAX is told to compile none, of which it calls none either.
         with none_lost(), jax.disable_jit(False):
-            compiled = on_arrays.lower(*split(args)).compile()
+            compiled = refusals.without_kernels_if_refused(build, fixed)
         empty = [None] * compiled.out_tree.num_leaves
         arrays, rest = jax.tree.unflatten(compiled.out_tree, empty)
 
@@ -94,15 +101,51 @@ def prepared_call(
     return prepare
 
 
-def _on_arrays(function: Callable[..., Any], compiler_options: Any) -> Any:
-    """The function of the arrays among its arguments, and of the rest."""
+class Refusals:
+    """The programs of a function in which XLA refuses kernels, and why.
 
-    def on_arrays(arrays: list[Any], fixed: Fixed) -> tuple[list[Any], Fixed]:
+    A program is known by its fixed part, so that one that was refused once has no kernels
+    as a part of another program either, where nobody sees that it is refused.
+    """
+
+    def __init__(self) -> None:
+        self.reasons: dict[Fixed, str] = {}
+
+    def without_kernels_if_refused(
+        self, attempt: Callable[[str], Any], fixed: Fixed
+    ) -> Any:
+        """Compile a program, and if XLA refuses the kernels in it, once more without.
+
+        Args:
+            attempt: Compiles it, given a reason for none; with an empty one it has some.
+            fixed: Its fixed part.
+        """
+        # Most often there are none, and to look for one takes time in each call.
+        reason = self.reasons.get(fixed, "") if self.reasons else ""
+        try:
+            return attempt(reason)
+        except jax.errors.JaxRuntimeError as error:
+            if reason or not str(error).startswith("UNIMPLEMENTED"):
+                raise
+            reason = f"XLA refuses it, {str(error).splitlines()[0]}"
+        result = attempt(reason)
+        self.reasons[fixed] = reason
+        return result
+
+
+def _on_arrays(function: Callable[..., Any], compiler_options: Any) -> Any:
+    """The function of the arrays among its arguments, of the rest, and of a reason.
+
+    With a reason, it has no kernels.
+    """
+
+    def on_arrays(arrays: list[Any], fixed: Fixed, reason: str) -> tuple[list[Any], Fixed]:
         if is_short_of_maps():
             _is_full.set()
-        return split(function(*join(arrays, fixed)))
+        with refused(reason):
+            return split(function(*join(arrays, fixed)))
 
-    compiled = jax.jit(on_arrays, static_argnums=1, compiler_options=compiler_options)
+    compiled = jax.jit(on_arrays, static_argnums=(1, 2), compiler_options=compiler_options)
     _compiled.append(compiled)
     return compiled
 

@@ -3,8 +3,8 @@
 On a CPU, XLA runs a program as a sequence of kernels. One step of a small problem is
 about a hundred of them, of a few arithmetic operations each, and starting them costs
 more than what they do. XLA can compile a call as one function instead, and does so by
-itself for the smallest of loops; metadata asks for it here. A version of XLA that does
-not know the metadata ignores it: the result is the same, and only slower.
+itself for the smallest of loops; metadata asks for it here. XLA may refuse to compile a
+kernel: then `cached_call` traces the program once more, without any.
 """
 
 import functools
@@ -18,8 +18,9 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
 
+from dynsys.kernel_outcome import note_outcome, refusal
 from dynsys.products import has_small_products, with_products_in_loops
-from dynsys.programs.equations import all_equations
+from dynsys.programs.equations import all_equations, programs_inside
 from dynsys.programs.primitives import (
     COPIES,
     ENTRYWISE,
@@ -42,7 +43,7 @@ ARITHMETIC = (
 libraries, for products of matrices, factorisations or sorting, do not."""
 
 LIBRARY_SUM = 4096
-"""Entries from which XLA gives sums to a library."""
+"""Entries from which XLA gives sums of floats to a library."""
 
 AS_ONE = {"xla_cpu_small_call": "true", "inlineable": "false"}
 """Metadata of a call that XLA compiles as one kernel."""
@@ -52,7 +53,10 @@ LARGEST_VECTOR = 65_536
 
 
 def as_one_kernel(
-    loop: Callable[..., Any], *args: Any, largest: int = LARGEST_VECTOR
+    loop: Callable[..., Any],
+    *args: Any,
+    largest: int = LARGEST_VECTOR,
+    obstacle: str = "",
 ) -> Any:
     """Call a function that ends with a loop, as one kernel if its steps are small.
 
@@ -63,9 +67,12 @@ def as_one_kernel(
         loop: A function of pytrees of arrays, whose result is that of the loop.
         *args: Its arguments.
         largest: Entries of the arguments above which it is called as it is.
+        obstacle: Why it is called as it is in any case, if so.
     """
     leaves, structure = jax.tree.flatten(args)
-    if jax.default_backend() != "cpu" or not _fits_into_a_vector(leaves, largest):
+    obstacle = obstacle or refusal() or _obstacle_of_arguments(leaves, largest)
+    if obstacle:
+        note_outcome(obstacle)
         return loop(*args)
     on_leaves = lambda *leaves: loop(*structure.unflatten(leaves))
     traced, results = jax.make_jaxpr(on_leaves, return_shape=True)(*leaves)
@@ -85,10 +92,12 @@ def as_one_kernel(
         written = jax.make_jaxpr(lambda *args: with_products_in_loops(traced, args))(
             *leaves
         )
-    if is_small_loop(written) and _fits_into_a_vector(inputs, largest):
-        outputs = _one_kernel(kernel, plain)(_pack(inputs))
-    else:
+    obstacle = obstacle_of_loop(written) or _obstacle_of_arguments(inputs, largest)
+    note_outcome(obstacle)
+    if obstacle:
         outputs = jaxpr_as_fun(traced)(*leaves)
+    else:
+        outputs = _one_kernel(kernel, plain)(_pack(inputs))
     # A result that is a constant comes as a number of Python.
     arrays = [jnp.asarray(output) for output in outputs]
     return jax.tree.unflatten(jax.tree.structure(results), arrays)
@@ -121,16 +130,22 @@ def _one_kernel(
     return differentiable
 
 
-def _fits_into_a_vector(leaves: Sequence[Any], largest: int) -> bool:
-    """Whether the arguments are few real numbers, some of them of 64 bits."""
+def _obstacle_of_arguments(leaves: Sequence[Any], largest: int) -> str:
+    """Why the arguments of a loop cannot be one vector of 64-bit floats, if so.
+
+    Some are of 64 bits if they can, so that these are at hand.
+    """
     has_wide = any(leaf.dtype == jnp.float64 for leaf in leaves)
-    is_number = all(
-        jnp.issubdtype(leaf.dtype, jnp.number) or leaf.dtype == bool for leaf in leaves
-    )
-    is_real = not any(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves)
-    return (
-        has_wide and is_number and is_real and sum(leaf.size for leaf in leaves) <= largest
-    )
+    kinds = (jnp.bool_, jnp.integer, jnp.floating)
+    is_real = lambda leaf: any(jnp.issubdtype(leaf.dtype, kind) for kind in kinds)
+    size = sum(leaf.size for leaf in leaves)
+    obstacles = {
+        "it is not on a processor": jax.default_backend() != "cpu",
+        "it is not in double precision": not has_wide,
+        "not all of its arrays are real": not all(map(is_real, leaves)),
+        f"its {size:,} numbers are more than {largest:,}": size > largest,
+    }
+    return next((reason for reason, holds in obstacles.items() if holds), "")
 
 
 def _is_long(dtype: Any) -> bool:
@@ -173,14 +188,23 @@ def _without_metadata(run: Callable[..., Any]) -> Callable[..., Any]:
     return plain
 
 
-def is_small_loop(traced: ClosedJaxpr) -> bool:
-    """Whether a program is a loop over steps of small arithmetic, and what begins it."""
-    has_loop = any(e.primitive.name == "while" for e in traced.jaxpr.eqns)
-    return has_loop and all(map(_is_small, all_equations(traced.jaxpr)))
+def obstacle_of_loop(traced: ClosedJaxpr) -> str:
+    """Why a program is not a loop over steps of small arithmetic, and what begins it."""
+    if not any(equation.primitive.name == "while" for equation in traced.jaxpr.eqns):
+        return "it is no loop"
+    # What a call does says more than that it is one.
+    is_call = lambda equation: any(True for _ in programs_inside(equation))
+    every = sorted(all_equations(traced.jaxpr), key=is_call)
+    return next(filter(None, map(_obstacle_of, every)), "")
 
 
-def _is_small(equation: Any) -> bool:
-    """Whether an equation compiles into a kernel."""
+def _obstacle_of(equation: Any) -> str:
+    """Why an equation does not compile into a kernel, if so."""
     name = equation.primitive.name
-    is_large = name.startswith("reduce_") and equation.invars[0].aval.size >= LIBRARY_SUM
-    return name in ARITHMETIC | LOOPS and not is_large
+    if name not in ARITHMETIC | LOOPS:
+        return f"`{name}` in it is not compiled into a kernel"
+    if name.startswith("reduce_"):
+        aval = equation.invars[0].aval
+        if jnp.issubdtype(aval.dtype, jnp.floating) and aval.size >= LIBRARY_SUM:
+            return f"`{name}` in it goes over {aval.size:,} entries"
+    return ""

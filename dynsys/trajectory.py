@@ -103,6 +103,9 @@ class Stats(eqx.Module):
         rest_since: Since when the run is at rest at a place where kinks meet in a way that
             no step can follow, such as the tip of a cusp: from there on position and
             velocity are those of a rest. `inf` if it is not; `None` where that cannot be.
+        loop: How the loop over the steps was compiled: `"one kernel"`, the fast way, or
+            `"many kernels: ..."` with the reason. `jax.vmap` and `diffrax.ForwardMode` take
+            many for what is said to be one.
     """
 
     steps: Int[Array, "..."]
@@ -114,6 +117,7 @@ class Stats(eqx.Module):
     solver: str = eqx.field(static=True)
     reason: str = eqx.field(static=True)
     rest_since: Float[Array, "..."] | None = None
+    loop: str = eqx.field(static=True, kw_only=True)
 
 
 class Trajectory(eqx.Module):

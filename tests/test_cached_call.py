@@ -2,11 +2,16 @@
 
 from dataclasses import dataclass
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from dynsys.cached_call import cached_call
+import dynsys as ds
+from dynsys.cached_call import cached_call, prepared_call
+from dynsys.kernel import as_one_kernel
+from dynsys.kernel_outcome import ONE_KERNEL, outcomes_of_loops
 
 
 @jax.tree_util.register_dataclass
@@ -56,3 +61,67 @@ def test_it_goes_through_transformations():
     np.testing.assert_allclose(slope, 2 * np.sin(1.0))
     many = jax.vmap(value, (0, None))(jnp.arange(3.0), jnp.ones(2))
     np.testing.assert_allclose(many, np.arange(3.0) * 2 * np.sin(1.0))
+
+
+REFUSED = "many kernels: XLA refuses it, UNIMPLEMENTED"
+
+
+@pytest.fixture
+def with_large_sums(monkeypatch):
+    """Loops with sums that XLA gives to a library are to be kernels, which it refuses."""
+    monkeypatch.setattr("dynsys.kernel.LIBRARY_SUM", 10**9)
+
+
+def summed(start):
+    """A loop with such a sum, and what became of it."""
+    body = lambda y: y + 1 + 1e-9 * jnp.sum(jnp.broadcast_to(y, (64, 64)))
+    loop = lambda x: jax.lax.while_loop(lambda y: y[0] < 9, body, x)
+    with outcomes_of_loops() as outcomes:
+        end = as_one_kernel(loop, start)
+    return end, outcomes[0]
+
+
+@pytest.mark.usefixtures("with_large_sums")
+def test_a_program_whose_kernel_is_refused_is_compiled_without():
+    start, traces = jnp.zeros(64), []
+    run = cached_call(lambda x: traces.append(x) or summed(x))
+    for _ in range(2):
+        end, outcome = run(start)
+        np.testing.assert_allclose(end, 9.0, rtol=1e-3)
+        assert outcome.startswith(REFUSED)
+    assert len(traces) == 2
+    inside = jax.jit(lambda x: run(x)[0])
+    np.testing.assert_array_equal(inside(start), end)
+
+
+@pytest.mark.usefixtures("with_large_sums")
+def test_a_prepared_program_whose_kernel_is_refused_is_compiled_without():
+    run, (_, outcome) = prepared_call(summed)(jnp.zeros(64))
+    assert outcome.startswith(REFUSED)
+    np.testing.assert_allclose(run(jnp.zeros(64))[0], 9.0, rtol=1e-3)
+
+
+@pytest.mark.usefixtures("with_large_sums")
+def test_a_run_and_an_ensemble_go_on_where_kernels_are_refused():
+    loss = lambda x: jnp.sum((x[:, None] - x[None, :]) ** 2) + jnp.sum(x**2)
+    case = lambda x0: (ds.HeavyBall(loss, 1.0), x0)
+    options = {"t1": 0.1, "times": 2, "solver": diffrax.Tsit5()}
+    run = ds.simulate(*case(jnp.ones(64)), **options)
+    assert run.stats.loop.startswith(REFUSED)
+    many = ds.simulate_ensemble(case, x0=np.ones((3, 64)), **options)
+    assert many.stats.loop.startswith(REFUSED)
+    np.testing.assert_allclose(many.x[0], run.x, rtol=1e-9)
+
+
+def test_an_ensemble_is_one_kernel_and_says_so():
+    case = lambda x0: (ds.HeavyBall(lambda x: jnp.sum(x**2), 1.0), x0)
+    many = ds.simulate_ensemble(case, x0=np.ones((80, 2)), t1=1.0, times=2)
+    assert many.stats.loop == many[0].stats.loop == ONE_KERNEL
+
+
+def test_other_errors_of_xla_are_raised():
+    def fail(x):
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+
+    with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
+        cached_call(fail)(jnp.ones(2))

@@ -65,6 +65,7 @@ def test_python_blocks_are_found_with_their_lines():
     assert python_blocks(text) == [(3, "x = 1"), (9, "y = 2\nz = 3")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES, ids=page_id)
 def test_the_code_of_the_page_runs(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # Pages write files.

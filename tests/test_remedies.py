@@ -292,6 +292,7 @@ RUNS = {
 """The same for runs that fail."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("message", RUNS)
 def test_what_a_failed_run_recommends_lets_it_end(message):
     provoke, remedy = RUNS[message]

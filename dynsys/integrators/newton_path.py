@@ -12,6 +12,7 @@ from dynsys.integrators.closures import open_system
 from dynsys.integrators.objective_check import check_objective
 from dynsys.integrators.outputs import choose
 from dynsys.integrators.request import read_interval, read_times
+from dynsys.kernel_outcome import many_kernels
 from dynsys.result import Derivative, Result, Status, select
 from dynsys.systems.continuous_newton import ContinuousNewton
 from dynsys.systems.damped_newton import solve_shifted
@@ -143,7 +144,8 @@ def _follow(
     tolerance = jnp.asarray(CLOSE[jnp.finfo(t0.dtype).bits], t0.dtype)
     reason = "the gradient of continuous Newton stays on a ray"
     none = (None, None, None, None)
-    stats = Stats(last.taken, last.refused, *none, "newton_path", reason)
+    loop = many_kernels("there is one for each output")
+    stats = Stats(last.taken, last.refused, *none, "newton_path", reason, loop=loop)
     return Trajectory(
         t=times,
         x=x,

@@ -28,6 +28,7 @@ from dynsys.integrators.start import (
 )
 from dynsys.integrators.stop import has_stop, stop_holds, stop_is_nan
 from dynsys.integrators.switching import just_after
+from dynsys.kernel_outcome import many_kernels, outcomes_of_loops
 from dynsys.objectives.mean import Mean
 from dynsys.result import Derivative, Result, Status
 from dynsys.switches import SwitchTimes, in_window, switch_times
@@ -93,16 +94,18 @@ def compute(inputs: Inputs, options: Options) -> Trajectory:
     code = jnp.where(is_nan, int(Status.STOP_IS_NAN), code)
     where = jnp.where(at_start, inputs.t0, where)
     problem = eqx.tree_at(lambda tree: tree.code, problem, code)
-    if isinstance(method.solver, SemiImplicitEuler):
-        output = solve_in_first_order(problem, method)
-    elif pieces is None:
-        output = solve(problem, method, options.adjoint)
-    else:
-        output = solve_inclusion(problem, method, options.max_events, options.adjoint)
+    with outcomes_of_loops() as loops:
+        if isinstance(method.solver, SemiImplicitEuler):
+            output = solve_in_first_order(problem, method)
+        elif pieces is None:
+            output = solve(problem, method, options.adjoint)
+        else:
+            output = solve_inclusion(problem, method, options.max_events, options.adjoint)
     result = _result(output.last, code, where)
     final = jax.tree.map(lambda a, b: jnp.where(at_start, a, b), first, output.last.state)
     output = output._replace(last=output.last._replace(state=final))
-    trajectory = _trajectory(inputs, options, times, start, output, result, switches)
+    loop = loops[-1] if loops else many_kernels("its steps are of first order")
+    trajectory = _trajectory(inputs, options, times, start, output, result, switches, loop)
     return eqx.tree_at(lambda tree: tree.system, trajectory, given)
 
 
@@ -139,6 +142,7 @@ def _trajectory(
     output: Output,
     result: Result,
     switches: SwitchTimes | None,
+    loop: str,
 ) -> Trajectory:
     system = inputs.system
     shown = jnp.where(result.stopped, jnp.minimum(times, result.t), times)
@@ -175,6 +179,7 @@ def _trajectory(
         type(options.method.solver).__name__,
         options.reason,
         output.rest_since,
+        loop=loop,
     )
     return Trajectory(
         t=shown,

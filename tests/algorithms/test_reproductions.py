@@ -108,6 +108,7 @@ def test_the_errors_at_known_points_of_the_inclusion_are_proportional_to_the_ste
     np.testing.assert_allclose(errors[0] / errors[1], 10, rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pair", "smooth_until", "tolerance", "constant"),
     [

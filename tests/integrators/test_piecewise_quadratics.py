@@ -27,6 +27,7 @@ def line(curvature, slope, *kinks):
     return Line(curvature, slope, weights, knots)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("system", "shape"), PROGRAMS)
 def test_runs_are_exact_solutions_or_say_that_they_are_not(system, shape):
     modes = [*MODES] * 2

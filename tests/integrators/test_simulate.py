@@ -72,6 +72,7 @@ def test_scalar_position_gives_vectors_of_outputs():
     assert trajectory.x.shape == (3,)
 
 
+@pytest.mark.slow
 def test_stats_say_which_solver_and_why():
     stats = run().stats
     assert stats.solver == "Rodas5P"
@@ -168,6 +169,7 @@ def test_stop_that_never_holds_reaches_the_end():
     assert trajectory.result.t == 5.0
 
 
+@pytest.mark.slow
 def test_time_of_a_stop_is_differentiated_by_the_implicit_function_theorem():
     stop_time = lambda a: run(a, t1=50.0, stop=1e-2, **TIGHT).result.t
     place = lambda a: run(a, t1=50.0, stop=1e-2, **TIGHT).x[-1, 0]
@@ -196,6 +198,7 @@ def test_reverse_mode_is_exact_on_a_quadratic():
     np.testing.assert_allclose(by_x0, exact_x0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_reverse_mode_through_velocity_final_state_and_times():
     def quantity(alpha, t1):
         trajectory = run(alpha, t1=t1, **TIGHT)
@@ -215,6 +218,7 @@ def test_first_output_depends_on_the_start_alone():
     np.testing.assert_allclose(by_alpha, 0.0, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_reverse_mode_over_many_pieces():
     """The derivative of a solve that needs more than one piece."""
     quantity = lambda a: run(a, t1=60.0, rtol=1e-11, atol=1e-13, times=61).x[20, 0]
@@ -236,6 +240,7 @@ def test_reverse_mode_in_data_of_the_objective():
     np.testing.assert_allclose(gradient[0, 0], difference, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_batched_reverse_mode_is_that_of_each_member():
     quantity = lambda a: run(a, **TIGHT).x[-1, 0]
     values = jnp.array([0.2, 0.7, 3.0])
@@ -244,6 +249,7 @@ def test_batched_reverse_mode_is_that_of_each_member():
     np.testing.assert_allclose(batch, alone, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_forward_mode_with_its_adjoint_agrees_with_reverse_mode():
     quantity = lambda a, adjoint: run(a, adjoint=adjoint, **TIGHT).x[-1, 0]
     reverse = jax.grad(lambda a: quantity(a, None))(0.7)
@@ -262,6 +268,7 @@ SOLVERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOLVERS)
 def test_reverse_mode_with_other_solvers_of_diffrax(name):
     quantity = lambda a: run(a, t1=1.0, solver=SOLVERS[name], rtol=1e-7, times=3).x[-1, 0]
@@ -269,6 +276,7 @@ def test_reverse_mode_with_other_solvers_of_diffrax(name):
     np.testing.assert_allclose(jax.grad(quantity)(0.7), reference, atol=2e-5)
 
 
+@pytest.mark.slow
 def test_functions_are_differentiable_in_what_they_close_over():
     """In the loss, in a schedule, and in the condition of a stop."""
 
@@ -292,6 +300,7 @@ def test_functions_are_differentiable_in_what_they_close_over():
     np.testing.assert_allclose(gradient[2], by_height / (2 * h), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_reverse_mode_of_vanishing_damping_at_a_minimiser_is_that_of_a_linear_path():
     last = lambda x0: ds.simulate(ds.AVD(f), x0, t1=2.0, times=3, **TIGHT).x[-1, 0]
     at_rest = jax.grad(last)(jnp.zeros(2))
@@ -398,6 +407,7 @@ def test_newton_in_large_dimension_does_not_mind_a_bad_condition():
     np.testing.assert_allclose(trajectory.x[-1], np.exp(-2.0), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", [None, diffrax.Tsit5()])
 def test_second_derivatives_forward_over_reverse(solver):
     last = lambda a: run(a, t1=1.0, times=3, solver=solver).x[-1, 0]
@@ -465,6 +475,7 @@ def test_kind_of_number_is_not_another_program():
     assert counts == [counts[0]] * len(counts)
 
 
+@pytest.mark.slow
 def test_network_with_an_activation_is_an_objective_under_jit():
     class Loss(eqx.Module):
         network: eqx.nn.MLP
@@ -517,6 +528,7 @@ def test_gradient_evaluations_are_those_that_were_made(solver):
     assert many - few == said_many - said_few
 
 
+@pytest.mark.slow
 def test_reverse_mode_through_dense_output():
     quantity = lambda a: run(a, dense=True, max_steps=512, **TIGHT)(3.3)[0]
     h = 1e-5
@@ -541,6 +553,7 @@ def test_large_states_step_onto_their_outputs():
         np.testing.assert_allclose(trajectory.v[:, i], path[:, 1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_reverse_mode_in_large_dimension():
     x0 = jnp.ones(LARGE)
     quantity = lambda a: ds.simulate(

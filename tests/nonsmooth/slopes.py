@@ -4,7 +4,7 @@ Nothing here knows how a function is written. Along a line, a jump of the slope 
 size when the interval around it is halved again and again; all else shrinks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -157,7 +157,11 @@ class Scan:
         """All places on the lines where the value or the slope jumps."""
         return [*self._search("value"), *self._search("slope")]
 
-    def _search(self, of: str) -> list[Jump]:
+    def has_jump(self) -> bool:
+        """Whether there is such a place, without a search for all of them."""
+        return any(True for of in ("value", "slope") for _ in self._search(of))
+
+    def _search(self, of: str) -> Iterator[Jump]:
         """Jumps, and those that hide beside them in the same interval."""
         t = self.spelling.reach * np.tan(self.angles)
         line = np.repeat(np.arange(LINES), INTERVALS)
@@ -165,7 +169,6 @@ class Scan:
         row = ("value", "slope").index(of)
         sizes = np.nan_to_num(np.abs(self.evaluate(line, low)), posinf=0.0)
         usual = np.median(sizes.reshape(2, LINES, INTERVALS), axis=2)
-        found: list[Jump] = []
         while len(line):
             if len(line) > 16 * LINES * INTERVALS:
                 raise ArithmeticError("The values are noise.")
@@ -181,13 +184,12 @@ class Scan:
             for i, gap in enumerate(change[-1, jumps]):
                 pick = lambda leaf, i=i: leaf[i]
                 ends = (jax.tree.map(pick, end) for end in (before, after))
-                found.append(Jump(of, int(line[i]), float(gap), *ends))
+                yield Jump(of, int(line[i]), float(gap), *ends)
             line, low, high = (
                 np.tile(line, 2),
                 np.concatenate([low, b]),
                 np.concatenate([a, high]),
             )
-        return found
 
     def _noise(
         self,

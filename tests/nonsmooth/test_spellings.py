@@ -156,7 +156,7 @@ def test_what_is_not_followed_is_refused_by_name(name):
 
 @pytest.mark.parametrize("name", SEEN)
 def test_what_is_refused_for_a_jump_or_a_kink_has_one(name):
-    assert Scan(REFUSED[name][0]).jumps()
+    assert Scan(REFUSED[name][0]).has_jump()
 
 
 @pytest.mark.parametrize("name", CONES)

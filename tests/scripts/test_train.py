@@ -57,6 +57,7 @@ def reference(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(reference, tmp_path):
     """By SIGKILL at step 28 of the 44 of the first epoch."""
     command = [sys.executable, "-c", STOPS, *SMALL, "--output", str(tmp_path)]

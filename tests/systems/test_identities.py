@@ -48,6 +48,7 @@ SCHEDULES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_hessian_free_form_agrees_with_hessian_form(name):
     epsilon, alpha = SCHEDULES[name]

@@ -113,6 +113,7 @@ def test_runs_under_jit_and_vmap_as_alone(case):
     np.testing.assert_allclose(batch, jnp.stack(alone), rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 @every_class
 def test_reverse_mode_agrees_with_differences(case):
     def loss(parameter, x0):

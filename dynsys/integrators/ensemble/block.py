@@ -4,6 +4,7 @@ Devices share nothing but the queue of blocks. One program for all of them would
 another program than that for one, and what the compiler makes of it rounds in another way.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,8 +17,10 @@ from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.main_loop import MAIN_LOOP
 from dynsys.integrators.unchecked import unchecked
 from dynsys.kernel import as_one_kernel
+from dynsys.kernel_outcome import outcomes_of_loops
 from dynsys.lanes import side_by_side
 from dynsys.lapack import calls_in_batches
+from dynsys.trajectory import Stats
 
 LARGEST_KERNEL = 2**22
 """Entries of the state of a block, which are copied, up to which it is one kernel."""
@@ -106,19 +109,31 @@ def compute_block(
 
     first = [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in leaves]
     closed = jax.make_jaxpr(on_leaves)(shared, first)
-    outputs, varies = side_by_side(
-        closed,
-        shared,
-        leaves,
-        lanes=layout.lanes,
-        main=MAIN_LOOP,
-        wrap=lambda run, arrays: as_one_kernel(run, *arrays, largest=LARGEST_KERNEL),
-    )
+    with outcomes_of_loops() as loops:
+        outputs, varies = side_by_side(
+            closed,
+            shared,
+            leaves,
+            lanes=layout.lanes,
+            main=MAIN_LOOP,
+            wrap=lambda run, arrays: as_one_kernel(run, *arrays, largest=LARGEST_KERNEL),
+        )
     pairs = list(zip(outputs, varies, strict=True))
     varying = [output for output, v in pairs if v]
     same = [output for output, v in pairs if not v]
     takes_batches = calls_in_batches(closed.jaxpr)
-    return Block(varying, same, tuple(varies), found["rest"], takes_batches)
+    kept = _with_loop(found["rest"], loops[-1]) if loops else found["rest"]
+    return Block(varying, same, tuple(varies), kept, takes_batches)
+
+
+def _with_loop(rest: Fixed, loop: str) -> Fixed:
+    """What of a result is no array, where its statistics tell of the loop of the block."""
+    # Anything may stand for the arrays, only not `None`, which is none of the leaves.
+    tree = join([...] * len(rest.leaves), rest)
+    is_stats = lambda node: isinstance(node, Stats)
+    tell = lambda node: dataclasses.replace(node, loop=loop) if is_stats(node) else node
+    told = jax.tree.map(tell, tree, is_leaf=is_stats)
+    return Fixed(jax.tree.structure(told), rest.leaves)
 
 
 on_processors = prepared_call(compute_block, xla_cpu_prefer_vector_width=512)

@@ -68,8 +68,9 @@ def run_inclusion(
 
     info = eqx.filter_eval_shape(lambda: _info(problem, method))
     pieces: Any = problem.system.objective
-    is_short = pieces.number <= FEW
-    run = (lambda arrays: as_one_kernel(loop, arrays)) if is_short else loop
+    number = pieces.number
+    obstacle = "" if number <= FEW else f"its {number:,} kinks are more than {FEW}"
+    run = lambda arrays: as_one_kernel(loop, arrays, obstacle=obstacle)
     carry, log = main_loop(run, arrays)
     base = carry.base
     pace = carry.pace

@@ -185,6 +185,7 @@ def doubled(x):
     return 2 * jnp.sum(jnp.abs(x)) + jnp.sum(x**2)
 
 
+@pytest.mark.slow
 def test_a_run_with_coefficients_that_jump_passes():
     jump = lambda a, b: lambda t: jnp.where(t < 0.7, a, b)
     system = ds.InertialNewton(F, jump(0.5, 1.5), 0.4, jump(0.8, 0.1))
@@ -218,6 +219,7 @@ def test_what_cannot_be_certified_is_refused(runs):
         certify(path, eqx.tree_at(lambda tree: tree.t, runs[1e-6], runs[1e-6].t * 0.5))
 
 
+@pytest.mark.slow
 def test_single_precision_and_a_singular_start_are_certified():
     single = np.array([1.5, -1.0], np.float32)
     options = {"t1": 4.0, "times": 21, "dense": True}
@@ -237,6 +239,7 @@ def test_where_a_direction_expands_a_solution_passes():
     assert found.solves, str(found)
 
 
+@pytest.mark.slow
 def test_steps_of_first_order_are_left_to_the_error_that_they_state():
     path = ds.simulate(
         ds.HeavyBall(jnp.abs, 0.5), 1.0, t1=40.0, times=21, dense=True, max_events=32
@@ -271,6 +274,7 @@ def test_a_parameter_is_seen_where_steps_are_short(name):
     assert not certify(other).solves
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_from_a_kink_passes():
     """There switching values have no size that rounding could be measured in."""
     loss = lambda x: jnp.sum(jnp.abs(x)) + 0.05 * jnp.sum((x - 0.3) ** 2)
@@ -288,6 +292,7 @@ def test_a_start_at_rest_with_a_small_mass_passes():
     assert found.solves, str(found)
 
 
+@pytest.mark.slow
 def test_the_last_state_is_looked_at_where_coefficients_switch():
     mass = ds.schedules.Piecewise([2.0], [0.5, 1.5])
     path = run(ds.VMDINAVD(F, mass, 0.3, 0.5), 1e-6, t1=2.0)
@@ -296,6 +301,7 @@ def test_the_last_state_is_looked_at_where_coefficients_switch():
     assert not certify(eqx.tree_at(lambda tree: tree.final_state.p, path, moved)).solves
 
 
+@pytest.mark.slow
 def test_what_is_not_seen_is_said(runs):
     finer = "how errors add up, which a `finer` run shows"
     bare, both = certify(runs[1e-4]), certify(runs[1e-4], runs[1e-6])
@@ -320,6 +326,7 @@ def test_without_a_known_energy_none_is_claimed():
     assert "energy" not in str(found).split("not seen")[0]
 
 
+@pytest.mark.slow
 def test_switches_are_those_of_the_coefficients():
     switching = lambda knot: ds.HeavyBall(
         lambda x: jnp.sum(jnp.cosh(x)), ds.schedules.Piecewise([knot], [0.2, 3.0])

@@ -623,6 +623,7 @@ def test_terms_that_cancel_do_not_make_a_convex_function_another():
     assert not found.fails.any()
 
 
+@pytest.mark.slow
 def test_a_loss_with_kinks_is_refused_even_if_none_was_met():
     """And one whose Hessian alone jumps is not."""
     kinked = lambda x: jnp.sum(x**2) / 2 + jnp.maximum(x[0] - 9.0, 0.0)

@@ -197,6 +197,7 @@ def test_what_is_hidden_from_most_points_is_no_joint(name, scale):
     assert not any(pieces.joint)
 
 
+@pytest.mark.slow
 def test_kinks_that_are_not_looked_at_are_like_those_that_are():
     loss = lambda x: -jnp.sum(jax.scipy.stats.norm.logcdf(x))
     pieces = find_pieces(loss, jnp.zeros(LOOKED_AT + 4))
