@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynsys.cached_call import Fixed, join, prepared_call, split
+from dynsys.cached_call import QUICK, Fixed, join, prepared_call, split
 from dynsys.equations import calls_in_batches
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.main_loop import MAIN_LOOP
@@ -121,14 +121,8 @@ def compute_block(
     return Block(varying, same, tuple(varies), found["rest"], takes_batches)
 
 
-on_processors = prepared_call(
-    compute_block,
-    xla_cpu_prefer_vector_width=512,
-    xla_cpu_use_fusion_emitters=False,
-)
+on_processors = prepared_call(compute_block, xla_cpu_prefer_vector_width=512, **QUICK)
 """Vectors of 512 bits: XLA takes half of that, and on processors that have them a step of
-the ensembles that were measured takes half as long. Elsewhere it changes nothing. Without
-the emitters of fusions by MLIR a program compiles in two thirds of the time, and is as
-fast."""
+the ensembles that were measured takes half as long. Elsewhere it changes nothing."""
 
 on_accelerators = prepared_call(compute_block)
