@@ -47,7 +47,11 @@ def as_parameter(
     Arguments and errors are those of `as_number`.
     """
     number = as_number(name, value, kind, why)
-    return jnp.asarray(number, jax.dtypes.canonicalize_dtype(number.dtype))
+    dtype = jax.dtypes.canonicalize_dtype(number.dtype)
+    if isinstance(number, np.ndarray):
+        # JAX would take four times as long to change the type.
+        return jnp.asarray(number.astype(dtype))
+    return jnp.asarray(number, dtype)
 
 
 def as_number(

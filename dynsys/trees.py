@@ -194,7 +194,10 @@ def _is_number(leaf: Any) -> bool:
 
 def _as_leaf(name: str, value: Any) -> Float[Array, "..."]:
     try:
-        array = value if isinstance(value, jax.Array) else jnp.asarray(value)
+        values = known(value)
+        # Of a list JAX would make an array in five times as long as NumPy and JAX.
+        on_host = value if values is None else values
+        array = value if isinstance(value, jax.Array) else jnp.asarray(on_host)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"`{name}` must hold real numbers or arrays of one shape, but {value!r} of "
@@ -211,7 +214,6 @@ def _as_leaf(name: str, value: Any) -> Float[Array, "..."]:
             f"`{name}` has dtype {array.dtype}, in which no error can be controlled. "
             f"Cast it to float32: `jax.tree.map(lambda a: a.astype('float32'), x0)`."
         )
-    values = known(value)
     if values is not None and not np.isfinite(values).all():
         raise ValueError(f"`{name}` must be finite, but has value {values}.")
     # A plain number must be no other type than an array.

@@ -1,5 +1,6 @@
 """Calls of compiled programs: what is traced, what is static, how often it is traced."""
 
+import threading
 from dataclasses import dataclass
 
 import diffrax
@@ -125,3 +126,14 @@ def test_other_errors_of_xla_are_raised():
 
     with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
         cached_call(fail)(jnp.ones(2))
+
+
+def test_options_that_xla_does_not_know_are_left_out(monkeypatch):
+    monkeypatch.setattr("dynsys.cached_call._are_unknown", threading.Event())
+    monkeypatch.setattr("dynsys.cached_call.QUICK", {"xla_no_such_option": False})
+    apply, _ = counted()
+    result = apply(Scaled(jnp.array(2.0), jnp.sin), jnp.ones(3))
+    np.testing.assert_allclose(result["value"], 2 * np.sin(np.ones(3)))
+    prepare = prepared_call(lambda x: x + 1, xla_no_such_option=False)
+    run, _ = prepare(jnp.ones(3))
+    np.testing.assert_allclose(run(jnp.ones(3)), 2 * np.ones(3))

@@ -9,8 +9,9 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from dynsys.cached_call import cached_call
 from dynsys.integrators.log import Carry
-from dynsys.integrators.problem import TERM, Problem, measured, step_control
+from dynsys.integrators.problem import TERM, Problem
 from dynsys.integrators.start import is_finite
+from dynsys.integrators.step_control import judge, scaled_square
 from dynsys.systems.system import AbstractSystem, State
 
 Time = Float[Array, ""]
@@ -23,7 +24,7 @@ class Attempt(NamedTuple):
         new: The state at its end.
         info: What the solver keeps of it for its polynomial.
         hidden: What the solver carries on.
-        control: What the control of the step size carries on.
+        control: What the control of the step size remembers.
         keep: Whether the error is small enough.
         next_step: Size of the step after it, or of the next try.
         failed: Whether the solver itself failed.
@@ -60,26 +61,11 @@ def attempt(
     # Where the field is not defined the step is too long, not the solve at its end.
     sound = is_finite((new, error))
     new = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, carry.state)
-    error = jax.tree.map(
-        lambda leaf: jnp.where(sound, leaf, jnp.inf), measured(problem, error)
-    )
-    error_order: Any = solver.error_order(TERM)
-    # Positions of mixed precision meet in the types of the control.
-    with jax.numpy_dtype_promotion("standard"):
-        keep, _, next_end, _, control, _ = step_control(problem, solver).adapt_step_size(
-            carry.t,
-            end,
-            measured(problem, carry.state),
-            measured(problem, new),
-            system,
-            error,
-            error_order,
-            carry.control,
-        )
-    keep = jnp.asarray(keep)
-    next_step = jnp.asarray(next_end) - jnp.where(keep, end, carry.t)
+    square = scaled_square(problem, carry.state, new, error)
+    square = jnp.where(sound, square, jnp.inf)
+    keep, factor, control = judge(solver, square, carry.control)
+    next_step = (end - carry.t) * factor.astype(carry.t.dtype)
     failed = keep & (result != diffrax.RESULTS.successful)
-    control = jax.tree.map(jnp.asarray, control)
     return Attempt(new, info, hidden, control, keep, next_step, failed)
 
 

@@ -28,7 +28,7 @@ class Carry(NamedTuple):
         t: Time.
         state: State at that time.
         hidden: What the solver carries from step to step.
-        control: What the control of the step size carries.
+        control: What the control of the step size remembers.
         next_step: Size of the next step.
         tried: Size of the last step that was tried.
         accepted: Number of accepted steps.

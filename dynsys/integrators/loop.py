@@ -12,10 +12,11 @@ from dynsys.integrators.attempt import attempt, step_of
 from dynsys.integrators.first_step import first_step
 from dynsys.integrators.log import Carry, Log, Step, close, empty_log, write
 from dynsys.integrators.main_loop import main_loop
-from dynsys.integrators.problem import TERM, Method, Problem, ready, step_control
+from dynsys.integrators.problem import TERM, Method, Problem, ready
 from dynsys.integrators.progress import report
 from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.start import too_short
+from dynsys.integrators.step_control import first_memory
 from dynsys.integrators.stop import stop_holds_in
 from dynsys.integrators.switching import (
     allows_none,
@@ -46,21 +47,14 @@ def begin(problem: Problem, solver: diffrax.AbstractSolver) -> Carry:
 def set_out(problem: Problem, solver: diffrax.AbstractSolver, first: Time) -> Carry:
     """The start of a solve, with a first step of some size."""
     system, state, t0 = problem.system, problem.state, problem.t0
-    error_order: Any = solver.error_order(TERM)
-    # Positions of mixed precision meet in the types of the control.
-    with jax.numpy_dtype_promotion("standard"):
-        _, control = step_control(problem, solver).init(
-            TERM, t0, problem.t1, state, first, system, solver.func, error_order
-        )
     end = t0 + first
     hidden = solver.init(TERM, t0, end, state, system)
-    as_arrays = lambda tree: jax.tree.map(jnp.asarray, tree)
     zero = jnp.zeros((), int)
     return Carry(
         t=t0,
         state=state,
-        hidden=as_arrays(hidden),
-        control=as_arrays(control),
+        hidden=jax.tree.map(jnp.asarray, hidden),
+        control=first_memory(problem, solver),
         next_step=first,
         tried=first,
         accepted=zero,

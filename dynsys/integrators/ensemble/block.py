@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynsys.cached_call import Fixed, join, prepared_call, split
+from dynsys.cached_call import QUICK, Fixed, join, prepared_call, split
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.main_loop import MAIN_LOOP
 from dynsys.integrators.unchecked import unchecked
@@ -136,7 +136,7 @@ def _with_loop(rest: Fixed, loop: str) -> Fixed:
     return Fixed(jax.tree.structure(told), rest.leaves)
 
 
-on_processors = prepared_call(compute_block, xla_cpu_prefer_vector_width=512)
+on_processors = prepared_call(compute_block, xla_cpu_prefer_vector_width=512, **QUICK)
 """Vectors of 512 bits: XLA takes half of that, and on processors that have them a step of
 the ensembles that were measured takes half as long. Elsewhere it changes nothing."""
 
