@@ -8,7 +8,7 @@ kernel: then `cached_call` traces the program once more, without any.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -18,53 +18,29 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Array, Float
 
-from dynsys.equations import ENTRYWISE, TOTAL_ORDER, programs_inside
 from dynsys.kernel_outcome import note_outcome, refusal
 from dynsys.products import has_small_products, with_products_in_loops
+from dynsys.programs.equations import all_equations, programs_inside
+from dynsys.programs.primitives import (
+    COPIES,
+    ENTRYWISE,
+    LOOPS,
+    REARRANGEMENTS,
+    REDUCTIONS,
+    TOTAL_ORDER,
+)
 
 ARITHMETIC = (
     ENTRYWISE
     | TOTAL_ORDER
-    | frozenset(
-        {
-            "argmax",
-            "argmin",
-            "broadcast_in_dim",
-            "concatenate",
-            "copy",
-            "cumsum",
-            "custom_jvp_call",
-            "custom_vjp_call",
-            "dynamic_slice",
-            "dynamic_update_slice",
-            "gather",
-            "iota",
-            "jit",
-            "nonbatchable",
-            "pad",
-            "pjit",
-            "reduce_and",
-            "reduce_max",
-            "reduce_min",
-            "reduce_or",
-            "reduce_prod",
-            "reduce_sum",
-            "reshape",
-            "rev",
-            "slice",
-            "split",
-            "squeeze",
-            "stack",
-            "stop_gradient",
-            "transpose",
-        }
-    )
+    | COPIES
+    | REARRANGEMENTS
+    | REDUCTIONS
+    | frozenset({"cumsum", "custom_jvp_call", "custom_vjp_call", "iota", "jit"})
+    | frozenset({"empty2", "nonbatchable", "pjit"})
 )
-"""Primitives that compile into a kernel. Calls of libraries, for products of matrices,
-factorisations or sorting, do not."""
-
-LOOPS = frozenset({"cond", "scan", "while"})
-"""Loops and branches inside of the loop, of the same arithmetic."""
+"""Primitives that compile into a kernel, as loops and branches of them do. Calls of
+libraries, for products of matrices, factorisations or sorting, do not."""
 
 LIBRARY_SUM = 4096
 """Entries from which XLA gives sums of floats to a library."""
@@ -73,7 +49,7 @@ AS_ONE = {"xla_cpu_small_call": "true", "inlineable": "false"}
 """Metadata of a call that XLA compiles as one kernel."""
 
 LARGEST_VECTOR = 65_536
-"""Entries of the arguments, which are copied, above which nothing would be gained."""
+"""Entries of the arguments above which copying them would cost what the kernel gains."""
 
 
 def as_one_kernel(
@@ -84,8 +60,8 @@ def as_one_kernel(
 ) -> Any:
     """Call a function that ends with a loop, as one kernel if its steps are small.
 
-    The kernel takes one vector, of which something is always needed: XLA cannot compile
-    one with an argument that turns out not to be.
+    The kernel takes all its arguments in one vector: XLA cannot compile a kernel that does
+    not use one of its arguments.
 
     Args:
         loop: A function of pytrees of arrays, whose result is that of the loop.
@@ -203,7 +179,7 @@ def _unpack(vector: Float[Array, " size"], shapes: Sequence[Any]) -> list[Array]
 
 
 def _without_metadata(run: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, in which the calls are compiled as usual."""
+    """The same function, whose inner calls are compiled as usual."""
 
     def plain(vector: Any) -> Any:
         with set_xla_metadata(**dict.fromkeys(AS_ONE)):
@@ -214,13 +190,11 @@ def _without_metadata(run: Callable[..., Any]) -> Callable[..., Any]:
 
 def obstacle_of_loop(traced: ClosedJaxpr) -> str:
     """Why a program is not a loop over steps of small arithmetic, and what begins it."""
-    equations = traced.jaxpr.eqns
-    if not any(equation.primitive.name == "while" for equation in equations):
+    if not any(equation.primitive.name == "while" for equation in traced.jaxpr.eqns):
         return "it is no loop"
-    inside = (inner for equation in equations for inner in _equations_inside(equation))
     # What a call does says more than that it is one.
     is_call = lambda equation: any(True for _ in programs_inside(equation))
-    every = sorted([*equations, *inside], key=is_call)
+    every = sorted(all_equations(traced.jaxpr), key=is_call)
     return next(filter(None, map(_obstacle_of, every)), "")
 
 
@@ -234,11 +208,3 @@ def _obstacle_of(equation: Any) -> str:
         if jnp.issubdtype(aval.dtype, jnp.floating) and aval.size >= LIBRARY_SUM:
             return f"`{name}` in it goes over {aval.size:,} entries"
     return ""
-
-
-def _equations_inside(equation: Any) -> Iterator[Any]:
-    """All equations of the programs inside an equation, at any depth."""
-    for jaxpr in programs_inside(equation):
-        for inner in jaxpr.eqns:
-            yield inner
-            yield from _equations_inside(inner)

@@ -12,13 +12,30 @@ from typing import Any
 
 import jax
 from jax.custom_batching import sequential_vmap
+from jax.extend.core import Jaxpr
 from jax.scipy.linalg import cho_solve, cholesky, lu_factor, lu_solve
 from jaxtyping import Array, Float
 
-from dynsys.equations import batches_wait
+from dynsys.programs.equations import all_equations
+from dynsys.programs.primitives import LIBRARIES
 
 Matrix = Float[Array, "dim dim"]
 Vector = Float[Array, " dim"]
+
+
+def batches_wait() -> bool:
+    """Whether libraries are called for one matrix after the other: on a processor."""
+    return jax.default_backend() == "cpu"
+
+
+def calls_in_batches(jaxpr: Jaxpr) -> bool:
+    """Whether a library is called for a batch of matrices in a program, at any depth."""
+    return any(map(_is_batch, all_equations(jaxpr)))
+
+
+def _is_batch(equation: Any) -> bool:
+    ranks = [len(v.aval.shape) for v in equation.invars]
+    return equation.primitive.name in LIBRARIES and max(ranks, default=0) > 2
 
 
 def by_lu(matrix: Matrix) -> Callable[[Vector], Vector]:

@@ -5,20 +5,21 @@ kernel, and starting it costs more than what a small one does.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, DropVar, Jaxpr, Literal
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from dynsys.equations import bind, called, has_any, programs_inside
+from dynsys.programs.equations import all_equations, called, has_any
+from dynsys.programs.evaluate import bind, evaluate, scan_operands, while_operands
 
 LONGEST = 128
-"""Terms of each sum up to which a product is a loop over them."""
+"""Most terms of each sum of a product that becomes a loop."""
 
 LARGEST = 16_384
-"""Multiplications up to which it is one."""
+"""Most multiplications in such a product."""
 
 
 def is_short(equation: Any) -> bool:
@@ -83,32 +84,23 @@ def _terms(array: Any, axes: Sequence[int]) -> Any:
 
 def has_small_products(jaxpr: Jaxpr) -> bool:
     """Whether there are products in a program, all of them short and small."""
-    products = [e for e in _all_equations(jaxpr) if e.primitive.name == "dot_general"]
+    products = [e for e in all_equations(jaxpr) if e.primitive.name == "dot_general"]
     return bool(products) and all(map(_is_small, products))
 
 
 def with_products_in_loops(closed: ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
     """The outputs of a program whose products are small, as loops.
 
-    What it calls is a part of it then, and no rule for derivatives is left of that.
+    Programs that it calls are opened, so their own rules for derivatives are lost.
     """
-    jaxpr = closed.jaxpr
-    env: dict[Any, Any] = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-    env |= dict(zip(jaxpr.invars, args, strict=True))
-    read = lambda v: v.val if isinstance(v, Literal) else env[v]
-    for equation in jaxpr.eqns:
-        values = [read(v) for v in equation.invars]
-        outputs = _equation(equation, values)
-        pairs = zip(equation.outvars, outputs, strict=True)
-        env |= {v: value for v, value in pairs if not isinstance(v, DropVar)}
-    return [read(v) for v in jaxpr.outvars]
+    return evaluate(closed, args, _equation)
 
 
 def _equation(equation: Any, values: list[Any]) -> Sequence[Any]:
     name, params, inner = equation.primitive.name, equation.params, called(equation)
     if name == "dot_general":
         return [in_a_loop(equation, values)]
-    if not any(has_any(p, {"dot_general"}) for p in programs_inside(equation)):
+    if not has_any(equation, {"dot_general"}):
         return bind(equation, values)
     if inner is not None:
         return with_products_in_loops(inner, values)
@@ -128,35 +120,27 @@ def _as_call(closed: ClosedJaxpr) -> Callable[..., list[Any]]:
 
 
 def _while(params: Any, values: list[Any]) -> list[Any]:
-    first, second = params["cond_nconsts"], params["body_nconsts"]
-    fixed, consts = values[:first], values[first : first + second]
+    fixed, consts, carry = while_operands(params, values)
     return jax.lax.while_loop(
         lambda carry: with_products_in_loops(params["cond_jaxpr"], [*fixed, *carry])[0],
         lambda carry: with_products_in_loops(params["body_jaxpr"], [*consts, *carry]),
-        values[first + second :],
+        carry,
     )
 
 
 def _scan(params: Any, values: list[Any]) -> list[Any]:
-    consts, carried = params["num_consts"], params["num_carry"]
+    consts, first, series = scan_operands(params, values)
 
     def step(carry: list[Any], row: list[Any]) -> tuple[list[Any], list[Any]]:
-        outputs = with_products_in_loops(params["jaxpr"], [*values[:consts], *carry, *row])
-        return outputs[:carried], outputs[carried:]
+        outputs = with_products_in_loops(params["jaxpr"], [*consts, *carry, *row])
+        return outputs[: len(first)], outputs[len(first) :]
 
     last, rows = jax.lax.scan(
         step,
-        values[consts : consts + carried],
-        values[consts + carried :],
+        first,
+        series,
         length=params["length"],
         reverse=params["reverse"],
         unroll=params["unroll"],
     )
     return [*last, *rows]
-
-
-def _all_equations(jaxpr: Jaxpr) -> Iterator[Any]:
-    for equation in jaxpr.eqns:
-        yield equation
-        for inner in programs_inside(equation):
-            yield from _all_equations(inner)

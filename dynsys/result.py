@@ -36,11 +36,11 @@ class Status(enum.IntEnum):
 
 
 class Derivative(enum.IntEnum):
-    """Whether what came out has a derivative by what went in.
+    """Whether the outputs have a derivative with respect to the inputs.
 
-    `NOT_AT_START`: the start lies on a kink, and nothing has a derivative by what moves it
-    off. `NONE`: a kink was touched without being crossed, several were met at once in
-    an order that matters, or the solution branched.
+    `NOT_AT_START`: the start lies on a kink, and nothing has a derivative with respect to
+    what moves it off. `NONE`: a kink was touched without being crossed, several were met
+    at once in an order that matters, or the solution branched.
     """
 
     EXISTS = 0

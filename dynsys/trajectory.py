@@ -1,7 +1,6 @@
 """What a simulation returns."""
 
-import abc
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -9,48 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.cached_call import cached_call
 from dynsys.checks import is_concrete, known
-from dynsys.in_chunks import in_chunks
+from dynsys.dense_output import AbstractDenseOutput, Path, positions, velocities
 from dynsys.result import Result
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.systems.velocity import reconcile
 from dynsys.trees import Position
 
 if TYPE_CHECKING:
     import xarray
-
-Time = Float[Array, ""]
-
-
-class AbstractDenseOutput(eqx.Module):
-    """A solution that can be evaluated at any time of its interval."""
-
-    t0: eqx.AbstractVar[Time]
-    t1: eqx.AbstractVar[Time]
-
-    @property
-    @abc.abstractmethod
-    def joints(self) -> Float[Array, " rows"]:
-        """Ends of its smooth parts, the steps, infinite in the padding."""
-
-    @abc.abstractmethod
-    def state(self, t: Time) -> State:
-        """The state at time `t`."""
-
-    @abc.abstractmethod
-    def slope(self, t: Time) -> State:
-        """The time derivative of `state` at time `t`."""
-
-    def between_switches(self, t: Time, system: AbstractSystem) -> AbstractSystem:
-        """A system with its coefficients as they are in the step that a time lies in."""
-        del t
-        return system
-
-    def system_at(self, t: Time, system: AbstractSystem) -> AbstractSystem:
-        """The smooth system that the solution follows at time `t`."""
-        return self.between_switches(t, system)
-
 
 KINDS = ("cross", "slide", "leave")
 """What can happen at a kink, by its number in the ledger."""
@@ -168,8 +133,8 @@ class Trajectory(eqx.Module):
         system: The system that moved.
         events: What happened at each kink.
         unique: Whether the solution is the only one; `False` where it branched.
-        derivative: Whether there is a derivative by what went in: a
-            `dynsys.result.Derivative`, 0 if so. Where there is none, it is not a number.
+        derivative: Whether there is a derivative with respect to the inputs: a
+            `dynsys.result.Derivative`, 0 if so. Where there is none, derivatives are NaN.
         stats: What the run cost, and with what it was solved.
         result: How the run ended.
         rtol: Relative tolerance of the run.
@@ -213,7 +178,7 @@ class Trajectory(eqx.Module):
             ValueError: The trajectory has no dense output, `t` is outside of it, or this
                 is a batch of trajectories.
         """
-        return self._at(_positions, t)
+        return self._at(positions, t)
 
     def velocity(self, t: Any) -> Position:
         """Velocity at any time, a number or an array of times.
@@ -222,7 +187,7 @@ class Trajectory(eqx.Module):
             ValueError: The trajectory has no dense output, `t` is outside of it, or this
                 is a batch of trajectories.
         """
-        return self._at(_velocities, t)
+        return self._at(velocities, t)
 
     def to_xarray(self) -> "xarray.Dataset":
         """The trajectory as an `xarray.Dataset` with the coordinate `t`.
@@ -308,34 +273,3 @@ class Trajectory(eqx.Module):
         values = function(path, times.reshape(-1))
         whole = lambda leaf: leaf.reshape(times.shape + leaf.shape[1:])
         return jax.tree.map(whole, values)
-
-
-class Path(NamedTuple):
-    """What positions and velocities at any time are computed from."""
-
-    dense: AbstractDenseOutput
-    system: AbstractSystem
-    rtol: Float[Array, ""]
-    atol: Float[Array, ""]
-
-
-@cached_call
-def _positions(path: Path, times: Float[Array, " times"]) -> Position:
-    """Positions at some times."""
-    return in_chunks(lambda t: path.system.position(path.dense.state(t)), times)
-
-
-@cached_call
-def _velocities(path: Path, times: Float[Array, " times"]) -> Position:
-    """Velocities at some times."""
-
-    def velocity(t: Time) -> Position:
-        state, slope = path.dense.state(t), path.dense.slope(t)
-        system = path.dense.system_at(t, path.system)
-        found = reconcile(system, t, state, slope, path.rtol, path.atol)
-        # There the state is given, not computed, and so is the velocity.
-        given = system.velocity(t, state)
-        is_start = t <= path.dense.t0
-        return jax.tree.map(lambda a, b: jnp.where(is_start, a, b), given, found)
-
-    return in_chunks(velocity, times)

@@ -23,8 +23,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import dynsys as ds
-from dynsys.analysis.newton_distance import newton_distance
-from dynsys.analysis.observed_constants import observed_order
+from dynsys.analysis.newton.distance import newton_distance
+from dynsys.analysis.newton.observed_constants import observed_order
 from scripts.command_line import run
 from scripts.measured import listed, power, write_measured
 

@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import dynsys as ds
-from dynsys.analysis.levenberg_marquardt_distance import levenberg_marquardt_distance
+from dynsys.analysis.newton.levenberg_marquardt_distance import levenberg_marquardt_distance
 from scripts.command_line import run
 from scripts.measured import listed, power, write_measured
 from scripts.newton_bound import (

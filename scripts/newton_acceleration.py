@@ -23,12 +23,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import dynsys as ds
-from dynsys.analysis.newton_acceleration import (
+from dynsys.analysis.newton.acceleration import (
     constant_rate,
     log_amplitude,
     relative_to_newton,
 )
-from dynsys.analysis.newton_comparison import compare_with_newton
+from dynsys.analysis.newton.comparison import compare_with_newton
 from dynsys.schedules import PowerLaw
 from scripts.command_line import run
 from scripts.measured import listed, power, write_measured

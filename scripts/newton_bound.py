@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 import dynsys as ds
-from dynsys.analysis.newton_distance import newton_distance
+from dynsys.analysis.newton.distance import newton_distance
 from scripts.command_line import run
 from scripts.measured import power, write_measured
 

@@ -22,8 +22,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import dynsys as ds
-from dynsys.analysis.decay_rate import Decay, decay_rate
-from dynsys.analysis.kl_exponent import gdin_rate
+from dynsys.analysis.rates.decay_rate import Decay, decay_rate
+from dynsys.analysis.rates.kl_exponent import gdin_rate
 from scripts.command_line import run
 from scripts.measured import listed, write_measured
 

@@ -35,7 +35,11 @@ from matplotlib.ticker import PercentFormatter
 
 import dynsys as ds
 from dynsys.algorithms import inna_path
-from dynsys.analysis.saddles import StableManifold, escape_time, stable_manifold
+from dynsys.analysis.critical_points.saddles import (
+    StableManifold,
+    escape_time,
+    stable_manifold,
+)
 from scripts.command_line import run
 from scripts.measured import listed, power, write_measured
 

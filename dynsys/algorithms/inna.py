@@ -10,7 +10,7 @@ from dynsys.algorithms.hyperparameters import Hyperparameter, at, checked
 from dynsys.algorithms.inna_start import initial_momentum, speed_or_psi
 from dynsys.algorithms.inna_step import INNAState, Options, inna_step, step_size
 from dynsys.algorithms.parameters import cast, require_floats, required_params, scalar_type
-from dynsys.analysis.inna_map import inna_stable_curvatures
+from dynsys.analysis.inna.linear_stability import inna_stable_curvatures
 from dynsys.checks import known, warn
 from dynsys.trees import Position, combine
 

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from dynsys.dense_output import AbstractDenseOutput
 from dynsys.integrators.start import Departure
 from dynsys.switches.window import in_window
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trajectory import AbstractDenseOutput
 from dynsys.trees import Like
 
 Time = Float[Array, ""]

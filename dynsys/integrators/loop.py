@@ -39,9 +39,14 @@ REPORT_EVERY = 256
 def begin(problem: Problem, solver: diffrax.AbstractSolver) -> Carry:
     """The start of a solve: size of the first step and state of the solver."""
     problem = at_start(problem)
+    error_order: Any = solver.error_order(TERM)
+    return set_out(problem, solver, first_step(problem, error_order))
+
+
+def set_out(problem: Problem, solver: diffrax.AbstractSolver, first: Time) -> Carry:
+    """The start of a solve, with a first step of some size."""
     system, state, t0 = problem.system, problem.state, problem.t0
     error_order: Any = solver.error_order(TERM)
-    first = first_step(problem, error_order)
     # Positions of mixed precision meet in the types of the control.
     with jax.numpy_dtype_promotion("standard"):
         _, control = step_control(problem, solver).init(

@@ -92,6 +92,7 @@ class Method(NamedTuple):
         dense: Whether to keep every step, for evaluation at any time.
         lands: Whether steps end at the output times, instead of interpolating there.
         progress: Whether to show how far the run is.
+        may_rest: Whether a run that fails is looked at for a rest, if it has kinks.
         lanes: What is known if it is one of many that are computed side by side.
     """
 
@@ -100,6 +101,7 @@ class Method(NamedTuple):
     dense: bool
     lands: bool
     progress: bool
+    may_rest: bool
     lanes: Lanes | None = None
 
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Jaxpr
 
-from dynsys.equations import programs_inside
+from dynsys.programs.equations import all_equations
 from dynsys.switches.window import schedules_of
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Position
@@ -119,12 +119,10 @@ def _data_among(
 
 def _names(jaxpr: Jaxpr) -> Iterator[str]:
     """The names of all operations of a program, and of powers whether they are fixed."""
-    for equation in jaxpr.eqns:
+    for equation in all_equations(jaxpr):
         name = equation.primitive.name
         is_open = name == "pow" and not hasattr(equation.invars[1], "val")
         yield "open pow" if is_open else name
-        for inner in programs_inside(equation):
-            yield from _names(inner)
 
 
 def _is_number(leaf: Any) -> bool:

@@ -47,7 +47,7 @@ class Replay(NamedTuple):
         failed: Whether it failed, or has no derivative for another reason.
         turns: The changes of mode, if there can be any.
         lines: What happened at them.
-        across: The coordinates of the position at the start without a derivative.
+        bends: The kinks that the start lies on, across which there is no derivative.
     """
 
     record: Record
@@ -57,7 +57,7 @@ class Replay(NamedTuple):
     failed: Bool[Array, ""]
     turns: Any = None
     lines: Lines | None = None
-    across: Any = None
+    bends: Any = None
 
 
 class Replayed(NamedTuple):

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
+from dynsys.integrators.inclusion.rest import FAILURES
 from dynsys.integrators.memory import check_memory, size_of
 from dynsys.integrators.meshes import check_meshes
 from dynsys.integrators.problem import LARGE, Method, lanes
@@ -177,6 +178,7 @@ def simulate(
             dense=dense,
             lands=size.coordinates > LARGE,
             progress=progress,
+            may_rest=not is_concrete(inputs),
             lanes=lanes.get(),
         ),
         reason="",
@@ -192,7 +194,21 @@ def simulate(
 
 
 def _run(inputs: Inputs, options: Options) -> Trajectory:
-    """Run the program, such that an interrupt is heard."""
+    """Run the program, and if it fails where it may be at rest, that which looks for it.
+
+    Few runs need that, and it is a good part of a program.
+    """
+    trajectory = _call(inputs, options)
+    if options.method.may_rest or trajectory.stats.rest_since is None:
+        return trajectory
+    code = trajectory.result.code
+    if is_concrete(code) and not (_has_failed(code) and int(code) in FAILURES):
+        return trajectory
+    return _call(inputs, options._replace(method=options.method._replace(may_rest=True)))
+
+
+def _call(inputs: Inputs, options: Options) -> Trajectory:
+    """Run a program, such that an interrupt is heard."""
     if not (options.method.progress and is_concrete((inputs, jnp.zeros(())))):
         return run_program(inputs, options)
     # JAX returns only at the end of a program that calls Python.
@@ -249,8 +265,8 @@ def _check_derivative(trajectory: Trajectory, x0: Any, throw: bool) -> Trajector
         )
     if code == Derivative.NOT_AT_START and moves_start:
         raise ValueError(
-            "This trajectory starts on a kink, so it has no derivative by `x0` across it. "
-            "Move the start off the kink, or pass `throw=False` for a derivative that is "
-            "not a number in those coordinates."
+            "This trajectory starts on a kink, so it has no derivative with respect to "
+            "`x0` across it. Move the start off the kink, or pass `throw=False` for a "
+            "derivative that is not a number in those coordinates."
         )
     return trajectory

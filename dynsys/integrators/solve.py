@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
+from dynsys.dense_output import AbstractDenseOutput
 from dynsys.in_chunks import in_chunks
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.log import Carry, Log, Rows
@@ -19,7 +20,7 @@ from dynsys.integrators.stop import has_stop, locate_stop, stop_is_nan
 from dynsys.integrators.switching import between, margin_of
 from dynsys.result import Status
 from dynsys.systems.system import State
-from dynsys.trajectory import AbstractDenseOutput, FirstOrder, KinkEvents
+from dynsys.trajectory import FirstOrder, KinkEvents
 from dynsys.trees import Like, Position, constant
 
 PIECE = 256

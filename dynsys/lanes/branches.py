@@ -1,27 +1,27 @@
-"""Branches, of which each lane may take another one."""
+"""Branches: each lane may take a different one."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Jaxpr
 
-from dynsys.equations import has_any
-from dynsys.lanes.flow import length_of
 from dynsys.lanes.value import Value
+from dynsys.programs.equations import all_equations, programs_inside
 
 if TYPE_CHECKING:
     from dynsys.lanes.interpreter import Interpreter
 
 SHORT = 24
-"""Equations of a branch up to which it is always computed, for lanes that do not take it
-too."""
+"""Most equations of a branch that is computed for all lanes, also those that do not take
+it."""
 
 
 def choose_branch(
     outer: "Interpreter", equation: Any, operands: Sequence[Value], results: list[bool]
 ) -> list[Value | None]:
-    """The results of a choice: of branches that no lane takes nothing is computed."""
+    """The results of a choice; branches that no lane takes are not computed."""
     index, *values = operands
     branches, width = equation.params["branches"], outer.width
 
@@ -39,7 +39,7 @@ def choose_branch(
     for number, branch in enumerate(branches):
         taken = index.array == jnp.asarray(number, index.array.dtype)
         active = taken if outer.active is None else taken & outer.active
-        if length_of(branch.jaxpr) <= SHORT and not has_any(branch.jaxpr, {"while"}):
+        if _is_short(branch.jaxpr):
             chosen.append(compute(branch, active))
             continue
         only = lambda branch=branch, active=active: compute(branch, active)
@@ -58,3 +58,18 @@ def _spread(arrays: Sequence[Any], results: list[bool]) -> list[Value | None]:
     """The results that are needed in their places."""
     rest = iter(arrays)
     return [Value(next(rest), True) if is_needed else None for is_needed in results]
+
+
+def _is_short(jaxpr: Jaxpr) -> bool:
+    """Whether a branch has few equations, and no loop of unknown length."""
+    has_loop = any(e.primitive.name == "while" for e in all_equations(jaxpr))
+    return not has_loop and _length(jaxpr) <= SHORT
+
+
+def _length(jaxpr: Jaxpr) -> int:
+    """Number of equations, written out: those of loops as often as they are passed."""
+    total = 0
+    for equation in jaxpr.eqns:
+        inner = sum(map(_length, programs_inside(equation)))
+        total += 1 + inner * int(equation.params.get("length", 1) or 1)
+    return total

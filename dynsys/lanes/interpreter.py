@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, DropVar, Literal
+from jax.extend.core import ClosedJaxpr
 
-from dynsys.equations import bind, called, is_any
 from dynsys.lanes import rules
 from dynsys.lanes.branches import choose_branch
-from dynsys.lanes.flow import need_of
 from dynsys.lanes.loops import While, run_loop, run_scan
 from dynsys.lanes.value import Value
+from dynsys.programs.dataflow import need_of
+from dynsys.programs.equations import called, has_any
+from dynsys.programs.evaluate import bind, evaluate
 
 Loop = Callable[["Interpreter", Any, list[Any], list[bool]], list[Value | None]]
 
@@ -63,23 +64,19 @@ class Interpreter:
         """
         jaxpr = closed.jaxpr
         needed = [True] * len(jaxpr.outvars) if needed is None else list(needed)
-        env: dict[Any, Any] = {}
-        consts = [Value(jnp.asarray(const), False) for const in closed.consts]
-        env |= dict(zip(jaxpr.constvars, consts, strict=True))
-        env |= dict(zip(jaxpr.invars, values, strict=True))
-        read = lambda v: _literal(v) if isinstance(v, Literal) else env.get(v)
-        wanted = need_of(jaxpr, needed).results
-        loops = [e for e in jaxpr.eqns if is_main and is_any(e, {"while"})]
-        for equation, results in zip(jaxpr.eqns, wanted, strict=True):
+        wanted = iter(need_of(jaxpr, needed).results)
+        loops = [e for e in jaxpr.eqns if is_main and has_any(e, {"while"})]
+
+        def rule(equation: Any, operands: list[Any]) -> Sequence[Any]:
+            results = next(wanted)
             if not any(results):
-                continue
-            operands = [read(v) for v in equation.invars]
+                return [None] * len(results)
             is_last = bool(loops) and equation is loops[-1]
-            outputs = self._equation(equation, operands, results, is_last)
-            pairs = zip(equation.outvars, outputs, strict=True)
-            env |= {v: value for v, value in pairs if not isinstance(v, DropVar)}
-        pairs = zip(jaxpr.outvars, needed, strict=True)
-        return [read(v) if is_needed else None for v, is_needed in pairs]
+            return self._equation(equation, operands, results, is_last)
+
+        outputs = evaluate(closed, values, rule, _same_in_all_lanes)
+        pairs = zip(outputs, needed, strict=True)
+        return [value if is_needed else None for value, is_needed in pairs]
 
     def _equation(
         self, equation: Any, operands: list[Any], results: list[bool], is_main: bool
@@ -113,5 +110,5 @@ def _filled(equation: Any, operands: Sequence[Any]) -> list[Value]:
     return [zeros(v.aval) if value is None else value for v, value in pairs]
 
 
-def _literal(literal: Any) -> Value:
-    return Value(jnp.asarray(literal.val, literal.aval.dtype), False)
+def _same_in_all_lanes(constant: Any, aval: Any) -> Value:
+    return Value(jnp.asarray(constant, aval.dtype), False)

@@ -1,4 +1,4 @@
-"""Loops, of which each lane may take another number of passes."""
+"""Loops: each lane may take a different number of passes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 
-from dynsys.lanes.flow import (
+from dynsys.lanes.value import Value, choose
+from dynsys.programs.dataflow import (
     needed_carry,
     needed_consts,
     varying_carry,
-    varying_outputs,
+    varying_rows,
 )
-from dynsys.lanes.value import Value, choose
+from dynsys.programs.evaluate import scan_operands, while_operands
 
 if TYPE_CHECKING:
     from dynsys.lanes.interpreter import Interpreter
@@ -29,11 +30,10 @@ class While:
 
     def __init__(self, params: Any, operands: list[Any], results: list[bool]):
         self.params, self.results = params, results
-        first_carry = params["cond_nconsts"] + params["body_nconsts"]
-        carry = operands[first_carry:]
+        *consts, carry = while_operands(params, operands)
         self.needed = needed_carry(params, results)
         used = needed_consts(params, self.needed)
-        pairs = zip(operands[:first_carry], used, strict=True)
+        pairs = zip([*consts[0], *consts[1]], used, strict=True)
         self.consts = [value if is_used else None for value, is_used in pairs]
         cut = params["cond_nconsts"]
         flags = [value is not None and value.varies for value in self.consts]
@@ -121,28 +121,14 @@ def run_loop(outer: "Interpreter", loop: While) -> list[Value | None]:
 def run_scan(outer: "Interpreter", equation: Any, operands: Sequence[Value]) -> list[Value]:
     """The results of a loop of known length."""
     params, width = equation.params, outer.width
-    body: Any = params["jaxpr"]
-    ends = params["num_consts"], params["num_consts"] + params["num_carry"]
-    consts, carry, series = (
-        operands[: ends[0]],
-        operands[ends[0] : ends[1]],
-        operands[ends[1] :],
-    )
-    varies = [value.varies for value in carry]
-    fixed = [value.varies for value in consts], [value.varies for value in series]
-    while True:
-        after = varying_outputs(body.jaxpr, [*fixed[0], *varies, *fixed[1]])
-        more = [a or b for a, b in zip(varies, after[: len(carry)], strict=True)]
-        if more == varies:
-            break
-        varies = more
-    columns = after[len(carry) :]
+    consts, carry, series = scan_operands(params, operands)
+    varies, columns = varying_rows(params, [value.varies for value in operands])
     as_array = lambda value, v: value.wide(width) if v else value.array
 
     def step(state: list[Any], rows: list[Any]) -> tuple[list[Any], list[Any]]:
         now = [Value(a, v) for a, v in zip(state, varies, strict=True)]
-        row = [Value(a, v) for a, v in zip(rows, fixed[1], strict=True)]
-        results = outer.inside(outer.active).run(body, [*consts, *now, *row])
+        row = [Value(a, s.varies) for a, s in zip(rows, series, strict=True)]
+        results = outer.inside(outer.active).run(params["jaxpr"], [*consts, *now, *row])
         pairs = zip(results, [*varies, *columns], strict=True)
         arrays = [as_array(value, v) for value, v in pairs]
         return arrays[: len(carry)], arrays[len(carry) :]

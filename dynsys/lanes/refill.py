@@ -11,8 +11,8 @@ from dynsys.lanes.loops import While, run_loop
 from dynsys.lanes.value import Value, choose
 
 IDLE = 4
-"""One lane in this many may wait for the others before the waiting ones are given the next
-members; to hand out and collect takes as long as a few steps."""
+"""The next members are handed out when one lane in this many is waiting: handing out and
+collecting takes as long as a few steps."""
 
 
 class Refill:
@@ -128,5 +128,5 @@ class Refill:
 
 
 def _columns(array: Any, at: Any) -> Any:
-    """The last axis at some places."""
+    """Some entries along the last axis."""
     return array.at[..., at].get(mode="promise_in_bounds")

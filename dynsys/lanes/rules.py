@@ -7,44 +7,32 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import DropVar
 
-from dynsys.equations import ENTRYWISE, LIBRARIES, TOTAL_ORDER, batches_wait, bind, is_any
 from dynsys.lanes.value import Value
+from dynsys.lapack import batches_wait
 from dynsys.products import in_a_loop, is_short
+from dynsys.programs.equations import has_any
+from dynsys.programs.evaluate import bind
+from dynsys.programs.primitives import (
+    COPIES,
+    CUMULATIVE,
+    ENTRYWISE,
+    LIBRARIES,
+    REDUCTIONS,
+    TOTAL_ORDER,
+)
 
 if TYPE_CHECKING:
     from dynsys.lanes.interpreter import Interpreter
 
-IDENTITIES = frozenset(
-    {"copy", "copy_p", "nonbatchable", "optimization_barrier", "stop_gradient"}
-)
+IDENTITIES = COPIES | {"nonbatchable", "stop_gradient"}
 """Primitives that change nothing when no derivative is taken."""
 
 ACROSS_LANES: dict[str, Any] = {"unvmap_any": jnp.any, "unvmap_all": jnp.all}
 """Primitives of equinox that ask all members of a batch."""
 
-AS_THEY_ARE = frozenset(
-    {
-        "argmax",
-        "argmin",
-        "cumlogsumexp",
-        "cummax",
-        "cummin",
-        "cumprod",
-        "cumsum",
-        "reduce_and",
-        "reduce_max",
-        "reduce_min",
-        "reduce_or",
-        "reduce_prod",
-        "reduce_sum",
-        "rev",
-        "sort",
-        "split",
-        "squeeze",
-        "stack",
-    }
-)
-"""Primitives whose parameters name axes, which one more at the end does not change."""
+AS_THEY_ARE = REDUCTIONS | CUMULATIVE | {"rev", "sort", "split", "squeeze", "stack"}
+"""Primitives with axes in their parameters, which stay as they are with one more axis at
+the end."""
 
 Rule = Callable[["Interpreter", Any, Sequence[Value]], list[Any]]
 
@@ -75,7 +63,7 @@ def mapped(equation: Any, values: Sequence[Value]) -> list[Any]:
     """Any primitive, by the rule that JAX has for batches.
 
     On a processor libraries are called for one lane after the other
-    (`dynsys.equations.LIBRARIES`).
+    (`dynsys.programs.primitives.LIBRARIES`).
     """
     arrays = [value.array for value in values]
     axes = [-1 if value.varies else None for value in values]
@@ -85,7 +73,7 @@ def mapped(equation: Any, values: Sequence[Value]) -> list[Any]:
         outputs = bind(equation, member)
         return [out for out, keep in zip(outputs, kept, strict=True) if keep]
 
-    if batches_wait() and is_any(equation, LIBRARIES):
+    if batches_wait() and has_any(equation, LIBRARIES):
         first = [jnp.moveaxis(v.array, -1, 0) for v in values if v.varies]
 
         def one_lane(mine: list[Any]) -> list[Any]:
@@ -100,7 +88,7 @@ def mapped(equation: Any, values: Sequence[Value]) -> list[Any]:
 
 
 def across(outer: "Interpreter", name: str, value: Value) -> Value:
-    """What is asked of all lanes that are not done."""
+    """The answer of all lanes that are not done."""
     fold = ACROSS_LANES[name]
     if outer.active is None:
         return Value(fold(value.array), False)

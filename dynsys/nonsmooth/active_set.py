@@ -32,7 +32,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from dynsys.nonsmooth.followed import follow
+from dynsys.nonsmooth.euler_paths import follow
 from dynsys.nonsmooth.listed import in_order
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.search import Aim, Look, Search
@@ -40,7 +40,8 @@ from dynsys.nonsmooth.ties import Ties, ties_of
 from dynsys.trees import Position, dimension
 
 NOTHING = 0.9
-"""A jump of the gradient up to this power of the precision of its size is none."""
+"""A jump of the gradient, relative to its size, that is rounding: this power of the
+precision."""
 
 MEETS = 0.4
 """The same where the gradients of both sides were seen to meet, 5e-7 in 64 bits."""

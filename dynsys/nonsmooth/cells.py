@@ -15,8 +15,8 @@ MOST_CELLS = 4096
 """Signatures that are looked at one by one."""
 
 ENOUGH = 12
-"""Kinks up to which they are looked at one by one where sums of segments would do, so that
-the pieces are counted."""
+"""Up to this many kinks signatures are looked at one by one even where a sum of segments
+would do, so that the pieces are counted."""
 
 PARALLEL = 1e-9
 """Difference of unit normals up to which two kinks are one."""

@@ -6,9 +6,9 @@ from typing import Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.finder.find_pieces import find_pieces
+from dynsys.nonsmooth.kink_table import table_of
 from dynsys.nonsmooth.pieces import Pieces, Signature
-from dynsys.nonsmooth.table import table_of
 from dynsys.trees import Position, as_position
 
 
@@ -47,9 +47,9 @@ def kinks(f: Callable[[Any], Any], x: Any) -> Kinks:
     They are read from the program of the loss: absolute values, maxima and minima (of
     axes and windows, too), signs, clipping and selections by comparisons, which may be
     joined by and, or and not, at any depth, inside of `jit`, of `jax.lax.cond`, of
-    functions with custom derivatives and of `scan`. What only looks
-    like a kink is none: both sides of it are the same function (`logaddexp`), its sign
-    never changes (`abs(exp(x))`), or no derivative passes through it (`stop_gradient`).
+    functions with custom derivatives and of `scan`. What only looks like a kink does not
+    count: both sides of it are the same function (`logaddexp`), its sign never changes
+    (`abs(exp(x))`), or no derivative passes through it (`stop_gradient`).
     Kinks whose switching functions are multiples of each other are one.
 
     The Euclidean norm has a cone at 0, which is no kink and is refused. So is every

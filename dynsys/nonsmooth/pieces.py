@@ -22,10 +22,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from dynsys.cached_call import cached_call
-from dynsys.nonsmooth.between import Repeated, between, blended
-from dynsys.nonsmooth.interpret import OF_SIZES, Replace, interpret, natural
-from dynsys.nonsmooth.program import Program
-from dynsys.nonsmooth.sizes import sizes_of
+from dynsys.nonsmooth.between_signs import Repeated, between, blended
+from dynsys.nonsmooth.flat_program.interpret import OF_SIZES, Replace, interpret, natural
+from dynsys.nonsmooth.flat_program.loss_program import Program
+from dynsys.nonsmooth.flat_program.sizes import sizes_of
 from dynsys.trees import as_vector
 
 Signature = Float[Array, " kinks"]
@@ -37,11 +37,11 @@ class Pieces(eqx.Module):
     Args:
         consts: What the loss closes over.
         program: What is fixed of it.
-        member: Of each switching value the kink that it belongs to; -1 where it is none.
+        member: Of each switching value the kink that it belongs to; -1 where there is none.
         side: Whether it has the sign of its kink, 1, or the opposite, -1.
         first: Of each kink the switching value that stands for it.
         joint: Of each kink whether the gradients of both sides meet there, as in Huber's
-            function; then it is none of the gradient, but of the Hessian.
+            function; then the gradient is continuous there, and only the Hessian jumps.
         mixed: Of each kink whether some terms of the loss are convex there and others
             concave, so that the talk's operator D is larger than the subdifferential.
         unproved: Of each kink whether it is not proved that the loss is continuous there.

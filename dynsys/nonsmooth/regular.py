@@ -3,7 +3,7 @@ r"""The subdifferential of a loss whose kinks all bend up, by the rules of calcu
 Every absolute value and maximum that is tied at a point is a variable $u_e$ of its own, so
 that the loss is $F(x, u)$, and the operands of one are functions $a_e$ and $b_e$ of $x$ and
 the variables before it.
-Where no derivative by a $u_j$ is negative, all of these functions are regular, and
+Where no derivative with respect to a $u_j$ is negative, these functions are regular, and
 
 $$\partial u_e = \mathrm{conv}(\partial a_e \cup \partial b_e), \qquad
 \partial a_e = \nabla_x a_e + \sum_j \frac{\partial a_e}{\partial u_j}\,\partial u_j$$
@@ -26,7 +26,7 @@ from dynsys.trees import as_vector, from_vector
 
 
 class _Slopes(NamedTuple):
-    """Derivatives of a scalar: by the position, and by each tied value."""
+    """Derivatives of a scalar with respect to the position, and to each tied value."""
 
     by_x: np.ndarray
     by_ties: np.ndarray
@@ -41,8 +41,8 @@ def regular_set(pieces: Pieces, x: Any, active: np.ndarray) -> GradientSet | Non
         active: The kinks that it lies on.
 
     Returns:
-        The set; `None` where a kink bends down, or is none of an absolute value or a
-        maximum, or an absolute value is of what has kinks itself.
+        The set; `None` where a kink bends down or is not that of an absolute value or a
+        maximum, or where an absolute value has kinks inside.
 
     Source:
         F. H. Clarke, Optimization and Nonsmooth Analysis, 1990, Propositions 2.3.3, 2.3.12

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.nonsmooth.cells import cells_of, segments_of
-from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.finder.find_pieces import find_pieces
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.regular import regular_set
 from dynsys.nonsmooth.sets import GradientSet
 from dynsys.trees import Position, as_position, as_vector
 
 ACTIVE = 1e-10
-"""Switching values up to this size, relative to what they are made of, are 0."""
+"""Switching values up to this size, relative to their terms, count as 0."""
 
 
 def clarke_subdifferential(

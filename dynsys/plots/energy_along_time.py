@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from dynsys.analysis.energy import EnergyReport
+from dynsys.analysis.energies.along_trajectory import EnergyReport
 from dynsys.plots.axes import add_legend, axes_or_new
 from dynsys.plots.checks import require_reports
 from dynsys.plots.style import LINES

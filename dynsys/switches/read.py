@@ -12,67 +12,40 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Literal
+from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, Float
 
-from dynsys.equations import EXPENSIVE, bind, called
-
-CROSSES = frozenset(
-    {"abs", "eq", "ge", "gt", "le", "le_to", "lt", "lt_to", "max", "min", "ne", "sign"}
+from dynsys.programs.equations import called
+from dynsys.programs.evaluate import bind, evaluate
+from dynsys.programs.primitives import (
+    COPIES,
+    IN_DOMAIN,
+    REARRANGEMENTS,
+    ROUNDINGS,
+    SMOOTH,
+    STEEP,
+    SWITCHES,
+    TOTAL_ORDER,
 )
+
+CROSSES = SWITCHES | TOTAL_ORDER | {"eq", "ne"}
 """Switch where their operands meet, or where the one they have is 0."""
 
 BENDS = frozenset({"abs", "max", "min"})
 """Those among them whose results are not constant between two switches."""
 
-COUNTS = frozenset({"ceil", "floor", "round"})
-"""Switch where their operand is an integer, `round` where it is half of one more."""
-
-LINEAR = frozenset(
-    {
-        "add",
-        "add_any",
-        "broadcast_in_dim",
-        "concatenate",
-        "convert_element_type",
-        "copy",
-        "cumsum",
-        "dynamic_slice",
-        "expand_dims",
-        "gather",
-        "neg",
-        "optimization_barrier",
-        "pad",
-        "reduce_precision",
-        "reduce_sum",
-        "reshape",
-        "rev",
-        "select_n",
-        "slice",
-        "split",
-        "squeeze",
-        "stack",
-        "stop_gradient",
-        "sub",
-        "transpose",
-    }
+LINEAR = (
+    COPIES
+    | REARRANGEMENTS
+    | frozenset({"add", "add_any", "convert_element_type", "cumsum", "neg"})
+    | frozenset({"reduce_precision", "reduce_sum", "select_n", "sub"})
 )
 """Affine in what is affine; indices and predicates are constant between two switches."""
 
 BILINEAR = frozenset({"dot_general", "mul"})
 """Affine where all factors but one are constant."""
 
-SMOOTH = (EXPENSIVE - {"atan2", "div"}) | frozenset(
-    {
-        "cumprod",
-        "digamma",
-        "integer_pow",
-        "is_finite",
-        "lgamma",
-        "reduce_prod",
-        "square",
-    }
-)
+NOT_ROUGH = (SMOOTH | IN_DOMAIN | STEEP | {"is_finite"}) - {"atan2"}
 """Smooth where they are finite, which is checked elsewhere."""
 
 
@@ -136,21 +109,12 @@ def read(function: Callable[[Any], Any], t: Float[Array, ""]) -> Reading:
 
 def _run(closed: ClosedJaxpr, inputs: Sequence[Number], reading: Reading) -> list[Number]:
     """Compute a program and note its switches."""
-    numbers: dict[Any, Number] = {}
-    for variable, value in zip(closed.jaxpr.constvars, closed.consts, strict=True):
-        numbers[variable] = Number(value, Kind.CONSTANT, 0)
-    numbers.update(zip(closed.jaxpr.invars, inputs, strict=True))
-
-    def look(atom: Any) -> Number:
-        if isinstance(atom, Literal):
-            return Number(atom.val, Kind.CONSTANT, 0)
-        return numbers[atom]
-
-    for equation in closed.jaxpr.eqns:
-        operands = [look(atom) for atom in equation.invars]
-        results = _results(equation, operands, reading)
-        numbers.update(zip(equation.outvars, results, strict=True))
-    return [look(atom) for atom in closed.jaxpr.outvars]
+    return evaluate(
+        closed,
+        inputs,
+        lambda equation, operands: _results(equation, operands, reading),
+        lambda value, _: Number(value, Kind.CONSTANT, 0),
+    )
 
 
 def _results(equation: Any, operands: list[Number], reading: Reading) -> list[Number]:
@@ -193,7 +157,7 @@ def _after(
         note(value - low, False)
         note(value - high, False)
         return kind, level + 1
-    if name in COUNTS or becomes_integer:
+    if name in ROUNDINGS or becomes_integer:
         note(values[0] + 0.5 if name == "round" else values[0], True)
         return Kind.CONSTANT, level + 1
     if name == "rem" and operands[1].kind == Kind.CONSTANT:
@@ -204,7 +168,7 @@ def _after(
     if name in BILINEAR or (name == "div" and operands[1].kind == Kind.CONSTANT):
         moving = sum(operand.kind != Kind.CONSTANT for operand in operands)
         return (kind if moving == 1 else Kind.SMOOTH), level
-    if name not in SMOOTH and name != "div":
+    if name not in NOT_ROUGH:
         reading.unread.append(name)
     return Kind.SMOOTH, level
 

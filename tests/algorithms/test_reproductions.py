@@ -8,8 +8,8 @@ import scipy.linalg
 
 import dynsys as ds
 from dynsys.algorithms import inna, inna_path, iterate
-from dynsys.analysis.inna_map import inna_matrix, inna_stability_limit
-from dynsys.analysis.stationary_variance import inna_stationary_variance
+from dynsys.analysis.inna.linear_stability import inna_matrix, inna_stability_limit
+from dynsys.analysis.inna.stationary_variance import inna_stationary_variance
 
 VALLEY = ds.objectives.NonsmoothRosenbrock()
 PAIRS = ((0.3, 0.01), (0.3, 0.1), (1.3, 0.1))

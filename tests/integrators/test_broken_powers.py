@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import dynsys as ds
-from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.finder.find_pieces import find_pieces
 
 ALPHA, BETA, END = 0.5, 0.1, 6.0
 MIX = np.array([[1.0, 0.4, -0.2], [0.3, -1.2, 0.5], [0.1, 0.6, 0.9]])

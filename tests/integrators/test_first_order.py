@@ -7,7 +7,7 @@ import pytest
 
 import dynsys as ds
 from dynsys.integrators.inclusion import choose, first_order
-from dynsys.nonsmooth import active_set, box
+from dynsys.nonsmooth import active_set, smallest_gradient
 from dynsys.result import Status
 from tests.integrators.kinked import TIGHT, absolute, talk
 
@@ -151,6 +151,6 @@ def test_steps_are_shortened_until_the_signs_of_each_agree_with_it(monkeypatch):
 
 
 def test_a_smallest_gradient_that_is_not_found_is_said(monkeypatch):
-    monkeypatch.setattr(box, "settle", unsettled(0.0))
+    monkeypatch.setattr(smallest_gradient, "settle", unsettled(0.0))
     with pytest.raises(ds.SimulationError, match="no signs of theirs were found"):
         ds.simulate(ds.GDIN(absolute, 1.3, 0.1), [0.0, 1.0], t1=1.0, times=3)

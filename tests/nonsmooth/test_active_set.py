@@ -10,9 +10,9 @@ import pytest
 from scipy.optimize import lsq_linear
 
 from dynsys.nonsmooth.active_set import settle
-from dynsys.nonsmooth.box import smallest_signature
-from dynsys.nonsmooth.find import find_pieces
+from dynsys.nonsmooth.finder.find_pieces import find_pieces
 from dynsys.nonsmooth.search import Aim
+from dynsys.nonsmooth.smallest_gradient import smallest_signature
 
 RANDOM = np.random.default_rng(5)
 

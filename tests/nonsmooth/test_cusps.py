@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dynsys.nonsmooth.active_set import settle
-from dynsys.nonsmooth.find import pieces_of
-from dynsys.nonsmooth.program import program_of
+from dynsys.nonsmooth.finder.find_pieces import pieces_of
+from dynsys.nonsmooth.flat_program.loss_program import program_of
 from dynsys.nonsmooth.search import Aim
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from jax.scipy.special import erf, erfc, expit, logit
 
-from dynsys.nonsmooth.duals import Duals
-from dynsys.nonsmooth.functions import Field
-from dynsys.nonsmooth.normal_form import NormalForm
-from dynsys.nonsmooth.program import program_of
-from dynsys.nonsmooth.turns import equal_at_a_level
+from dynsys.nonsmooth.arithmetic.duals import Duals
+from dynsys.nonsmooth.arithmetic.identities import Field
+from dynsys.nonsmooth.arithmetic.normal_form import NormalForm
+from dynsys.nonsmooth.finder.turned_signs import equal_at_a_level
+from dynsys.nonsmooth.flat_program.loss_program import program_of
 
 X = jnp.array([0.3, 1.2, 2.0])
 M = np.random.default_rng(3).integers(-9, 9, (3, 3)).astype(float)

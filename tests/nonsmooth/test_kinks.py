@@ -8,8 +8,8 @@ import pytest
 
 import dynsys as ds
 from dynsys.nonsmooth import NotPiecewiseSmooth, kinks
-from dynsys.nonsmooth.find import is_smooth
-from dynsys.nonsmooth.program import program_of
+from dynsys.nonsmooth.finder.find_pieces import is_smooth
+from dynsys.nonsmooth.flat_program.loss_program import program_of
 
 W = np.random.default_rng(1).normal(size=(4, 3))
 X = jnp.array([0.3, -1.2, 2.0])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import dynsys as ds
+from dynsys.dense_output import AbstractDenseOutput
 from dynsys.systems import PositionState
-from dynsys.trajectory import AbstractDenseOutput
 
 DECAY = (jnp.arange(5.0), jnp.exp(-jnp.arange(5.0)), -jnp.exp(-jnp.arange(5.0)))
 

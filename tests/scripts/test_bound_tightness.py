@@ -1,6 +1,6 @@
 import numpy as np
 
-from dynsys.analysis.observed_constants import observed_order
+from dynsys.analysis.newton.observed_constants import observed_order
 from scripts.bound_tightness import FAST, KICKED, REST, SLOW, largest, main, ratios
 
 

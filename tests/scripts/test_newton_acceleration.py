@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dynsys.analysis.newton_comparison import compare_with_newton
+from dynsys.analysis.newton.comparison import compare_with_newton
 from scripts.newton_acceleration import BETA, CASES, main, measure, predict
 
 COUNT = 60

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dynsys.analysis.decay_rate import decay_rate
+from dynsys.analysis.rates.decay_rate import decay_rate
 from scripts.rates import (
     DAMPINGS,
     exact_rate,

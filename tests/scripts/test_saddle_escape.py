@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dynsys.analysis.escape_statistics import escape_statistics
+from dynsys.analysis.critical_points.escape_statistics import escape_statistics
 from scripts.saddle_escape import (
     METHODS,
     RADIUS,

@@ -9,13 +9,13 @@ import jax
 import numpy as np
 
 from dynsys.cached_call import join, split
-from dynsys.integrators.ensemble.member import Choices, Numbers
-from dynsys.integrators.ensemble.program import (
+from dynsys.integrators.ensemble.block import (
     Block,
     Layout,
     on_accelerators,
     on_processors,
 )
+from dynsys.integrators.ensemble.member import Choices, Numbers
 from dynsys.integrators.ensemble.schedule import everywhere, in_any_order, slots_of
 from dynsys.integrators.progress import compiling, report_members
 from dynsys.integrators.unchecked import unchecked

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from dynsys.checks import is_concrete
+from dynsys.integrators.ensemble.block import Layout
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.ensemble.mild import is_mild, is_undecided
-from dynsys.integrators.ensemble.program import Layout
 from dynsys.integrators.ensemble.request import (
     read_devices,
     read_points,

@@ -67,8 +67,8 @@ def arrival(
         tolerances: Relative and absolute tolerance of the run.
     """
     fixed, t, here = constant((system, t, state))
-    field = fixed.vector_field(t, here)
-    guards, rates = jax.jvp(fixed.guards, (t, here), (jnp.ones_like(t), field))
+    (field, guards), push = jax.linearize(fixed.field_and_guards, t, here)
+    _, rates = push(jnp.ones_like(t), field)
     passed = landed & (guards < 0) & (rates < 0)
     late = jnp.max(jnp.where(passed, guards / jnp.where(passed, rates, 1), 0))
     late = jnp.minimum(late.astype(t.dtype), LATEST * resolution(t))

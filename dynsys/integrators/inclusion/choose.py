@@ -13,12 +13,12 @@ from dynsys.integrators.request import Options
 from dynsys.integrators.rodas5p import Rodas5P
 from dynsys.kernel import as_one_kernel
 from dynsys.nonsmooth.at_signature import AtSignature
-from dynsys.nonsmooth.box import smallest_signature
-from dynsys.nonsmooth.find import is_smooth, pieces_of
+from dynsys.nonsmooth.finder.find_pieces import is_smooth, pieces_of
+from dynsys.nonsmooth.flat_program.broken_powers import under_powers
+from dynsys.nonsmooth.flat_program.loss_program import program_of
 from dynsys.nonsmooth.listed import FEW
 from dynsys.nonsmooth.pieces import Pieces, Signature
-from dynsys.nonsmooth.powers import under_powers
-from dynsys.nonsmooth.program import program_of
+from dynsys.nonsmooth.smallest_gradient import smallest_signature
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Position, constant, dimension

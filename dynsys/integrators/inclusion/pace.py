@@ -39,19 +39,11 @@ class Pace(NamedTuple):
     swing: Time
 
 
-def first_pace(problem: Problem, kinks: int, rests: Bool[Array, ""]) -> Pace:
-    """The pace at the start.
-
-    Args:
-        problem: What is integrated.
-        kinks: Number of kinks.
-        rests: Whether the start has no velocity across a kink that it lies on. Without
-            damping in the velocity by the gradient no event says what it does there.
-    """
+def first_pace(problem: Problem, kinks: int) -> Pace:
+    """The pace before the start."""
     t0 = problem.t0
     never = jnp.full((kinks, 3), -jnp.inf, t0.dtype)
-    runs_away = rests & _is_undamped(problem, t0)
-    return Pace(never, jnp.zeros(kinks, int), runs_away, jnp.zeros_like(t0))
+    return Pace(never, jnp.zeros(kinks, int), jnp.asarray(False), jnp.zeros_like(t0))
 
 
 def next_pace(
@@ -61,11 +53,13 @@ def next_pace(
     happened: Turn,
     is_full: Bool[Array, ""],
     t: Time,
+    starts: Bool[Array, ""],
 ) -> Pace:
     """The pace after an event.
 
     Without damping in the velocity by the gradient no kink that is crossed is ever slid
-    along, so it may be crossed ever faster without end.
+    along, so it may be crossed ever faster without end. And no event says what becomes of a
+    start that has no velocity across a kink that it lies on.
 
     Args:
         problem: What is integrated.
@@ -74,12 +68,13 @@ def next_pace(
         happened: The event.
         is_full: Whether there is no room for another event.
         t: Its time.
+        starts: Whether it is the start.
     """
     if not may_run_away(problem.system):
         return before
     times, faster, runs_away, swing = before
     new = happened.mode
-    crosses = happened.at & (jnp.sign(old.signature) != jnp.sign(new.signature))
+    crosses = ~starts & happened.at & (jnp.sign(old.signature) != jnp.sign(new.signature))
     last = t - times[:, 1]
     shrinks = last < times[:, 2] - times[:, 0]
     faster = jnp.where(crosses, jnp.where(shrinks, faster + 1, 0), faster)
@@ -90,10 +85,12 @@ def next_pace(
     )
     soon = (last < SHORT * (problem.t1 - problem.t0)) | is_full
     fast = (faster >= OFTEN) & (last < jnp.inf)
-    now = jnp.any(crosses & fast & soon) & _is_undamped(problem, t)
+    is_undamped = _is_undamped(problem, t)
+    now = jnp.any(crosses & fast & soon) & is_undamped
     wide = lambda: jnp.max(jnp.where(fast, _swings(problem, happened, last, t), 0))
     swing = jax.lax.cond(now, wide, lambda: swing)
-    return Pace(times, faster, runs_away | now, swing)
+    rests = starts & happened.rests & is_undamped
+    return Pace(times, faster, runs_away | now | rests, swing)
 
 
 def may_run_away(system: AbstractSystem) -> bool:

@@ -78,10 +78,21 @@ class PieceSystem(AbstractSystem):
         return self.objective.gradient(self.position(state), signature)
 
     def vector_field(self, t: Time, state: State) -> State:
+        return self._field(t, state, multipliers(self, t, state))
+
+    def _field(self, t: Time, state: State, signature: Signature) -> State:
         feedback = self.system.feedback(t)
         if feedback is None:
             return self._smooth().vector_field(t, state)
-        return type(state)(*feedback.rates(state, self.force(t, state)))
+        force = self.objective.gradient(self.position(state), signature)
+        return type(state)(*feedback.rates(state, force))
+
+    def field_and_guards(
+        self, t: Time, state: State
+    ) -> tuple[State, Float[Array, " kinks"]]:
+        """The field and the guards, for which the multipliers are solved for once."""
+        signature = multipliers(self, t, state)
+        return self._field(t, state, signature), self._guards(state, signature)
 
     def aim(self, t: Time, state: State) -> Aim:
         """What the signs of kinks decide about: the velocity."""
@@ -99,7 +110,10 @@ class PieceSystem(AbstractSystem):
         $s_iz_i$ of free kinks, $1 - |w_i|$ of those that are held. Of those tied to one
         that is held, how far they are from leaving it.
         """
-        mode, signature = self.mode, multipliers(self, t, state)
+        return self._guards(state, multipliers(self, t, state))
+
+    def _guards(self, state: State, signature: Signature) -> Float[Array, " kinks"]:
+        mode = self.mode
         there = self.onto(state, mode.leads, signature)
         beyond = self.objective.switching(there, signature) - mode.offset
         free = mode.signature * beyond

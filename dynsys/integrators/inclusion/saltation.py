@@ -17,6 +17,7 @@ Source:
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -79,11 +80,10 @@ def saltation(
     changed = at & ((before.held != after.held) | (turned & ~after.held))
     speaks = changed & _representatives(before, changed, group)
     some = listed(speaks, dimension(system.position(moved)) + 2)
-    value = system.guards(t, arrival.state)
+    moves = only_derivative(_guards, system, t, arrival.state)
     fixed, t, moved = constant((system, t, moved))
     slopes = some.take(arrival.rates)
-    shifts = -some.only(some.take(value - jax.lax.stop_gradient(value)))
-    shifts = shifts / jnp.where(slopes == 0, 1, slopes)
+    shifts = -some.only(some.take(moves)) / jnp.where(slopes == 0, 1, slopes)
     is_one = jnp.sum(speaks) == 1
 
     def picked(place: Bool[Array, " kinks"]) -> Mode:
@@ -130,6 +130,10 @@ def saltation(
     return Saltation(change, shift.astype(t.dtype), exists, onward, lost)
 
 
+def _guards(system: PieceSystem, t: Time, state: State) -> Float[Array, " kinks"]:
+    return system.guards(t, state)
+
+
 def _representatives(
     before: Mode, changed: Bool[Array, " kinks"], group: Int[Array, " kinks"]
 ) -> Bool[Array, " kinks"]:
@@ -140,6 +144,20 @@ def _representatives(
     together = group[None] == group[:, None]
     best = jnp.min(jnp.where(together, (rank + own)[None], 3 * number), axis=1)
     return rank + own == best
+
+
+@eqx.filter_custom_jvp
+def only_derivative(function: Any, *args: Any) -> Any:
+    """0 with the derivative of a function, which is evaluated for derivatives only."""
+    return jax.tree.map(jnp.zeros_like, eqx.filter_eval_shape(function, *args))
+
+
+@only_derivative.def_jvp
+def _(primals: Any, tangents: Any) -> Any:
+    function, *args = primals
+    _, *moves = tangents
+    _, rate = eqx.filter_jvp(function, args, moves)
+    return jax.tree.map(jnp.zeros_like, rate), rate
 
 
 @jax.custom_jvp

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from dynsys.dense_output import AbstractDenseOutput
 from dynsys.in_chunks import in_chunks
 from dynsys.integrators.dense import DenseOutput
 from dynsys.integrators.inclusion.first_order import march
@@ -18,6 +19,7 @@ from dynsys.integrators.inclusion.pace import may_run_away
 from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.integrators.inclusion.rest import at_rest, come_to_rest, may_rest
 from dynsys.integrators.inclusion.saltation import once
+from dynsys.integrators.inclusion.start import Start, across_kinks, off_kinks
 from dynsys.integrators.inclusion.turn import in_mode
 from dynsys.integrators.inclusion.turns import Polynomial, Turns
 from dynsys.integrators.log import Carry, Log, empty_log
@@ -31,7 +33,7 @@ from dynsys.nonsmooth.pieces import Pieces
 from dynsys.result import Derivative, Status
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.velocity import reconcile
-from dynsys.trajectory import AbstractDenseOutput, KinkEvents
+from dynsys.trajectory import KinkEvents
 from dynsys.trees import Position, constant, zeros_like
 
 Time = Float[Array, ""]
@@ -80,14 +82,14 @@ class HybridOutput(NamedTuple):
     Args:
         output: The outputs, without velocities.
         steps: The steps, without derivative.
-        first: The mode at the start.
+        start: What was found at the start.
         ledger: What happened at the kinks.
         derivative: A `Derivative`.
     """
 
     output: Output
     steps: DenseOutput
-    first: Sides
+    start: Start
     ledger: Ledger
     derivative: Int[Array, ""]
 
@@ -105,14 +107,14 @@ def solve_inclusion(
         adjoint: `None` for reverse mode, `diffrax.ForwardMode()` for forward mode.
     """
     solve = _solve_reversible if adjoint is None else _solve_forward
-    output, steps, first, ledger, derivative = solve(problem, method, max_events)
+    output, steps, start, ledger, derivative = solve(problem, method, max_events)
     times = jnp.clip(problem.times, problem.t0, output.last.t)
 
     def velocity(t: Time, state: State, slope: State) -> Position:
         row = steps.row(constant(t))
         here = between(problem, steps.starts[row], steps.ends[row])
         begins, sides = t <= problem.t0, steps.info(row)["sides"]
-        sides = jax.tree.map(lambda a, b: jnp.where(begins, a, b), first, sides)
+        sides = jax.tree.map(lambda a, b: jnp.where(begins, a, b), start.sides, sides)
         system = in_mode(here, sides.mode())
         tolerances = (problem.rtol, problem.atol)
         return reconcile(system, t, state, slope, *tolerances, ~begins)
@@ -138,12 +140,12 @@ def _(
     perturbed: Any, problem: Problem, method: Method, max_events: int
 ) -> tuple[HybridOutput, Replay]:
     del perturbed
-    hybrid, log, turns, across = _solve(problem, method, max_events, PIECE)
+    hybrid, log, turns = _solve(problem, method, max_events, PIECE)
     assert log.record is not None
     last = hybrid.output.last
     failed = (last.code > Status.STOPPED) | (hybrid.derivative == int(Derivative.NONE))
     lines = Lines(hybrid.ledger.turn, hybrid.ledger.kink)
-    kept = (turns, lines, across)
+    kept = (turns, lines, hybrid.start.bends)
     return hybrid, Replay(log.record, PIECE, last.accepted, last.t, failed, *kept)
 
 
@@ -164,25 +166,28 @@ def _(
     gradient = pull_back(problem, method, replay, output, times)
     variables = eqx.filter(problem, eqx.is_inexact_array)
     gradient = jax.tree.map(once, gradient, variables)
+    pieces: Any = problem.system.objective
     position = problem.system.position
     spoiled = jax.tree.map(
         lambda leaf, bad: jnp.where(bad, jnp.nan, leaf),
         position(gradient.state),
-        replay.across,
+        across_kinks(pieces, position(problem.state), replay.bends),
     )
     return eqx.tree_at(lambda tree: position(tree.state), gradient, spoiled)
 
 
 def _solve(
     problem: Problem, method: Method, max_events: int, piece: int | None = None
-) -> tuple[HybridOutput, Log, Turns | None, Any]:
-    carry, log, info, start = run_inclusion(problem, method, max_events, piece=piece)
+) -> tuple[HybridOutput, Log, Turns | None]:
+    carry, log, info = run_inclusion(problem, method, max_events, piece=piece)
     first_order = rest_since = None
     kept = lambda y0, y1, signs: {
         "polynomial": {"y0": y0, "y1": y1, "k": (zeros_like(y0),) * 3},
         "sides": Sides(signs, jnp.zeros_like(signs)),
     }
     if may_rest(problem):
+        rest_since = jnp.full_like(problem.t0, jnp.inf)
+    if may_rest(problem) and method.may_rest:
         last, log, rest_since = come_to_rest(problem, method, carry.base, log, kept)
         carry = at_rest(carry, last, rest_since)
     if may_run_away(problem.system):
@@ -198,10 +203,11 @@ def _solve(
     if has_stop(problem):
         last, dense = move_to_stop(problem, last, dense)
     # At the start the velocity is that of the equation.
-    first = (start.state, zeros_like(start.state))
+    pieces: Any = problem.system.objective
+    state = off_kinks(problem.system, pieces, problem.state, carry.start.bends)
+    first = (state, zeros_like(state))
     states, slopes = outputs(problem, first, last, log, dense)
     assert slopes is not None
-    pieces: Any = problem.system.objective
     whole = InclusionOutput(problem.t0, last.t, dense, pieces)
     output = Output(states, slopes, last, whole if method.dense else None)
     output = output._replace(unique=carry.unique, first_order=first_order)
@@ -209,9 +215,8 @@ def _solve(
     ledger, derivative = carry.ledger, carry.derivative
     if has_stop(problem):
         ledger = up_to(ledger, last.t)
-    sides = Sides.of(start.mode)
-    hybrid = HybridOutput(output, *constant((dense, sides)), ledger, derivative)
-    return hybrid, log, carry.turns, start.across
+    hybrid = HybridOutput(output, *constant((dense, carry.start)), ledger, derivative)
+    return hybrid, log, carry.turns
 
 
 @eqx.filter_custom_vjp

@@ -42,6 +42,7 @@ class Turn(NamedTuple):
         state: State on the surfaces, with the derivative after the event.
         saltation: The derivative of the event.
         unique: Whether no other mode is consistent.
+        rests: Whether there is no velocity across one of the kinks.
         code: A `Status`, success if the run can go on.
         fatal: The kinks at which it cannot.
     """
@@ -54,6 +55,7 @@ class Turn(NamedTuple):
     state: State
     saltation: Saltation
     unique: Bool[Array, ""]
+    rests: Bool[Array, ""]
     code: Int[Array, ""]
     fatal: Bool[Array, " kinks"]
 
@@ -109,6 +111,7 @@ def turn(
         along_field(add(placed, jump.change), arrives.late, jump.onward),
         jump._replace(exists=exists),
         unique,
+        jnp.any(at & bends & settled.rests),
         *verdict_on(system, moved, settled, near),
     )
 
@@ -180,8 +183,8 @@ def no_turn(system: PieceSystem, t: Time, moved: State) -> Turn:
         zero, none.astype(t.dtype), jnp.asarray(True), zero, jnp.zeros_like(t)
     )
     fine = select()
-    unique = jnp.asarray(True)
-    return Turn(mode, none, none, alone, none, moved, still, unique, fine, none)
+    yes, no = jnp.asarray(True), jnp.asarray(False)
+    return Turn(mode, none, none, alone, none, moved, still, yes, no, fine, none)
 
 
 def in_mode(problem: Problem, mode: Mode) -> PieceSystem:

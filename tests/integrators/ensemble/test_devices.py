@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import dynsys as ds
+from dynsys.integrators.ensemble.block import Layout, compute_block
 from dynsys.integrators.ensemble.member import Choices, Numbers
-from dynsys.integrators.ensemble.program import Layout, compute_block
 from dynsys.integrators.ensemble.schedule import in_any_order, slots_of
 from dynsys.linear_solve import ROLLED
 from tests.integrators.ensemble.points import (

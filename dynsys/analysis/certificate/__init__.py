@@ -1,0 +1,1 @@
+"""Whether the numbers of a trajectory can be trusted."""

@@ -1,0 +1,1 @@
+"""How critical a point is, and how solutions behave near saddles."""

@@ -1,0 +1,1 @@
+"""INNA near a critical point: linear stability and gradient noise."""

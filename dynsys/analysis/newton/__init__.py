@@ -1,0 +1,1 @@
+"""Distances to Newton-like flows, and who is faster than Newton."""

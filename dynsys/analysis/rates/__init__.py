@@ -1,0 +1,1 @@
+"""How fast quantities decay, and what the Kurdyka-Łojasiewicz inequality proves."""

@@ -1,0 +1,1 @@
+"""Flat programs evaluated modulo primes, in floats and with derivatives."""

@@ -1,0 +1,1 @@
+"""The program of a loss, opened wherever it switches."""

@@ -1,0 +1,1 @@
+"""Between which bounds the variables of a flat program stay."""
