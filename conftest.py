@@ -43,6 +43,13 @@ def pytest_configure(config):
     config.pluginmanager.register(Memory())
 
 
+def pytest_collection_modifyitems(items):
+    """The examples of the docstrings are slow: each is a program of its own."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def forget_compiled_programs():
     """Each program holds hundreds of memory maps, of which a process may have 65,530."""

@@ -33,6 +33,7 @@ def test_the_crossing_speed_of_heavy_ball_decays_like_exp_of_minus_alpha_t_over_
     assert int(run.derivative) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("system", "alpha", "end"), [(ds.HeavyBall, 1.0, 12.0), (ds.AVD, 6.0, 40.0)]
 )
@@ -60,6 +61,7 @@ def test_rest_on_a_kink_is_rest():
     )
 
 
+@pytest.mark.slow
 def test_g_din_is_followed_to_its_last_event():
     # 17 crossings, ever faster, and then it sticks: that is exact.
     system = ds.GDIN(absolute, 0.0, 0.1)
@@ -68,6 +70,7 @@ def test_g_din_is_followed_to_its_last_event():
     assert int(run.events.count) > 16
 
 
+@pytest.mark.slow
 def test_more_kinks_than_can_be_followed(monkeypatch):
     system = ds.GDIN(talk, 1.0, 1.0)
     solve = lambda **options: ds.simulate(system, [-1.5, 1.0], t1=6.0, **options)
@@ -94,6 +97,7 @@ def test_more_kinks_than_can_be_followed(monkeypatch):
     np.testing.assert_allclose(stopped.x[-1, 0], -0.1, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_large_networks_take_one_gradient_a_step():
     random = np.random.default_rng(0)
     samples = jnp.asarray(random.normal(size=(64, 10)))

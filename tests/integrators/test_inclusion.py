@@ -61,6 +61,7 @@ def test_gradient_flow_of_the_absolute_value():
     np.testing.assert_allclose(np.asarray(run.v)[away], speed[away], atol=1e-7)
 
 
+@pytest.mark.slow
 def test_gradient_flow_of_the_largest_entry_dies_at_the_1_norm():
     largest = lambda x: jnp.max(jnp.abs(x))
     run = ds.simulate(ds.GradientFlow(largest), [1.0, -0.4, 0.3], t1=2.0, **TIGHT)
@@ -69,6 +70,7 @@ def test_gradient_flow_of_the_largest_entry_dies_at_the_1_norm():
     np.testing.assert_allclose(run.objective[-1], 0, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [0.4, 1.5])
 def test_gradient_flow_on_a_curved_kink(rho):
     """On the parabola y = 4 x1^2 obeys y e^y = y0 e^(y0 - 4t), and leaves at 1/rho - 1."""

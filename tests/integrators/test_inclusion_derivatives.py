@@ -19,6 +19,7 @@ def differences(function, at, step=1e-6):
     return (function(at + step) - function(at - step)) / (2 * step)
 
 
+@pytest.mark.slow
 @MODES
 def test_the_talk_across_a_slide_and_a_leave(derivative, options):
     times = jnp.array([1.0, 3.0, 4.5, 6.0, 7.0])
@@ -66,6 +67,7 @@ def test_the_data_of_a_loss_and_a_stop():
     np.testing.assert_allclose(jax.jacrev(times)(2.0), [-0.05, -0.1], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_batches_under_jit():
     system = ds.GDIN(absolute, 0.5, 0.1)
 
@@ -78,6 +80,7 @@ def test_batches_under_jit():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_dense_output_has_a_derivative():
     def later(x0):
         run = ds.simulate(ds.GDIN(absolute, 0.5, 0.1), x0, t1=3.0, dense=True, **TIGHT)
@@ -86,6 +89,7 @@ def test_the_dense_output_has_a_derivative():
     np.testing.assert_allclose(jax.grad(later)(0.7), differences(later, 0.7), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_kinks_that_are_met_at_once():
     # Apart from each other they have a derivative, whichever comes first.
     def end(x):
@@ -130,6 +134,7 @@ def test_a_start_on_a_kink_has_no_derivative_across_it(derivative, options):
     np.testing.assert_allclose(found[1, 1:], [found[1, 1], expected[1]], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_branch_has_no_derivative():
     with pytest.raises(ValueError, match="branched"):
         jax.grad(
@@ -151,6 +156,7 @@ def test_second_derivatives_are_refused(derivative, options):
         jax.eval_shape(derivative(end), 2.0)
 
 
+@pytest.mark.slow
 def test_float32():
     def end(x):
         return ds.simulate(ds.GradientFlow(absolute), x, t1=3.0, times=2).events.t[0]

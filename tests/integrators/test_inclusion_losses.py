@@ -38,6 +38,7 @@ def test_the_lasso_with_fifty_variables_ends_in_its_solution():
     assert np.diff(energy).max() < 1e-6 * float(energy[0])
 
 
+@pytest.mark.slow
 def test_the_energy_identity_holds_across_and_along_kinks():
     """E' = -alpha |theta'|^2 - beta |g|^2, with the g that theta' takes of the set."""
     alpha, beta = 1.0, 1.0
@@ -72,6 +73,7 @@ def flow_of_max(slopes, offsets, x):
     return ds.simulate(ds.GradientFlow(loss), x, t1=3.0, times=31, **TIGHT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_gradient_flow_of_a_maximum_of_affine_functions(seed):
     """Along faces, through vertices and into them, exactly; then from a vertex."""
@@ -90,6 +92,7 @@ def test_gradient_flow_of_a_maximum_of_affine_functions(seed):
         np.testing.assert_allclose(run.x, np.transpose(exact), atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_vertex_where_the_signs_of_nested_kinks_settle_slowly():
     slopes = np.random.default_rng(19).normal(size=(4, 2))
     slopes = (slopes - slopes.mean(0))[[2, 1, 0, 3]]
@@ -100,6 +103,7 @@ def test_a_vertex_where_the_signs_of_nested_kinks_settle_slowly():
     assert bool(run.unique)
 
 
+@pytest.mark.slow
 def test_a_network_of_relus_finishes_and_loses_energy():
     random = np.random.default_rng(4)
     samples, labels = random.normal(size=(10, 2)), random.normal(size=10)
@@ -123,6 +127,7 @@ def test_a_network_of_relus_finishes_and_loses_energy():
     assert int(run.events.count) > 0
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(
     data=st.integers(0, 2**31),
@@ -154,6 +159,7 @@ def solve_random(normals, offsets, weights, alpha, beta, start):
     return ds.simulate(ds.GDIN(loss, alpha, beta), start, t1=5.0, times=51)
 
 
+@pytest.mark.slow
 def test_kinks_far_from_zero_are_told_apart_as_well_as_numbers_are():
     """Past b at the speed 3, towards a at the speed 1; they are 2e-3 apart at 1e8."""
     a, b = 1e8, 1e8 + 2e-3

@@ -49,6 +49,7 @@ def random_data(seed):
     return tuple(map(jnp.asarray, data)), jnp.asarray(2 * random.normal(size=2))
 
 
+@pytest.mark.slow
 def test_random_networks_go_where_small_steps_of_euler_go():
     steps, t1 = 60_000, 3.0
 
@@ -70,6 +71,7 @@ def test_random_networks_go_where_small_steps_of_euler_go():
         np.testing.assert_allclose(end, euler(data, x), atol=3e-3, err_msg=str(seed))
 
 
+@pytest.mark.slow
 def test_what_is_settled_is_so_in_a_batch_too():
     """Lanes of which only some meet kinks inside of others."""
     starts = jnp.array([[-1.0, 0.5], [2.0, 0.5], [-1.0, 3.0]])

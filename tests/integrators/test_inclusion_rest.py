@@ -22,6 +22,7 @@ def rest_of(run):
     return float(run.stats.rest_since)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("alpha", "beta", "start"),
     [
@@ -44,6 +45,7 @@ def test_a_run_that_comes_to_rest_in_the_tip_of_a_cusp_reaches_its_end(alpha, be
     np.testing.assert_allclose(run.v[late], 0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_rest_is_told_and_has_no_derivative():
     options = {"t1": 60.0, "times": 5, "max_events": 1}
     run = ds.simulate(ds.GDIN(cusp, 1.0, 0.1), jnp.zeros(2), **options)
@@ -127,6 +129,7 @@ def test_what_moves_or_may_be_moved_is_not_taken_for_rest(given, y, t1, speed):
     assert np.isinf(rest_of(run))
 
 
+@pytest.mark.slow
 def test_conditions_and_largest_steps_count_at_rest():
     stop = lambda t, x, v: 5.0 - t
     run = crowded(Terms(curvature=1.0), 0.0, 60.0, stop=stop, max_step=0.5)

@@ -65,12 +65,14 @@ def test_the_talk_agrees_with_an_event_driven_integration(alpha, beta, start, en
     assert [("cross", "slide", "leave")[k] for k in found] == kinds
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_at_its_start_shows_the_velocity_there():
     stop = lambda t, x, v: t >= 0.0
     run = ds.simulate(ds.GDIN(talk, 1.0, 1.0), [-1.5, 1.0], t1=12.0, stop=stop)
     np.testing.assert_array_equal(run.v[0], [0.0, 0.0])
 
 
+@pytest.mark.slow
 def test_the_inclusion_holds_along_the_dense_output():
     """Its residual is small, signs are those of the position, multipliers in [-1, 1]."""
     system = ds.GDIN(talk, 1.0, 1.0)
@@ -93,6 +95,7 @@ def test_the_inclusion_holds_along_the_dense_output():
     assert wrong.max() < 1e-9
 
 
+@pytest.mark.slow
 def test_the_order_is_kept_across_events():
     """Errors against steps, averaged over starts that cross, slide and leave."""
     system = ds.GDIN(talk, 1.3, 0.1)
@@ -118,6 +121,7 @@ def test_the_order_is_kept_across_events():
     assert abs(slope + 5) < 0.3
 
 
+@pytest.mark.slow
 def test_cost_on_the_function_of_the_talk():
     """An error of 1e-8 takes at most 2,000 gradients."""
     system = ds.GDIN(talk, 1.0, 1.0)
@@ -129,6 +133,7 @@ def test_cost_on_the_function_of_the_talk():
     assert int(run.stats.gradient_evaluations) < 2000
 
 
+@pytest.mark.slow
 def test_512_starts_at_once_have_the_ledgers_of_their_single_runs():
     system = ds.GDIN(talk, 1.3, 0.1)
     starts = np.random.default_rng(0).uniform(-2, 2, (512, 2))

@@ -37,6 +37,7 @@ def test_the_oracle_is_held_at_a_kink_while_its_gradient_decays():
     np.testing.assert_array_equal(v[stopped:], 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [3, 10])
 def test_switches_in_all_coefficients_and_derivatives_by_their_times(number):
     case = draw(0, number)

@@ -20,6 +20,7 @@ def test_gradient_flow_of_distances_ends_at_a_median(size):
 
 
 # One program for each.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("system", "shape"), [("gradient flow", (10, 3)), ("g-DIN", (40, 2))]
 )

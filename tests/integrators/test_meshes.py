@@ -35,6 +35,7 @@ def told():
     return dict(re.findall(r"^(\w+ \w+): (.*)$", found.stdout, re.MULTILINE))
 
 
+@pytest.mark.slow
 def test_without_checks_and_with_auto_axes_values_are_those_of_one_device(told):
     worked = {name for name, what in told.items() if what == "True"}
     assert worked == {
@@ -46,6 +47,7 @@ def test_without_checks_and_with_auto_axes_values_are_those_of_one_device(told):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["ends", "slopes", "ensemble"])
 def test_checks_and_explicit_axes_are_refused_with_a_remedy(function, told):
     assert re.search(CHECKED, told[f"{function} checked"])

@@ -34,6 +34,7 @@ def separable(coefficients, slopes, weights, knots, start, velocity):
 
 
 # One program for each.
+@pytest.mark.slow
 @pytest.mark.parametrize("inertial", [False, True])
 def test_runs_are_the_exact_flow(inertial):
     cases = [draw(2, number, (inertial, (2, 5), False)) for number in range(20)]

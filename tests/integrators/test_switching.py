@@ -77,6 +77,7 @@ def test_a_run_up_to_a_jump_ends_with_the_state_after_it():
     np.testing.assert_allclose(last(second), by_hand([BEFORE, AFTER], [KNOT]), atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["reverse", "forward"])
 def test_derivatives_with_respect_to_values_and_time_of_a_jump(mode):
     adjoint = diffrax.ForwardMode() if mode == "forward" else None
@@ -176,6 +177,7 @@ def test_an_interval_that_time_cannot_resolve_is_refused():
         ds.simulate(ds.HeavyBall(bowl, 0.5), jnp.float32(1), t0=1e7, t1=1e7 + 2, times=3)
 
 
+@pytest.mark.slow
 def test_the_forward_jacobian_in_two_dimensions_is_that_of_reverse_mode():
     loss = lambda x: jnp.sum(jnp.cosh(x))
     end = lambda x0, **o: ds.simulate(ds.DIN(loss, 1.0, 0.1), x0, t1=2.0, times=2, **o).x[
@@ -186,6 +188,7 @@ def test_the_forward_jacobian_in_two_dimensions_is_that_of_reverse_mode():
     np.testing.assert_allclose(forward, jax.jacrev(end)(x0), atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adjoint", [None, diffrax.ForwardMode()])
 def test_a_switch_at_the_end_moves_nothing_and_the_end_moves_the_position(adjoint):
     def end(knot, t1):

@@ -19,6 +19,7 @@ from tests.nonsmooth.refused_spellings import ACCEPTED, CONES, REFUSED, SEEN, TI
 from tests.nonsmooth.slopes import LINES, Scan, Spelling, lines_of
 from tests.nonsmooth.smooth_spellings import SMOOTH
 from tests.nonsmooth.traced_spellings import TRACED
+from tests.tiers import one_in
 
 POINTS = 128
 """Random points at which a loss is compared with its pieces."""
@@ -82,7 +83,7 @@ def assert_signs_change_at(spelling: Spelling, sides: Sides, jumps: Any) -> None
     assert (before != after).any(axis=1).all()
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize("name", one_in(4, SMOOTH))
 def test_a_smooth_spelling_has_no_kink(name):
     assert Scan(SMOOTH[name]).jumps() == []
     found = find(SMOOTH[name])
@@ -90,7 +91,7 @@ def test_a_smooth_spelling_has_no_kink(name):
     assert len(found.values) == 0
 
 
-@pytest.mark.parametrize("name", JOINTS)
+@pytest.mark.parametrize("name", one_in(4, JOINTS))
 def test_a_joint_is_found_and_is_no_kink_of_the_gradient(name):
     spelling = JOINTS[name]
     assert Scan(spelling).jumps() == []
@@ -100,7 +101,7 @@ def test_a_joint_is_found_and_is_no_kink_of_the_gradient(name):
     assert_pieces_are_the_loss(spelling, Sides(spelling, found))
 
 
-@pytest.mark.parametrize("name", GAPS)
+@pytest.mark.parametrize("name", one_in(4, GAPS))
 def test_gaps_of_approximations_are_no_kinks(name):
     spelling = GAPS[name]
     kept = [j for j in Scan(spelling).jumps() if j.size > 1e-6]
@@ -115,7 +116,7 @@ def test_what_is_smooth_by_more_than_identities_is_followed(name):
     assert_pieces_are_the_loss(spelling, Sides(spelling, find(spelling)))
 
 
-@pytest.mark.parametrize("name", KINKED)
+@pytest.mark.parametrize("name", one_in(4, KINKED))
 def test_a_kinked_spelling_has_its_kinks(name):
     spelling = KINKED[name]
     jumps = Scan(spelling, farthest=1e3 if spelling.once else 4.0).jumps()
@@ -154,7 +155,7 @@ def test_what_is_not_followed_is_refused_by_name(name):
         kinks(spelling.loss, spelling.position)
 
 
-@pytest.mark.parametrize("name", SEEN)
+@pytest.mark.parametrize("name", one_in(4, SEEN))
 def test_what_is_refused_for_a_jump_or_a_kink_has_one(name):
     assert Scan(REFUSED[name][0]).has_jump()
 
@@ -171,7 +172,7 @@ def test_what_is_refused_for_a_point_is_not_differentiable_there(name):
     assert unequal or unbounded
 
 
-@pytest.mark.parametrize("name", ACCEPTED)
+@pytest.mark.parametrize("name", one_in(4, ACCEPTED))
 def test_what_resembles_the_refused_is_accepted(name):
     spelling = ACCEPTED[name]
     assert kinks(spelling.loss, spelling.position).smooth

@@ -17,6 +17,8 @@ from scripts.basins import (
     sides,
 )
 
+pytestmark = pytest.mark.slow
+
 # So many that some are near a border, where two percent of the damping show.
 STARTS = np.random.default_rng(0).uniform(*np.transpose(WINDOW), (40, 2))
 DAMPINGS = np.array([0.0, 0.1, 1.0])

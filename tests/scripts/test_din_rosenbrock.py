@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
 
 from scripts.din_rosenbrock import main, simulate
+
+pytestmark = pytest.mark.slow
 
 # Event-driven integration of the inclusion with rtol 1e-12, alpha = 1.3, beta = 0.1.
 EXACT = {

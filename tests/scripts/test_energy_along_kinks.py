@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 
 from dynsys.analysis import energy
 from scripts.energy_along_kinks import TOLERANCES, follow, main
+
+pytestmark = pytest.mark.slow
 
 
 def test_script_writes_its_figure(check_files, tmp_path):

@@ -4,6 +4,8 @@ import pytest
 from scripts.din_rosenbrock import RUNS
 from scripts.inna_rosenbrock import follow, main, numbers
 
+pytestmark = pytest.mark.slow
+
 TIMES = 201
 # When the third run crosses theta_1 = 0 and 1, by integration from event to event.
 CROSSINGS = (3.911841, 7.164822)

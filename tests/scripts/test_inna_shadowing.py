@@ -17,6 +17,8 @@ from scripts.inna_shadowing import (
     spurious,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_script_writes_its_figure(check_files, tmp_path):
     check_files(main, "inna_shadowing", tmp_path)

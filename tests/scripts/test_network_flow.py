@@ -5,6 +5,8 @@ from jax.tree_util import Partial
 
 from scripts.network_flow import cross_entropy, flows, follow, load, main
 
+pytestmark = pytest.mark.slow
+
 END, OUTPUTS = 20.0, 12
 
 

@@ -17,6 +17,8 @@ from scripts.saddle_escape import (
     starts,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOT = 2**0.5
 ENDS = [(0, 0), (0, 0), (-ROOT, 0), (ROOT, 0)]
 COUNT = 40

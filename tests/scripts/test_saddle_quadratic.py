@@ -16,6 +16,8 @@ from scripts.saddle_quadratic import (
     value,
 )
 
+pytestmark = pytest.mark.slow
+
 # J at k = 100, 1000, 2000 of the paper's code.
 KNOWN = {
     0: (5.955880e-01, 4.775516e-10, 1.468963e-19),

@@ -20,6 +20,8 @@ from scripts.learning.optimisers import Hyperparameters
 from scripts.learning.runs import Keeping, train
 from scripts.sensitivity import GAP, _draw, bottoms_of, main, place
 
+pytestmark = pytest.mark.slow
+
 ALPHAS, BETAS = np.array([0.0, 0.1, 1.0]), np.array([0.01, 0.1, 1.0, 10.0])
 
 

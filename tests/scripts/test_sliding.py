@@ -1,6 +1,9 @@
 import numpy as np
+import pytest
 
 from scripts.sliding import END, exact, main, multipliers_along
+
+pytestmark = pytest.mark.slow
 
 
 def test_script_writes_its_figure(check_files, tmp_path):

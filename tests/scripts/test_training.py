@@ -22,6 +22,8 @@ from scripts.training import (
     shown,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def tuned(name, losses, accuracies, power=0.25, at_end=False, **dampings):
     history = History.empty(0, len(losses)).written(0, losses, accuracies)

@@ -3,6 +3,8 @@ import pytest
 
 from scripts.variable_mass_2d import CASES, main, solve_cases, solve_references
 
+pytestmark = pytest.mark.slow
+
 TIMES = 101
 
 

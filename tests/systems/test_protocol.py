@@ -8,6 +8,7 @@ import pytest
 
 import dynsys as ds
 from tests.systems.catalogue import CATALOGUE, ids, smooth_valley
+from tests.tiers import one_in
 
 X0 = jnp.array([1.0, -0.5])
 
@@ -17,6 +18,9 @@ OPTIONS = {"t1": 2.0, "times": 401, "rtol": 1e-9, "atol": 1e-11}
 every_system = pytest.mark.parametrize("case", CATALOGUE, ids=ids)
 every_class = pytest.mark.parametrize(
     "case", [case for case in CATALOGUE if not case.is_variant], ids=ids
+)
+every_third_class = pytest.mark.parametrize(
+    "case", one_in(3, [case for case in CATALOGUE if not case.is_variant]), ids=ids
 )
 every_variant = pytest.mark.parametrize(
     "case", [case for case in CATALOGUE if case.is_variant], ids=ids
@@ -77,7 +81,7 @@ def test_velocity_is_the_derivative_of_position(case):
     np.testing.assert_allclose(trajectory.v[2:-2], slope, atol=2e-6)
 
 
-@every_class
+@every_third_class
 def test_second_call_with_other_numbers_does_not_trace(case):
     traces = []
 
@@ -102,7 +106,7 @@ def test_second_call_with_other_numbers_does_not_trace(case):
     assert len(traces) == first
 
 
-@every_class
+@every_third_class
 def test_runs_under_jit_and_vmap_as_alone(case):
     parameters = case.parameter * jnp.array([1.0, 1.2, 1.5])
     starts = jnp.stack([X0, 2 * X0, -X0])
@@ -129,7 +133,7 @@ def test_reverse_mode_agrees_with_differences(case):
     np.testing.assert_allclose(gradient[1][0], by_start / (2 * h), atol=2e-7)
 
 
-@every_class
+@every_third_class
 def test_pytree_position_gives_the_same_path(case):
     def on_tree(x):
         return smooth_valley(jnp.concatenate([x["a"], x["b"][0]]))
@@ -174,7 +178,7 @@ def test_rests_at_the_minimiser(case):
     np.testing.assert_array_equal(trajectory.v, jnp.zeros((401, 2)))
 
 
-@every_class
+@every_third_class
 def test_float32_stays_float32(case):
     trajectory = run(case, X0.astype(jnp.float32), rtol=None, atol=None)
     outputs = (trajectory.t, trajectory.x, trajectory.v, trajectory.final_state)
@@ -196,7 +200,7 @@ def test_initial_velocity_is_taken_or_refused_with_the_reason(case):
         np.testing.assert_allclose(run(case, X0, -2 * X0).v[0], -2 * X0, rtol=1e-12)
 
 
-@every_class
+@every_third_class
 def test_continues_from_its_final_state(case):
     first = run(case, t1=0.8)
     second = run(case, first.final_state, t0=0.8)

@@ -61,6 +61,7 @@ def alone():
     return told(start())
 
 
+@pytest.mark.slow
 def test_four_devices_give_the_bits_of_one(alone):
     four = told(start(devices=4))
     assert (alone["devices"], four["devices"]) == ("1", "4")
@@ -68,6 +69,7 @@ def test_four_devices_give_the_bits_of_one(alone):
     assert four["bits"] == alone["bits"]
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_members_and_give_the_bits_of_one(alone):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

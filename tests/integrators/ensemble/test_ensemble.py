@@ -41,6 +41,7 @@ def test_members_are_the_trajectories_one_by_one():
     np.testing.assert_array_equal(batch[[3, 5]].x, batch.x[jnp.array([3, 5])])
 
 
+@pytest.mark.slow
 def test_systems_that_are_singular_at_the_start_leave_it_along_their_series():
     case = lambda alpha: (ds.DINAVD(valley, alpha, beta=0.2), [0.5, 0.5])
     alphas = np.linspace(3.0, 5.0, 9)
@@ -76,12 +77,14 @@ def test_order_number_and_neighbours_change_no_bit(whole):
     assert digest(jax.tree.map(lambda a: a[7:18], whole)) == digest(some)
 
 
+@pytest.mark.slow
 def test_lanes_that_are_filled_again_change_no_bit(whole, monkeypatch):
     module = importlib.import_module("dynsys.integrators.ensemble.simulate_ensemble")
     monkeypatch.setattr(module, "members_of_block", lambda count, lanes: 4 * lanes)
     assert digest(in_valley(x0=STARTS, alpha=DAMPINGS)) == digest(whole)
 
 
+@pytest.mark.slow
 def test_another_width_agrees_within_the_tolerance(whole):
     wide = in_valley(x0=STARTS, alpha=DAMPINGS, width=24)
     np.testing.assert_array_equal(wide[1], whole[1])
@@ -125,6 +128,7 @@ def test_a_stream_hands_out_each_member_once(whole):
     assert digest((theta, steps)) == digest(whole)
 
 
+@pytest.mark.slow
 def test_what_was_handed_out_before_a_kill_is_not_lost(whole):
     chunks = in_valley(x0=STARTS, alpha=DAMPINGS, stream=True)
     first = next(chunks)
@@ -210,6 +214,7 @@ def test_an_ensemble_inside_of_a_program_has_derivatives():
     np.testing.assert_allclose(jax.vmap(mean_end)(jnp.ones(2))[1], compiled(1.0), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_implicit_solvers_of_diffrax_go_side_by_side():
     case = lambda x0: (ds.GradientFlow(lambda x: jnp.sum(jnp.cosh(x))), x0)
     options = {"t1": 1.0, "times": 3, "solver": diffrax.Kvaerno3()}
@@ -237,6 +242,7 @@ def test_plain_numbers_of_a_reduction_are_given_to_each_member():
     np.testing.assert_array_equal(kept["weight"], np.full(40, 0.5))
 
 
+@pytest.mark.slow
 def test_single_precision_is_kept():
     case = lambda x0: (ds.DIN(lambda x: jnp.sum(x**2), 1.0, 0.1), x0)
     batch = ds.simulate_ensemble(case, x0=np.ones((3, 2), np.float32), t1=1.0, times=2)
