@@ -34,6 +34,10 @@ OUTSIDE = get_opaque_trace_state()
 """The state of JAX in which no program is being traced."""
 
 
+OF_KERNELS = ("UNIMPLEMENTED", "INTERNAL: Failed to materialize symbols")
+"""How errors of XLA begin that a kernel may cause: an operation that it does not hold, or a
+call of a library, which is not linked to it."""
+
 _compiled: list[Any] = []
 """All functions whose programs are kept here."""
 
@@ -144,7 +148,7 @@ class Refusals:
         try:
             return attempt(reason)
         except jax.errors.JaxRuntimeError as error:
-            if reason or not str(error).startswith("UNIMPLEMENTED"):
+            if reason or not str(error).startswith(OF_KERNELS):
                 raise
             reason = f"XLA refuses it, {str(error).splitlines()[0]}"
         result = attempt(reason)
