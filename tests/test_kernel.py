@@ -186,7 +186,7 @@ def everything(y):
 STRUCTURE = {"add_any", "copy_p", "custom_vjp_call", "jit", "nonbatchable", "pjit"}
 """Primitives that are programs or do nothing, and the sum of two derivatives."""
 
-NEWER = {"stack"}
+NEWER = {"empty2", "stack", "unstack"}
 """Primitives that the lowest version of JAX does not have."""
 
 

@@ -128,6 +128,7 @@ def test_with_mini_batches_and_constant_steps_it_is_of_the_order_of_the_root_of_
     assert slope(gammas, means) == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.slow
 def test_before_the_first_kink_the_distance_is_of_order_gamma():
     """The talk's function: its first kink is crossed at t = 3.9."""
     system = ds.GDIN(ds.objectives.NonsmoothRosenbrock(), 1.3, 0.1)

@@ -138,6 +138,7 @@ def unsettled(above):
     return search
 
 
+@pytest.mark.slow
 def test_steps_are_shortened_until_the_signs_of_each_agree_with_it(monkeypatch):
     h = 2.0 / 2048
     monkeypatch.setattr(first_order, "settle", unsettled(1.01 * h**2))
@@ -150,6 +151,7 @@ def test_steps_are_shortened_until_the_signs_of_each_agree_with_it(monkeypatch):
     assert float(run.result.t) == float(run.stats.first_order.since)
 
 
+@pytest.mark.slow
 def test_a_smallest_gradient_that_is_not_found_is_said(monkeypatch):
     monkeypatch.setattr(smallest_gradient, "settle", unsettled(0.0))
     with pytest.raises(ds.SimulationError, match="no signs of theirs were found"):

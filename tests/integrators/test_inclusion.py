@@ -144,6 +144,7 @@ def test_din_avd_from_rest_sticks():
     np.testing.assert_allclose(when[0], np.sqrt(2 * (alpha + 1) * x0), atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_concave_kink_met_exactly_has_several_solutions():
     loss = lambda x: -jnp.abs(x) + 0.5 * x**2
     alpha, beta = 0.5, 0.4
@@ -184,6 +185,7 @@ def test_progress_is_shown_across_kinks(capfd):
     assert "dynsys: t = 2 (100.0%)" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_fifty_coordinates_stick_one_by_one():
     beta, starts = 0.3, np.linspace(0.2, 2.0, 50)
     system = ds.GDIN(absolute, 0.0, beta)
@@ -204,6 +206,7 @@ def test_a_full_ledger_says_so():
         ds.simulate(ds.GDIN(absolute, 0.0, 0.01), 1.0, t1=50.0, max_events=20)
 
 
+@pytest.mark.slow
 def test_a_system_with_a_hessian_ends_by_name_where_the_gradient_jumps():
     system = ds.DIN(absolute, 1.0, 0.1, hessian_free=False)
     with pytest.raises(ds.SimulationError, match="no differential inclusion.*`abs` at "):
@@ -213,6 +216,7 @@ def test_a_system_with_a_hessian_ends_by_name_where_the_gradient_jumps():
     np.testing.assert_allclose(before.x, free.x, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hessian_free", [True, False])
 def test_a_joint_of_the_gradient_is_crossed_without_an_event(hessian_free):
     huber = lambda x: jnp.where(jnp.abs(x) < 1, 0.5 * x**2, jnp.abs(x) - 0.5)
@@ -254,6 +258,7 @@ def test_events_are_told_with_their_place():
     assert second.endswith("entry 1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inclusion", ["clarke", "d_operator"])
 def test_the_d_operator_is_larger_where_kinks_of_terms_cancel(inclusion):
     """J = t/2 from relu(t) and -relu(-t): D J(0) = [0, 1], so it might stop at 0."""
@@ -277,6 +282,7 @@ def test_the_d_operator_is_larger_where_kinks_of_terms_cancel(inclusion):
     np.testing.assert_allclose(run.events.t[0], 2 / 3, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_kinks_that_nearly_meet_nearly_parallel_do_not_move_the_point_at_any_scale():
     """They cross 1e-6 away, in parts of the scale; the flow needs a long time for that."""
     angle = 2e-5
@@ -291,6 +297,7 @@ def test_kinks_that_nearly_meet_nearly_parallel_do_not_move_the_point_at_any_sca
         np.testing.assert_allclose(run.final_state.x / scale, point, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_what_comes_after_a_stop_is_no_event_and_no_failure():
     """A stop is found in a step that was made to the next kink."""
     flat = lambda x: jnp.sum(jnp.abs(x)) + 0.5 * jnp.sum(x**2)

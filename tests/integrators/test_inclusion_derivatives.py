@@ -54,6 +54,7 @@ def test_gradient_flow_of_the_absolute_value():
     np.testing.assert_allclose(jax.jacrev(run)(1.5), [1.0, 0.0, 1.0], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_data_of_a_loss_and_a_stop():
     def times(w):
         loss = lambda x: jnp.abs(w * x) + jnp.maximum(x, 0.7) * 0.5 * w
@@ -115,6 +116,7 @@ def test_kinks_that_are_met_at_once():
     assert np.isnan(jax.jacfwd(lambda x: flow(x, False))(start)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("derivative", "options"), [(jax.jacfwd, FORWARD), (jax.jacrev, {})]
 )
@@ -144,6 +146,7 @@ def test_a_branch_has_no_derivative():
         )(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("derivative", "options"),
     [(jax.hessian, {}), (lambda f: jax.jacfwd(jax.jacfwd(f)), FORWARD)],

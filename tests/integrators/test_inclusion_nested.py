@@ -22,6 +22,7 @@ def difference(x):
     return jnp.abs(relu(x[0]) - relu(x[1])) + 0.2 * x[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "x0", "t1", "end"),
     [

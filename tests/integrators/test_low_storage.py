@@ -138,6 +138,7 @@ def test_gradient_flow_of_a_loss_with_data_in_large_dimension():
     np.testing.assert_allclose(run.x[-1], np.exp(-1.0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_large_states_get_it_and_keep_their_precision():
     parameters, loss = network()
     assert count(parameters) > LARGE

@@ -34,6 +34,7 @@ def memory(f, dim, count):
     return outputs, outputs + found.temp_size_in_bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("f", "dim", "count"), [(bowl, 2, 10**6), (kinked, 2, 200_000)])
 def test_outputs_take_no_more_than_three_times_their_memory(f, dim, count):
     outputs, taken = memory(f, dim, count)

@@ -55,6 +55,7 @@ def test_checks_and_explicit_axes_are_refused_with_a_remedy(function, told):
     assert re.search(EXPLICIT, told[f"{function} set_mesh"])
 
 
+@pytest.mark.slow
 def test_the_checks_of_jax_leave_the_padding_of_events_alone():
     system = ds.GDIN(kinked, 1.0, 0.5)
     case = lambda x0: (ds.GradientFlow(lambda x: x**2 / 2), x0)

@@ -53,6 +53,7 @@ def test_high_dimension_is_solved_with_and_without_a_matrix(dim):
     np.testing.assert_allclose(path.x, exact, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_dimension_1000_at_condition_1e8_agrees_with_the_ode_and_its_closed_form():
     """Coordinates that mix: a plane rotation of each pair, of widely different weights."""
     dim = 1000

@@ -10,6 +10,7 @@ from scripts.studies.planted_faults import FAULTS
 NAMES = ("gdin, stiff in 3", "mass_jumps, bowl in 3", "din, l1 in 1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_faults_are_flagged_and_runs_without_them_are_not(name):
     kind = [one.name for one in KINDS].index(name)

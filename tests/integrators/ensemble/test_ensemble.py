@@ -191,6 +191,7 @@ def fit(data, x):
     return jnp.mean((data @ x - 1) ** 2)
 
 
+@pytest.mark.slow
 def test_an_ensemble_inside_of_a_program_has_derivatives():
     def mean_end(alpha):
         case = lambda x0: (ds.DIN(lambda x: jnp.sum(x**2), alpha, 0.1), x0)
