@@ -11,7 +11,7 @@ def make_trajectory(system, t, x, v):
     """A trajectory with the given points, without solving anything."""
     t = jnp.asarray(t)
     zero = jnp.asarray(0)
-    stats = Stats(zero, zero, None, None, None, None, "none", "made by hand")
+    stats = Stats(zero, zero, None, None, None, None, "none", "made by hand", loop="none")
     return ds.Trajectory(
         t=t,
         x=x,
