@@ -40,7 +40,7 @@ def test_programs_are_forgotten_once_there_is_little_room(counted, monkeypatch):
 
 def test_nothing_is_forgotten_while_another_program_is_traced(counted, monkeypatch):
     double, traces = counted
-    double(np.ones(2))
+    jax.jit(lambda x: double(x) - 1)(np.ones(2))
     with monkeypatch.context() as patch:
         patch.setattr("dynsys.cached_call.is_short_of_maps", lambda: True)
         double(np.ones(3))

@@ -133,9 +133,11 @@ def test_an_energy_that_is_singular_at_the_start_is_refused_by_name():
 
 def test_what_is_before_the_first_output_counts(path):
     late = run(path.system, [1.5, -1.0], [2.0, 3.0], times=np.linspace(9.0, 10.0, 51))
-    report = energy(late)
-    np.testing.assert_allclose(report.residual[-1], energy(path).residual[-1], atol=2e-11)
-    assert report.dissipated[0] < -0.9 * energy(path).value[0]
+    report, whole = energy(late), energy(path)
+    # A hundredth of what the tolerance makes of the energy at the start.
+    allowed = 0.01 * 1e-9 * float(whole.value[0])
+    np.testing.assert_allclose(report.residual[-1], whole.residual[-1], atol=allowed)
+    assert report.dissipated[0] < -0.9 * whole.value[0]
 
 
 def test_a_run_without_a_step_is_refused(path):
