@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dynsys.integrators.rodas5p import Rodas5P
+from dynsys.integrators.solvers.rodas5p import Rodas5P
+from dynsys.integrators.solvers.stiffness import fastest_rate
 from dynsys.integrators.start import is_finite
-from dynsys.integrators.stiffness import fastest_rate
 from dynsys.result import Result, Status
 from dynsys.systems.damped_newton import DENSE_LIMIT, AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, State

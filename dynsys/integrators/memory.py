@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from dynsys.integrators.problem import LARGE
+from dynsys.integrators.engine.problem import LARGE
 from dynsys.trees import dimension, widest_dtype
 
 LARGEST = 2**31

@@ -9,8 +9,8 @@ from jaxtyping import Array, Bool, Float, Int
 from dynsys.cached_call import cached_call
 from dynsys.checks import as_number, known
 from dynsys.integrators.closures import open_system
+from dynsys.integrators.engine.outputs import choose
 from dynsys.integrators.objective_check import check_objective
-from dynsys.integrators.outputs import choose
 from dynsys.integrators.request import read_interval, read_times
 from dynsys.kernel_outcome import many_kernels
 from dynsys.result import Derivative, Result, Status, select

@@ -8,17 +8,19 @@ from jaxtyping import Array, Float
 from dynsys.cached_call import cached_call, prepared_call
 from dynsys.in_chunks import in_chunks
 from dynsys.integrators.closures import open_condition, open_schedule, open_system
-from dynsys.integrators.default_solver import cost
-from dynsys.integrators.dense import DepartureThenDense
+from dynsys.integrators.engine.dense import DepartureThenDense
+from dynsys.integrators.engine.log import Carry, lands
+from dynsys.integrators.engine.outputs import choose
+from dynsys.integrators.engine.problem import Problem
+from dynsys.integrators.engine.solve import Output, solve
+from dynsys.integrators.engine.stop import has_stop, stop_holds, stop_is_nan
+from dynsys.integrators.engine.switching import just_after
 from dynsys.integrators.inclusion.choose import settle, with_smallest_gradient
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.inclusion.solve import solve_in_first_order, solve_inclusion
-from dynsys.integrators.log import Carry, lands
 from dynsys.integrators.objective_check import check_objective
-from dynsys.integrators.outputs import choose
-from dynsys.integrators.problem import Problem
 from dynsys.integrators.request import Inputs, Options
-from dynsys.integrators.solve import Output, solve
+from dynsys.integrators.solvers.default_solver import cost
 from dynsys.integrators.start import (
     Start,
     Tolerances,
@@ -26,8 +28,6 @@ from dynsys.integrators.start import (
     check_switches,
     start_from_rest_at_zero,
 )
-from dynsys.integrators.stop import has_stop, stop_holds, stop_is_nan
-from dynsys.integrators.switching import just_after
 from dynsys.kernel_outcome import many_kernels, outcomes_of_loops
 from dynsys.objectives.mean import Mean
 from dynsys.result import Derivative, Result, Status

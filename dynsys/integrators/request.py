@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from dynsys.checks import as_number, default_float, known
 from dynsys.integrators.closures import as_condition
-from dynsys.integrators.problem import Method
+from dynsys.integrators.engine.problem import Method
 from dynsys.integrators.start import FINEST
 from dynsys.systems.gdin import GDINState
 from dynsys.systems.gradient_flow import PositionState

@@ -12,12 +12,12 @@ from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
+from dynsys.integrators.engine.problem import LARGE, Method, lanes
+from dynsys.integrators.engine.progress import compiling
 from dynsys.integrators.inclusion.rest import FAILURES
 from dynsys.integrators.memory import check_memory, size_of
 from dynsys.integrators.meshes import check_meshes
-from dynsys.integrators.problem import LARGE, Method, lanes
 from dynsys.integrators.program import prepare_program, run_program
-from dynsys.integrators.progress import compiling
 from dynsys.integrators.python_numbers import numbers_as_arrays, shapes_of, with_arrays
 from dynsys.integrators.request import (
     Inputs,

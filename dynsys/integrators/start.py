@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.problem import Problem
-from dynsys.integrators.ranges import first_violation
+from dynsys.integrators.engine.problem import Problem
+from dynsys.integrators.engine.ranges import first_violation
 from dynsys.result import Status, select
 from dynsys.switches import SwitchTimes
 from dynsys.systems.damped_newton import AbstractDampedNewton

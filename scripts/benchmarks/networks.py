@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import dynsys as ds
-from dynsys.integrators.low_storage import LowStorageRK4
+from dynsys.integrators.solvers.low_storage import LowStorageRK4
 from scripts.benchmarks import page
 
 SIZES = (64, 900, 1000, 10)

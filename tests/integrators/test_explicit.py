@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.integrators.explicit import ExplicitRungeKutta, is_plain
+from dynsys.integrators.solvers.explicit import ExplicitRungeKutta, is_plain
 
 METHODS = [
     diffrax.Bosh3(),

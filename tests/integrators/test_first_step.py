@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.integrators.first_step import first_step
-from dynsys.integrators.problem import Problem
+from dynsys.integrators.engine.first_step import first_step
+from dynsys.integrators.engine.problem import Problem
 
 
 def first(system, x0, t1=1.0, rtol=1e-6):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dynsys as ds
-from dynsys.integrators.linearisation import linearise
+from dynsys.integrators.solvers.linearisation import linearise
 from dynsys.schedules import Exponential, PowerLaw
 
 SYSTEMS = {

@@ -10,8 +10,8 @@ import pytest
 
 import dynsys as ds
 from dynsys.integrators import LowStorageRK4
-from dynsys.integrators.low_storage import B_EMBEDDED, STAGES, A, B
-from dynsys.integrators.problem import LARGE
+from dynsys.integrators.engine.problem import LARGE
+from dynsys.integrators.solvers.low_storage import B_EMBEDDED, STAGES, A, B
 
 # All weights in the usual form: those of earlier stages are their weights in the step.
 MATRIX = np.zeros((STAGES, STAGES))

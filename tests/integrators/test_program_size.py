@@ -9,7 +9,7 @@ import pytest
 
 import dynsys as ds
 from dynsys.cached_call import join, split
-from dynsys.integrators.main_loop import MAIN_LOOP
+from dynsys.integrators.engine.main_loop import MAIN_LOOP
 from dynsys.integrators.program import compute
 from dynsys.programs.equations import all_equations
 

@@ -10,7 +10,7 @@ import scipy.integrate
 import scipy.linalg
 
 import dynsys as ds
-from dynsys.integrators.problem import LARGE
+from dynsys.integrators.engine.problem import LARGE
 from tests import oracles
 
 MATRIX = np.array([[2.0, 0.5], [0.5, 1.0]])

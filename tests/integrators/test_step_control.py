@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dynsys.integrators import Rodas5P
-from dynsys.integrators.explicit import ExplicitRungeKutta
-from dynsys.integrators.step_control import gains_of, judge
+from dynsys.integrators.engine.step_control import gains_of, judge
+from dynsys.integrators.solvers.explicit import ExplicitRungeKutta
 
 ERRORS = [1e-200, 1e-5, 0.03, 0.5, 0.99, 1.01, 3.0, 40.0, 1e8, 1e200]
 SOLVERS = [Rodas5P(), ExplicitRungeKutta(diffrax.Tsit5()), diffrax.Kvaerno5()]

@@ -8,7 +8,7 @@ import pytest
 import dynsys as ds
 from dynsys.integrators.ensemble.member import Numbers
 from dynsys.integrators.ensemble.mild import is_mild, is_undecided
-from dynsys.integrators.stiffness import fastest_rate
+from dynsys.integrators.solvers.stiffness import fastest_rate
 from dynsys.trees import as_vector, from_vector
 
 

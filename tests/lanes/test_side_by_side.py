@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynsys.integrators.main_loop import MAIN_LOOP, main_loop
+from dynsys.integrators.engine.main_loop import MAIN_LOOP, main_loop
 from dynsys.lanes import side_by_side
 
 LANES, MEMBERS = 8, 24

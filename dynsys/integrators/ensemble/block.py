@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.cached_call import QUICK, Fixed, join, prepared_call, split
+from dynsys.integrators.engine.main_loop import MAIN_LOOP
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
-from dynsys.integrators.main_loop import MAIN_LOOP
 from dynsys.integrators.unchecked import unchecked
 from dynsys.kernel import as_one_kernel
 from dynsys.kernel_outcome import outcomes_of_loops

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from dynsys.integrators.engine.problem import Lanes, side_by_side
 from dynsys.integrators.objective_check import NOT_TRACEABLE
-from dynsys.integrators.problem import Lanes, side_by_side
 from dynsys.integrators.request import check_system
 from dynsys.integrators.simulate import simulate
 from dynsys.systems.system import AbstractSystem

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dynsys.cached_call import cached_call, join, split
-from dynsys.integrators.default_solver import SMALL
 from dynsys.integrators.ensemble.member import Numbers, start_of_member
-from dynsys.integrators.stiffness import fastest_rate
+from dynsys.integrators.solvers.default_solver import SMALL
+from dynsys.integrators.solvers.stiffness import fastest_rate
 from dynsys.linear_solve import ROLLED
 from dynsys.trees import as_position, time_dtype
 

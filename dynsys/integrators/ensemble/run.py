@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from dynsys.cached_call import join, split
+from dynsys.integrators.engine.progress import compiling, report_members
 from dynsys.integrators.ensemble.block import (
     Block,
     Layout,
@@ -17,7 +18,6 @@ from dynsys.integrators.ensemble.block import (
 )
 from dynsys.integrators.ensemble.member import Choices, Numbers
 from dynsys.integrators.ensemble.schedule import everywhere, in_any_order, slots_of
-from dynsys.integrators.progress import compiling, report_members
 from dynsys.integrators.unchecked import unchecked
 from dynsys.interrupts import wait_for_those_left
 from dynsys.result import Result, Status

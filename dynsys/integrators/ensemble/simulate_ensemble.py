@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from dynsys.checks import is_concrete
+from dynsys.integrators.engine.problem import Lanes
 from dynsys.integrators.ensemble.block import Layout
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.ensemble.mild import is_mild, is_undecided
@@ -21,7 +22,6 @@ from dynsys.integrators.ensemble.run import chunks_of, collect, parts_of
 from dynsys.integrators.ensemble.schedule import default_lanes, members_of_block, slots_of
 from dynsys.integrators.memory import check_ensemble_memory
 from dynsys.integrators.meshes import check_meshes
-from dynsys.integrators.problem import Lanes
 
 
 def simulate_ensemble(

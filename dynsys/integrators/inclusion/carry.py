@@ -6,6 +6,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.engine.log import Carry
+from dynsys.integrators.engine.loop import set_out
+from dynsys.integrators.engine.problem import Method, Problem
+from dynsys.integrators.engine.switching import at_start
 from dynsys.integrators.inclusion.arrival import Blur
 from dynsys.integrators.inclusion.landing import Landing
 from dynsys.integrators.inclusion.ledger import Ledger, empty_ledger
@@ -14,10 +18,6 @@ from dynsys.integrators.inclusion.pace import Pace, first_pace
 from dynsys.integrators.inclusion.start import Start
 from dynsys.integrators.inclusion.turn import in_mode
 from dynsys.integrators.inclusion.turns import Turns
-from dynsys.integrators.log import Carry
-from dynsys.integrators.loop import set_out
-from dynsys.integrators.problem import Method, Problem
-from dynsys.integrators.switching import at_start
 from dynsys.result import Derivative
 from dynsys.trees import constant
 

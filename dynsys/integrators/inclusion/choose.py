@@ -7,10 +7,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from dynsys.integrators.default_solver import IMPLICIT, choose_solver
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.request import Options
-from dynsys.integrators.rodas5p import Rodas5P
+from dynsys.integrators.solvers.default_solver import IMPLICIT, choose_solver
+from dynsys.integrators.solvers.rodas5p import Rodas5P
 from dynsys.kernel import as_one_kernel
 from dynsys.nonsmooth.at_signature import AtSignature
 from dynsys.nonsmooth.finder.find_pieces import is_smooth, pieces_of

@@ -7,7 +7,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.first_step import first_step
+from dynsys.integrators.engine.first_step import first_step
+from dynsys.integrators.engine.log import Carry
+from dynsys.integrators.engine.problem import TERM, Problem
+from dynsys.integrators.engine.ranges import leaves_range
+from dynsys.integrators.engine.switching import allows_none
 from dynsys.integrators.inclusion.arrival import Blur, arrival, nowhere
 from dynsys.integrators.inclusion.carry import TURNS, HybridCarry
 from dynsys.integrators.inclusion.landing import Fate
@@ -23,11 +27,7 @@ from dynsys.integrators.inclusion.turn import (
     onto_surfaces,
     turn,
 )
-from dynsys.integrators.log import Carry
-from dynsys.integrators.problem import TERM, Problem
-from dynsys.integrators.ranges import leaves_range
 from dynsys.integrators.start import too_short
-from dynsys.integrators.switching import allows_none
 from dynsys.result import Derivative, Status
 from dynsys.systems.system import State
 from dynsys.trees import constant

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.engine.log import put
 from dynsys.integrators.inclusion.piece_system import PieceSystem
-from dynsys.integrators.log import put
 from dynsys.systems.system import State
 
 Time = Float[Array, ""]

@@ -30,19 +30,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from dynsys.integrators.log import Carry, Log, Step, lands, rewound, write
-from dynsys.integrators.outputs import choose
-from dynsys.integrators.problem import Method, Problem
-from dynsys.integrators.ranges import leaves_range
-from dynsys.integrators.start import is_finite
-from dynsys.integrators.stop import stop_holds_in
-from dynsys.integrators.switching import (
+from dynsys.integrators.engine.log import Carry, Log, Step, lands, rewound, write
+from dynsys.integrators.engine.outputs import choose
+from dynsys.integrators.engine.problem import Method, Problem
+from dynsys.integrators.engine.ranges import leaves_range
+from dynsys.integrators.engine.stop import stop_holds_in
+from dynsys.integrators.engine.switching import (
     allows_none,
     between,
     go_on,
     longest_step,
     target_of,
 )
+from dynsys.integrators.start import is_finite
 from dynsys.nonsmooth.active_set import settle
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.search import Aim

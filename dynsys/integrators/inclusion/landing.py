@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.attempt import Attempt
+from dynsys.integrators.engine.attempt import Attempt
 from dynsys.integrators.inclusion.arrival import resolution
 from dynsys.integrators.inclusion.events import first_crossing
 from dynsys.integrators.inclusion.piece_system import PieceSystem

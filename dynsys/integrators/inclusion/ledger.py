@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.engine.log import put
 from dynsys.integrators.inclusion.mode import Mode
-from dynsys.integrators.log import put
 
 Time = Float[Array, ""]
 

@@ -7,7 +7,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from dynsys.integrators.attempt import attempt, step_of
+from dynsys.integrators.engine.attempt import attempt, step_of
+from dynsys.integrators.engine.log import Log, Step, close, empty_log, write
+from dynsys.integrators.engine.loop import show_progress
+from dynsys.integrators.engine.main_loop import main_loop
+from dynsys.integrators.engine.problem import TERM, Method, Problem
+from dynsys.integrators.engine.stop import stop_holds_in
+from dynsys.integrators.engine.switching import (
+    at_start,
+    between,
+    go_on,
+    hidden_after,
+    just_after,
+    longest_step,
+    target_of,
+)
 from dynsys.integrators.inclusion.carry import (
     TURNS,
     HybridCarry,
@@ -19,20 +33,6 @@ from dynsys.integrators.inclusion.landing import Landing, fate_of
 from dynsys.integrators.inclusion.mode import Sides
 from dynsys.integrators.inclusion.start import Start
 from dynsys.integrators.inclusion.turn import in_mode
-from dynsys.integrators.log import Log, Step, close, empty_log, write
-from dynsys.integrators.loop import show_progress
-from dynsys.integrators.main_loop import main_loop
-from dynsys.integrators.problem import TERM, Method, Problem
-from dynsys.integrators.stop import stop_holds_in
-from dynsys.integrators.switching import (
-    at_start,
-    between,
-    go_on,
-    hidden_after,
-    just_after,
-    longest_step,
-    target_of,
-)
 from dynsys.kernel import as_one_kernel
 from dynsys.nonsmooth.listed import FEW
 from dynsys.result import Status

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.engine.problem import Problem
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.turn import Turn, in_mode
-from dynsys.integrators.problem import Problem
 from dynsys.systems.gdin import GDIN
 from dynsys.systems.gradient_flow import GradientFlow
 from dynsys.systems.system import AbstractSystem

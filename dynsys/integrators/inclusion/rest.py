@@ -30,21 +30,21 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from dynsys.integrators.inclusion.first_order import aim_of
-from dynsys.integrators.inclusion.mode import free_mode
-from dynsys.integrators.inclusion.piece_system import REACH
-from dynsys.integrators.inclusion.saltation import without_derivative
-from dynsys.integrators.inclusion.turn import in_mode
-from dynsys.integrators.log import Carry, Log, Step, write
-from dynsys.integrators.problem import Method, Problem
-from dynsys.integrators.ranges import leaves_range
-from dynsys.integrators.stop import stop_holds_in
-from dynsys.integrators.switching import (
+from dynsys.integrators.engine.log import Carry, Log, Step, write
+from dynsys.integrators.engine.problem import Method, Problem
+from dynsys.integrators.engine.ranges import leaves_range
+from dynsys.integrators.engine.stop import stop_holds_in
+from dynsys.integrators.engine.switching import (
     allows_none,
     between,
     longest_step,
     target_of,
 )
+from dynsys.integrators.inclusion.first_order import aim_of
+from dynsys.integrators.inclusion.mode import free_mode
+from dynsys.integrators.inclusion.piece_system import REACH
+from dynsys.integrators.inclusion.saltation import without_derivative
+from dynsys.integrators.inclusion.turn import in_mode
 from dynsys.nonsmooth.active_set import settle
 from dynsys.nonsmooth.at_signature import AtSignature
 from dynsys.nonsmooth.pieces import Pieces, Signature

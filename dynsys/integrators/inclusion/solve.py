@@ -10,7 +10,14 @@ from jaxtyping import Array, Float, Int
 
 from dynsys.dense_output import AbstractDenseOutput
 from dynsys.in_chunks import in_chunks
-from dynsys.integrators.dense import DenseOutput
+from dynsys.integrators.engine.dense import DenseOutput
+from dynsys.integrators.engine.log import Carry, Log, empty_log
+from dynsys.integrators.engine.outputs import first_output, outputs
+from dynsys.integrators.engine.problem import Method, Problem
+from dynsys.integrators.engine.replay import Lines, Replay, pull_back
+from dynsys.integrators.engine.solve import PIECE, Output, dense_output, move_to_stop
+from dynsys.integrators.engine.stop import has_stop
+from dynsys.integrators.engine.switching import between
 from dynsys.integrators.inclusion.first_order import march
 from dynsys.integrators.inclusion.ledger import Ledger, up_to
 from dynsys.integrators.inclusion.loop import run_inclusion
@@ -22,13 +29,6 @@ from dynsys.integrators.inclusion.saltation import once
 from dynsys.integrators.inclusion.start import Start, across_kinks, off_kinks
 from dynsys.integrators.inclusion.turn import in_mode
 from dynsys.integrators.inclusion.turns import Polynomial, Turns
-from dynsys.integrators.log import Carry, Log, empty_log
-from dynsys.integrators.outputs import first_output, outputs
-from dynsys.integrators.problem import Method, Problem
-from dynsys.integrators.replay import Lines, Replay, pull_back
-from dynsys.integrators.solve import PIECE, Output, dense_output, move_to_stop
-from dynsys.integrators.stop import has_stop
-from dynsys.integrators.switching import between
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.result import Derivative, Status
 from dynsys.systems.system import AbstractSystem, State

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.engine.problem import Problem
 from dynsys.integrators.inclusion.arrival import Arrival, along_field
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.piece_system import (
@@ -18,7 +19,6 @@ from dynsys.integrators.inclusion.piece_system import (
 )
 from dynsys.integrators.inclusion.saltation import Saltation, saltation
 from dynsys.integrators.inclusion.verdict import verdict_on
-from dynsys.integrators.problem import Problem
 from dynsys.nonsmooth.active_set import Settled, settle
 from dynsys.result import select
 from dynsys.systems.system import State

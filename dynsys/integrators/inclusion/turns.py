@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from dynsys.integrators.engine.log import put
+from dynsys.integrators.engine.problem import Problem
 from dynsys.integrators.inclusion.arrival import along_field, arrival, nowhere
 from dynsys.integrators.inclusion.mode import Mode, Sides
 from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.integrators.inclusion.saltation import saltation
 from dynsys.integrators.inclusion.turn import Turn, add, in_mode, no_turn, onto_surfaces
-from dynsys.integrators.log import put
-from dynsys.integrators.problem import Problem
 from dynsys.systems.system import State
 
 Time = Float[Array, ""]

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from dynsys.integrators.symmetric_solve import hessian_at, inverse_of_shifted
+from dynsys.integrators.solvers.symmetric_solve import hessian_at, inverse_of_shifted
 from dynsys.linear_solve import factorise
 from dynsys.systems.feedback import Feedback, eliminate, solve_eliminated
 from dynsys.systems.system import AbstractSystem

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from dynsys.integrators.problem import TERM, Method, Problem
+from dynsys.integrators.engine.problem import TERM, Method, Problem
 from dynsys.switches.window import in_window
 from dynsys.systems.system import AbstractSystem, State
 

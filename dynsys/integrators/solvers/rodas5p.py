@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from dynsys.integrators.linearisation import linearise
-from dynsys.integrators.rodas5p_tableau import GAMMA, A, C, D, G, H
+from dynsys.integrators.solvers.linearisation import linearise
+from dynsys.integrators.solvers.rodas5p_tableau import GAMMA, A, C, D, G, H
 from dynsys.trees import as_vector, combine, from_vector, widest_dtype
 
 State = PyTree[Float[Array, "..."]]

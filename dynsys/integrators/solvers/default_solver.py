@@ -6,12 +6,12 @@ import diffrax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from dynsys.integrators import low_storage
-from dynsys.integrators.first_step import EVALUATIONS
+from dynsys.integrators.engine.first_step import EVALUATIONS
+from dynsys.integrators.engine.problem import LARGE, Lanes
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
-from dynsys.integrators.low_storage import LowStorageRK4
-from dynsys.integrators.problem import LARGE, Lanes
-from dynsys.integrators.rodas5p import STAGES, Rodas5P
+from dynsys.integrators.solvers import low_storage
+from dynsys.integrators.solvers.low_storage import LowStorageRK4
+from dynsys.integrators.solvers.rodas5p import STAGES, Rodas5P
 from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.damped_newton import AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem

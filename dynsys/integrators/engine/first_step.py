@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from dynsys.integrators.problem import Problem, error_norm, measured, vector_field
+from dynsys.integrators.engine.problem import Problem, error_norm, measured, vector_field
 from dynsys.systems.system import State
 from dynsys.trees import combine, zeros_like
 

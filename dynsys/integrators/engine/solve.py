@@ -10,14 +10,14 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from dynsys.dense_output import AbstractDenseOutput
 from dynsys.in_chunks import in_chunks
-from dynsys.integrators.dense import DenseOutput
-from dynsys.integrators.log import Carry, Log, Rows
-from dynsys.integrators.loop import run, shape_of_info
-from dynsys.integrators.outputs import first_output, outputs
-from dynsys.integrators.problem import Method, Problem
-from dynsys.integrators.replay import Replay, pull_back
-from dynsys.integrators.stop import has_stop, locate_stop, stop_is_nan
-from dynsys.integrators.switching import between, margin_of
+from dynsys.integrators.engine.dense import DenseOutput
+from dynsys.integrators.engine.log import Carry, Log, Rows
+from dynsys.integrators.engine.loop import run, shape_of_info
+from dynsys.integrators.engine.outputs import first_output, outputs
+from dynsys.integrators.engine.problem import Method, Problem
+from dynsys.integrators.engine.replay import Replay, pull_back
+from dynsys.integrators.engine.stop import has_stop, locate_stop, stop_is_nan
+from dynsys.integrators.engine.switching import between, margin_of
 from dynsys.result import Status
 from dynsys.systems.system import State
 from dynsys.trajectory import FirstOrder, KinkEvents

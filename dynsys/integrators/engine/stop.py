@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from dynsys.integrators.problem import Problem
+from dynsys.integrators.engine.problem import Problem
 from dynsys.systems.system import State
 from dynsys.trees import norm
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from dynsys.integrators.explicit import ExplicitRungeKutta
-from dynsys.integrators.low_storage import LowStorageRK4
-from dynsys.integrators.problem import LARGE, TERM, Problem, error_norm, measured
+from dynsys.integrators.engine.problem import LARGE, TERM, Problem, error_norm, measured
+from dynsys.integrators.solvers.explicit import ExplicitRungeKutta
+from dynsys.integrators.solvers.low_storage import LowStorageRK4
 from dynsys.systems.system import State
 from dynsys.trees import dimension, dot, time_dtype
 

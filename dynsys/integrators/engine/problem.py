@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from dynsys.integrators.explicit import ExplicitRungeKutta, is_plain
+from dynsys.integrators.solvers.explicit import ExplicitRungeKutta, is_plain
 from dynsys.switches import SwitchTimes
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trees import dimension, norm, root_mean_square, time_dtype

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
 from dynsys.cached_call import cached_call
-from dynsys.integrators.log import Carry
-from dynsys.integrators.problem import TERM, Problem
+from dynsys.integrators.engine.log import Carry
+from dynsys.integrators.engine.problem import TERM, Problem
+from dynsys.integrators.engine.step_control import judge, scaled_square
 from dynsys.integrators.start import is_finite
-from dynsys.integrators.step_control import judge, scaled_square
 from dynsys.systems.system import AbstractSystem, State
 
 Time = Float[Array, ""]

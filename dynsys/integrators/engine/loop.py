@@ -8,17 +8,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from dynsys.integrators.attempt import attempt, step_of
-from dynsys.integrators.first_step import first_step
-from dynsys.integrators.log import Carry, Log, Step, close, empty_log, write
-from dynsys.integrators.main_loop import main_loop
-from dynsys.integrators.problem import TERM, Method, Problem, ready
-from dynsys.integrators.progress import report
-from dynsys.integrators.ranges import leaves_range
-from dynsys.integrators.start import too_short
-from dynsys.integrators.step_control import first_memory
-from dynsys.integrators.stop import stop_holds_in
-from dynsys.integrators.switching import (
+from dynsys.integrators.engine.attempt import attempt, step_of
+from dynsys.integrators.engine.first_step import first_step
+from dynsys.integrators.engine.log import Carry, Log, Step, close, empty_log, write
+from dynsys.integrators.engine.main_loop import main_loop
+from dynsys.integrators.engine.problem import TERM, Method, Problem, ready
+from dynsys.integrators.engine.progress import report
+from dynsys.integrators.engine.ranges import leaves_range
+from dynsys.integrators.engine.step_control import first_memory
+from dynsys.integrators.engine.stop import stop_holds_in
+from dynsys.integrators.engine.switching import (
     allows_none,
     at_start,
     between,
@@ -28,6 +27,7 @@ from dynsys.integrators.switching import (
     longest_step,
     target_of,
 )
+from dynsys.integrators.start import too_short
 from dynsys.kernel import as_one_kernel
 from dynsys.result import Status
 

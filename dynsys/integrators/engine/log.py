@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from dynsys.integrators.engine.problem import Method, Problem
+from dynsys.integrators.engine.stop import has_stop
 from dynsys.integrators.memory import check_rows
-from dynsys.integrators.problem import Method, Problem
-from dynsys.integrators.stop import has_stop
 from dynsys.result import Status
 from dynsys.systems.system import State
 from dynsys.trees import as_vector, dimension, widest_dtype

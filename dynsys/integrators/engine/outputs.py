@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from dynsys.in_chunks import in_chunks
-from dynsys.integrators.dense import DenseOutput
-from dynsys.integrators.log import Carry, Log
-from dynsys.integrators.problem import Problem
-from dynsys.integrators.switching import at_start
+from dynsys.integrators.engine.dense import DenseOutput
+from dynsys.integrators.engine.log import Carry, Log
+from dynsys.integrators.engine.problem import Problem
+from dynsys.integrators.engine.switching import at_start
 from dynsys.systems.system import State
 
 Time = Float[Array, ""]

@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from dynsys.integrators.dense import DenseOutput
-from dynsys.integrators.log import Record
-from dynsys.integrators.outputs import first_output
-from dynsys.integrators.problem import TERM, Method, Problem, ready
-from dynsys.integrators.stop import differentiable_stop, has_stop
-from dynsys.integrators.switching import (
+from dynsys.integrators.engine.dense import DenseOutput
+from dynsys.integrators.engine.log import Record
+from dynsys.integrators.engine.outputs import first_output
+from dynsys.integrators.engine.problem import TERM, Method, Problem, ready
+from dynsys.integrators.engine.stop import differentiable_stop, has_stop
+from dynsys.integrators.engine.switching import (
     between,
     go_on,
     hidden_after,

@@ -1,0 +1,1 @@
+"""Methods of integration, and which one a problem gets."""
