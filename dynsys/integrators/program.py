@@ -6,18 +6,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.cached_call import cached_call, prepared_call
-from dynsys.in_chunks import in_chunks
 from dynsys.integrators.closures import open_condition, open_schedule, open_system
 from dynsys.integrators.engine.dense import DepartureThenDense
-from dynsys.integrators.engine.log import Carry, lands
+from dynsys.integrators.engine.log import lands
 from dynsys.integrators.engine.outputs import choose
 from dynsys.integrators.engine.problem import Problem
-from dynsys.integrators.engine.solve import Output, solve
+from dynsys.integrators.engine.solve import Solved, solve, velocities_of
 from dynsys.integrators.engine.stop import has_stop, stop_holds, stop_is_nan
 from dynsys.integrators.engine.switching import just_after
-from dynsys.integrators.inclusion.choose import settle, with_smallest_gradient
+from dynsys.integrators.inclusion.choose import choose_motion, with_smallest_gradient
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
-from dynsys.integrators.inclusion.solve import solve_in_first_order, solve_inclusion
+from dynsys.integrators.inclusion.many_kinks import solve_in_first_order
+from dynsys.integrators.inclusion.motion import Piecewise
 from dynsys.integrators.objective_check import check_objective
 from dynsys.integrators.request import Inputs, Options
 from dynsys.integrators.solvers.default_solver import cost
@@ -30,12 +30,11 @@ from dynsys.integrators.start import (
 )
 from dynsys.kernel_outcome import many_kernels, outcomes_of_loops
 from dynsys.objectives.mean import Mean
-from dynsys.result import Derivative, Result, Status
-from dynsys.switches import SwitchTimes, in_window, switch_times
-from dynsys.systems.system import State
+from dynsys.result import Result, Status
+from dynsys.switches import in_window, switch_times
+from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
-from dynsys.systems.velocity import reconcile
-from dynsys.trajectory import KinkEvents, Stats, Trajectory
+from dynsys.trajectory import Stats, Trajectory
 from dynsys.trees import Position
 
 Time = Float[Array, ""]
@@ -48,7 +47,7 @@ def compute(inputs: Inputs, options: Options) -> Trajectory:
     given = inputs.system
     system = open_system(given, inputs.t0, x)
     terms = given.objective.terms if isinstance(given.objective, Mean) else ()
-    system, pieces, options = settle(system, terms, x, options)
+    system, motion, options = choose_motion(system, terms, x, options)
     inputs = inputs._replace(system=system)
     tolerances = Tolerances(inputs.rtol, inputs.atol)
     times = inputs.times
@@ -63,8 +62,9 @@ def compute(inputs: Inputs, options: Options) -> Trajectory:
         begins = inputs._replace(system=in_window(inputs.system, *after))
     released, is_found = begins, jnp.asarray(True)
     # The momentum at the start is that of the smallest gradient.
-    if pieces is not None and inputs.state is None and system.order > 1:
-        at_rest, is_found = with_smallest_gradient(begins.system, pieces, x)
+    has_kinks = isinstance(motion, Piecewise)
+    if has_kinks and inputs.state is None and system.order > 1:
+        at_rest, is_found = with_smallest_gradient(begins.system, x)
         released = begins._replace(system=at_rest)
     start = _start(released, options, tolerances)
     code, where = check_start(begins.system, start, inputs.t0, inputs.t1, times, tolerances)
@@ -96,17 +96,42 @@ def compute(inputs: Inputs, options: Options) -> Trajectory:
     problem = eqx.tree_at(lambda tree: tree.code, problem, code)
     with outcomes_of_loops() as loops:
         if isinstance(method.solver, SemiImplicitEuler):
-            output = solve_in_first_order(problem, method)
-        elif pieces is None:
-            output = solve(problem, method, options.adjoint)
+            solved = solve_in_first_order(problem, method, motion)
         else:
-            output = solve_inclusion(problem, method, options.max_events, options.adjoint)
-    result = _result(output.last, code, where)
-    final = jax.tree.map(lambda a, b: jnp.where(at_start, a, b), first, output.last.state)
-    output = output._replace(last=output.last._replace(state=final))
+            solved = solve(problem, method, motion, options.adjoint)
+    last = solved.last
+    final = jax.tree.map(lambda a, b: jnp.where(at_start, a, b), first, last.state)
+    ended_at_start = code != Status.SUCCESS
+    result = Result(last.code, jnp.where(ended_at_start, where, last.t), last.tried)
+    shown = jnp.where(result.stopped, jnp.minimum(times, result.t), times)
+    v = velocities_of(problem, motion, solved)
+    states, x, v = _outputs(system, shown, start, solved.outputs.states, v)
+    known = result.ok | (times <= result.t) & result.ran
+    unknown = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), (states, x, v))
+    states, x, v = choose(known, (states, x, v), unknown)
+    dense = None if solved.dense is None else motion.dense(problem, solved.dense)
+    if dense is not None and start.departure is not None:
+        dense = DepartureThenDense(inputs.t0, dense.t1, start.departure, dense)
     loop = loops[-1] if loops else many_kernels("its steps are of first order")
-    trajectory = _trajectory(inputs, options, times, start, output, result, switches, loop)
-    return eqx.tree_at(lambda tree: tree.system, trajectory, given)
+    story = solved.story
+    return Trajectory(
+        t=shown,
+        x=x,
+        v=v,
+        state=states,
+        final_state=final,
+        system=given,
+        events=story.events,
+        unique=story.unique,
+        derivative=story.derivative,
+        stats=_stats(problem, options, start, solved, loop, has_kinks=has_kinks),
+        result=result,
+        rtol=inputs.rtol,
+        atol=inputs.atol,
+        dense=dense,
+        switches=jnp.zeros(0, times.dtype) if switches is None else switches.times,
+        inclusion=options.inclusion,
+    )
 
 
 run_program = cached_call(compute)
@@ -128,104 +153,48 @@ def _start(inputs: Inputs, options: Options, tolerances: Tolerances) -> Start:
     return Start(inputs.t0, state, None)
 
 
-def _result(last: Carry, code: Array, where: Time) -> Result:
-    ended_at_start = code != Status.SUCCESS
-    t = jnp.where(ended_at_start, where, last.t)
-    return Result(last.code, t, last.tried)
-
-
-def _trajectory(
-    inputs: Inputs,
-    options: Options,
-    times: Float[Array, " times"],
-    start: Start,
-    output: Output,
-    result: Result,
-    switches: SwitchTimes | None,
-    loop: str,
-) -> Trajectory:
-    system = inputs.system
-    shown = jnp.where(result.stopped, jnp.minimum(times, result.t), times)
-    states, x, v = _outputs(inputs, switches, shown, start, output)
-    known = result.ok | (times <= result.t) & result.ran
-    unknown = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), (states, x, v))
-    states, x, v = choose(known, (states, x, v), unknown)
-    dense = output.dense
-    if dense is not None and start.departure is not None:
-        dense = DepartureThenDense(inputs.t0, dense.t1, start.departure, dense)
-    events, unique, derivative = output.events, output.unique, output.derivative
-    if events is None:
-        events, unique = KinkEvents.none(options.max_events, times.dtype), jnp.asarray(True)
-        derivative = jnp.asarray(int(Derivative.EXISTS))
-    assert unique is not None
-    assert derivative is not None
-    last = output.last
-    attempts = last.accepted + last.rejected
-    spent = cost(
-        options.method.solver,
-        system,
-        inputs.t0,
-        attempts,
-        has_kinks=output.events is not None,
-        interpolates=not lands(options.method) or has_stop(inputs),
-    )
-    stats = Stats(
-        last.accepted,
-        last.rejected,
-        spent.gradient_evaluations,
-        spent.hessians,
-        None if start.departure is None else start.t,
-        output.first_order,
-        type(options.method.solver).__name__,
-        options.reason,
-        output.rest_since,
-        loop=loop,
-    )
-    return Trajectory(
-        t=shown,
-        x=x,
-        v=v,
-        state=states,
-        final_state=last.state,
-        system=system,
-        events=events,
-        unique=unique,
-        derivative=derivative,
-        stats=stats,
-        result=result,
-        rtol=inputs.rtol,
-        atol=inputs.atol,
-        dense=dense,
-        switches=jnp.zeros(0, times.dtype) if switches is None else switches.times,
-        inclusion=options.inclusion,
-    )
-
-
 def _outputs(
-    inputs: Inputs,
-    switches: SwitchTimes | None,
+    system: AbstractSystem,
     times: Float[Array, " times"],
     start: Start,
-    output: Output,
+    states: State,
+    v: Position,
 ) -> tuple[State, Position, Position]:
-    """States, positions and velocities at the output times."""
-    system = inputs.system
-    states, slopes = output.states, output.slopes
-    if output.velocities is not None:
-        v = output.velocities
-    elif slopes is None:
-        v = in_chunks(system.velocity, times, states)
-    else:
-
-        def velocity(t: Time, state: State, slope: State, *step: Time) -> Position:
-            here = system
-            if switches is not None:
-                here = in_window(system, step[0], step[1], switches.margin)
-            return reconcile(here, t, state, slope, inputs.rtol, inputs.atol)
-
-        v = in_chunks(velocity, times, states, slopes, *(output.steps or ()))
+    """States, positions and velocities at the output times, those of a series before."""
     if start.departure is not None:
         early, soon = times < start.t, jnp.minimum(times, start.t)
         states = choose(early, jax.vmap(start.departure.state)(soon), states)
         v = choose(early, jax.vmap(start.departure.series.velocity)(soon), v)
     return states, jax.vmap(system.position)(states), v
+
+
+def _stats(
+    problem: Problem,
+    options: Options,
+    start: Start,
+    solved: Solved,
+    loop: str,
+    *,
+    has_kinks: bool,
+) -> Stats:
+    method, last, story = options.method, solved.last, solved.story
+    spent = cost(
+        method.solver,
+        problem.system,
+        problem.t0,
+        last.accepted + last.rejected,
+        has_kinks=has_kinks,
+        interpolates=not lands(method) or has_stop(problem),
+    )
+    return Stats(
+        last.accepted,
+        last.rejected,
+        spent.gradient_evaluations,
+        spent.hessians,
+        None if start.departure is None else start.t,
+        story.first_order,
+        type(method.solver).__name__,
+        options.reason,
+        story.rest_since,
+        loop=loop,
+    )

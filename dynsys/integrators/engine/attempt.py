@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
 from dynsys.cached_call import cached_call
-from dynsys.integrators.engine.log import Carry
+from dynsys.integrators.engine.carry import Carry
 from dynsys.integrators.engine.problem import TERM, Problem
 from dynsys.integrators.engine.step_control import judge, scaled_square
 from dynsys.integrators.start import is_finite

@@ -26,9 +26,10 @@ class DenseOutput(AbstractDenseOutput):
         t1: Its end.
         starts: Where each step that was kept starts.
         ends: Where it ends; infinite in the padding.
-        infos: What the solver keeps of each step, in one row a step.
-        like: What a row of them holds.
-        local: The solver's polynomial over one step, built from that.
+        kept: What is kept of each step, in one row a step: the arguments of its
+            polynomial, and its mode.
+        like: What a row of that holds.
+        local: The solver's polynomial over one step.
         margin: How far inside of a step coefficients are looked at, if they switch.
     """
 
@@ -36,7 +37,7 @@ class DenseOutput(AbstractDenseOutput):
     t1: Time
     starts: Float[Array, " rows"]
     ends: Float[Array, " rows"]
-    infos: Float[Array, "rows size"]
+    kept: Float[Array, "rows size"]
     like: Like = eqx.field(static=True)
     local: Callable[..., diffrax.AbstractLocalInterpolation] = eqx.field(static=True)
     margin: Time | None = None
@@ -53,13 +54,20 @@ class DenseOutput(AbstractDenseOutput):
 
     def state_and_slope(self, t: Time) -> tuple[State, State]:
         """State at time `t` and its derivative."""
-        row = self.row(t)
-        local = self.local(t0=self.starts[row], t1=self.ends[row], **self.info(row))
+        return self.in_step(self.row(t), t)
+
+    def in_step(self, row: Int[Array, ""], t: Time) -> tuple[State, State]:
+        """State at a time inside a step, and its derivative."""
+        ends = {"t0": self.starts[row], "t1": self.ends[row]}
+        local = self.local(**ends, **self._kept(row)["polynomial"])
         return jax.jvp(local.evaluate, (t,), (jnp.ones_like(t),))
 
-    def info(self, row: Int[Array, ""]) -> Any:
-        """What was kept of one step."""
-        return self.like.unpack(self.infos[row])
+    def mode(self, row: Int[Array, ""]) -> Any:
+        """The mode of a step."""
+        return self._kept(row)["mode"]
+
+    def _kept(self, row: Int[Array, ""]) -> Any:
+        return self.like.unpack(self.kept[row])
 
     def between_switches(self, t: Time, system: AbstractSystem) -> AbstractSystem:
         if self.margin is None:

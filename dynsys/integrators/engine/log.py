@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
+from dynsys.integrators.engine.carry import Carry, Step
 from dynsys.integrators.engine.problem import Method, Problem
 from dynsys.integrators.engine.stop import has_stop
 from dynsys.integrators.memory import check_rows
@@ -21,62 +22,18 @@ from dynsys.trees import as_vector, dimension, widest_dtype
 Time = Float[Array, ""]
 
 
-class Carry(NamedTuple):
-    """Where a solve stands between two steps.
-
-    Args:
-        t: Time.
-        state: State at that time.
-        hidden: What the solver carries from step to step.
-        control: What the control of the step size remembers.
-        next_step: Size of the next step.
-        tried: Size of the last step that was tried.
-        accepted: Number of accepted steps.
-        rejected: Number of rejected steps.
-        code: A `Status`; success while the solve goes on.
-    """
-
-    t: Time
-    state: State
-    hidden: PyTree
-    control: PyTree
-    next_step: Time
-    tried: Time
-    accepted: Int[Array, ""]
-    rejected: Int[Array, ""]
-    code: Int[Array, ""]
-
-
 class Rows(NamedTuple):
     """Steps that were kept, one a row, in the order of time.
 
     Args:
         ends: Start and end of each step; infinite in the rows that are not used.
-        infos: What the solver keeps of it for its polynomial, in one vector.
+        kept: What is kept of it, in one vector.
         used: Number of rows in use.
     """
 
     ends: Float[Array, "rows 2"]
-    infos: Float[Array, "rows size"]
+    kept: Float[Array, "rows size"]
     used: Int[Array, ""]
-
-
-class Step(NamedTuple):
-    """One step that was tried.
-
-    Args:
-        start: Its start.
-        end: Its end.
-        info: What the solver keeps of it for its polynomial.
-        accepted: Whether it was taken.
-        turns: Number of changes of mode up to its end, if there can be any.
-    """
-
-    start: Time
-    end: Time
-    info: PyTree
-    accepted: Bool[Array, ""]
-    turns: Int[Array, ""] | None = None
 
 
 class Record(NamedTuple):
@@ -101,13 +58,13 @@ class Log(NamedTuple):
     record: Record | None
 
 
-def empty_log(problem: Problem, method: Method, info: PyTree, piece: int | None) -> Log:
+def empty_log(problem: Problem, method: Method, like: PyTree, piece: int | None) -> Log:
     """Room for what a solve will write down.
 
     Args:
         problem: What is solved.
         method: With what.
-        info: Shapes of what the solver keeps of one step.
+        like: Shapes of what is kept of one step.
         piece: Accepted steps between two states of the record; `None` for no record.
     """
     times, dtype = len(problem.times), problem.t0.dtype
@@ -115,11 +72,11 @@ def empty_log(problem: Problem, method: Method, info: PyTree, piece: int | None)
     rows = landed = record = None
     length = _number_of_rows(problem, method)
     if length:
-        size, kind = dimension(info), widest_dtype(info)
+        size, kind = dimension(like), widest_dtype(like)
         check_rows(length, size + 2, kind.itemsize, times, dense=method.dense)
         unused = jnp.full((length, 2), jnp.inf, dtype)
-        infos = jnp.zeros((length, size), kind)
-        rows = Rows(unused, infos, jnp.asarray(0))
+        kept = jnp.zeros((length, size), kind)
+        rows = Rows(unused, kept, jnp.asarray(0))
     if lands(method):
         repeat = lambda leaf: jnp.broadcast_to(leaf, (times, *leaf.shape))
         landed = jax.tree.map(repeat, problem.state)
@@ -173,9 +130,7 @@ def write(
         keep = lambda leaf, new: put(leaf, jnp.where(first, new, leaf[index]), index)
         starts = jax.tree.map(keep, record.starts, before.state)
         ends = put(record.ends, after.t, after.accepted)
-        turns = record.turns
-        if step.turns is not None:
-            turns = put(turns, step.turns, after.accepted)
+        turns = put(record.turns, step.turns, after.accepted)
         record = Record(starts, ends, turns)
     return Log(rows, landed, record)
 
@@ -197,7 +152,7 @@ def _write_row(
     ends = jnp.stack([step.start, jnp.where(needed, step.end, jnp.inf)])
     return Rows(
         put(rows.ends, ends, rows.used),
-        put(rows.infos, as_vector(step.info), rows.used),
+        put(rows.kept, as_vector(step.kept), rows.used),
         rows.used + needed.astype(int),
     )
 
@@ -214,7 +169,7 @@ def rewound(log: Log, earlier: Log) -> Log:
     used = earlier.rows.used
     unused = jnp.arange(len(log.rows.ends)) >= used
     ends = jnp.where(unused[:, None], jnp.inf, log.rows.ends)
-    return log._replace(rows=Rows(ends, log.rows.infos, used))
+    return log._replace(rows=Rows(ends, log.rows.kept, used))
 
 
 def close(log: Log, carry: Carry) -> Log:

@@ -1,35 +1,45 @@
 """The outputs of a solve, from what was written down while it ran."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.in_chunks import in_chunks
+from dynsys.integrators.engine.carry import Carry
 from dynsys.integrators.engine.dense import DenseOutput
-from dynsys.integrators.engine.log import Carry, Log
+from dynsys.integrators.engine.log import Log
 from dynsys.integrators.engine.problem import Problem
-from dynsys.integrators.engine.switching import at_start
 from dynsys.systems.system import State
+from dynsys.trees import constant, zeros_like
 
 Time = Float[Array, ""]
 
 
-def outputs(
-    problem: Problem,
-    first: tuple[State, State],
-    last: Carry,
-    log: Log,
-    dense: DenseOutput | None,
-) -> tuple[State, State | None]:
-    """States and slopes at the output times.
+class Outputs(NamedTuple):
+    """The solution at the output times.
 
-    Times after the end get the last state.
+    Args:
+        states: States.
+        slopes: Their time derivatives by the dense output, 0 up to the start; `None` if
+            steps end at the outputs.
+        rows: The steps that they lie in; `None` if steps end at them.
+    """
+
+    states: State
+    slopes: State | None
+    rows: Int[Array, " times"] | None
+
+
+def outputs(
+    problem: Problem, first: State, last: Carry, log: Log, dense: DenseOutput | None
+) -> Outputs:
+    """The solution at the output times, after its end as at its end.
 
     Args:
         problem: What was solved.
-        first: State and slope for times before the first step.
+        first: State for times before the first step.
         last: Where the solve ended.
         log: What was written down.
         dense: The dense output, if there is one.
@@ -37,21 +47,20 @@ def outputs(
     if log.landed is not None:
         beyond = (problem.times >= last.t) & (last.t > problem.t0)
         repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
-        return choose(beyond, jax.tree.map(repeat, last.state), log.landed), None
+        states = choose(beyond, jax.tree.map(repeat, last.state), log.landed)
+        return Outputs(states, None, None)
     assert dense is not None
+    still = zeros_like(first)
 
-    def output(t: Time) -> tuple[State, State]:
+    def output(t: Time) -> Outputs:
         inside = (t > problem.t0) & (last.t > problem.t0)
-        fresh = dense.state_and_slope(jnp.clip(t, problem.t0, last.t))
-        return jax.tree.map(lambda a, b: jnp.where(inside, a, b), fresh, first)
+        t = jnp.clip(t, problem.t0, last.t)
+        row = constant(dense.row(t))
+        fresh = dense.in_step(row, t)
+        choose = lambda a, b: jax.tree.map(lambda *ab: jnp.where(inside, *ab), a, b)
+        return Outputs(choose(fresh[0], first), choose(fresh[1], still), row)
 
     return in_chunks(output, problem.times)
-
-
-def first_output(problem: Problem) -> tuple[State, State]:
-    """The initial state and its derivative."""
-    system = at_start(problem).system
-    return problem.state, system.vector_field(problem.t0, problem.state)
 
 
 def choose(mask: Bool[Array, " times"], new: Any, old: Any) -> Any:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.engine.dense import DenseOutput
 from dynsys.integrators.engine.log import Record
-from dynsys.integrators.engine.outputs import first_output
+from dynsys.integrators.engine.motion import AbstractMotion, AbstractTurns, Story
 from dynsys.integrators.engine.problem import TERM, Method, Problem, ready
 from dynsys.integrators.engine.stop import differentiable_stop, has_stop
 from dynsys.integrators.engine.switching import (
@@ -23,17 +23,10 @@ from dynsys.integrators.engine.switching import (
     hidden_after,
     just_after,
 )
-from dynsys.systems.system import AbstractSystem, State
+from dynsys.systems.system import State
 from dynsys.trees import Like, as_vector, constant, zeros_like
 
 Time = Float[Array, ""]
-
-
-class Lines(NamedTuple):
-    """The lines of a ledger of events: the change of mode of each, and its kink."""
-
-    turn: Int[Array, " events"]
-    kink: Int[Array, " events"]
 
 
 class Replay(NamedTuple):
@@ -44,20 +37,18 @@ class Replay(NamedTuple):
         piece: Number of steps in a piece.
         accepted: Number of accepted steps.
         end: Where the solve ended, which is inside the last step if it was stopped.
-        failed: Whether it failed, or has no derivative for another reason.
-        turns: The changes of mode, if there can be any.
-        lines: What happened at them.
-        bends: The kinks that the start lies on, across which there is no derivative.
+        fails: Whether it failed.
+        course: What its motion carried, with the changes of mode.
+        story: What there was to tell.
     """
 
     record: Record
     piece: int
     accepted: Int[Array, ""]
     end: Time
-    failed: Bool[Array, ""]
-    turns: Any = None
-    lines: Lines | None = None
-    bends: Any = None
+    fails: Bool[Array, ""]
+    course: Any
+    story: Story
 
 
 class Replayed(NamedTuple):
@@ -67,44 +58,36 @@ class Replayed(NamedTuple):
     final_t: Time
     states: State
     slopes: State
-    infos: Any
+    kept: Any
     shifts: Any
 
 
 def pull_back(
-    problem: Problem,
-    method: Method,
-    replay: Replay,
-    cotangent: Any,
-    event_times: Any = None,
+    problem: Problem, method: Method, motion: AbstractMotion, replay: Replay, cotangent: Any
 ) -> Any:
     """The cotangent of a problem from the cotangent of its output.
 
     Args:
         problem: The problem that was solved.
         method: With what.
+        motion: How it moved.
         replay: What was kept of the solve.
-        cotangent: Cotangent of the `Output`; `None` leaves are zero.
-        event_times: Cotangent of the times in the ledger of events.
+        cotangent: Cotangent of what the solve gave back; `None` leaves are zero.
     """
     variables, constants = eqx.partition(problem, eqx.is_inexact_array)
-
-    def start(variables: Any) -> tuple[State, State]:
-        """Outputs at the start, once an output time."""
-        whole = eqx.combine(variables, constants)
-        # Of an inclusion the slope at the start is not used.
-        still = (whole.state, zeros_like(whole.state))
-        first = first_output(whole) if replay.turns is None else still
-        repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
-        return jax.tree.map(repeat, first)
-
-    first, pull_first = jax.vjp(start, variables)
-    states = _fill(first[0], cotangent.states)
-    slopes = _fill(first[1], cotangent.slopes)
+    turns = motion.turns(replay.course)
+    repeat = lambda leaf: jnp.broadcast_to(leaf, (len(problem.times), *leaf.shape))
+    zeros = zeros_like(jax.tree.map(repeat, problem.state))
+    states = _fill(zeros, cotangent.outputs.states)
+    slopes = _fill(zeros, cotangent.outputs.slopes)
     final = _fill(problem.state, cotangent.last.state)
     final_t = _fill(problem.t0, cotangent.last.t)
-    dense = None if cotangent.dense is None else cotangent.dense.infos
-    (gradient,) = pull_first(_mask(problem.times <= problem.t0, (states, slopes)))
+    dense = None if cotangent.dense is None else cotangent.dense.kept
+    # At the start the state is an output, and the slope is not used.
+    at_start = _mask(problem.times <= problem.t0, states)
+    gradient = jax.tree.map(jnp.zeros_like, variables)
+    first = jax.tree.map(lambda leaf: jnp.sum(leaf, 0), at_start)
+    gradient = eqx.tree_at(lambda tree: tree.state, gradient, first)
     pieces = -(-replay.accepted // replay.piece)
 
     def pull_piece(i: Any, loop: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -112,12 +95,12 @@ def pull_back(
         gradient, rate = loop
         at = index * replay.piece
         cut = lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, at, replay.piece + 1)
-        steps, turns = cut(replay.record.ends), cut(replay.record.turns)
+        steps, rows = cut(replay.record.ends), cut(replay.record.turns)
         begin = jax.tree.map(lambda leaf: leaf[index], replay.record.starts)
 
         def run(variables: Any, state: State) -> Replayed:
             combined = eqx.combine(variables, constants)
-            return _replay(combined, method, replay, state, steps, turns, is_last)
+            return _replay(combined, method, replay.end, turns, state, steps, rows, is_last)
 
         replayed, pull = jax.vjp(run, variables, begin)
         mine = (problem.times > steps[0]) & (is_last | (problem.times <= steps[-1]))
@@ -126,8 +109,8 @@ def pull_back(
             jnp.where(is_last, final_t, 0),
             _mask(mine, states),
             _mask(mine, slopes),
-            _rows(replayed.infos, dense, at),
-            _shifts(replayed.shifts, replay.lines, event_times, turns),
+            _rows(replayed.kept, dense, at),
+            turns.rates(replayed.shifts, cotangent.story, rows),
         )
         change, rate = pull(rates)
         return jax.tree.map(jnp.add, gradient, change), rate
@@ -136,17 +119,19 @@ def pull_back(
     add_start = jax.tree.map(jnp.add, gradient.state, rate)
     gradient = eqx.tree_at(lambda tree: tree.state, gradient, add_start)
     # A run that failed has no derivative; zeros would look like one.
-    spoil = jnp.where(replay.failed, jnp.nan, 0)
-    return jax.tree.map(lambda leaf: leaf + spoil.astype(leaf.dtype), gradient)
+    spoil = jnp.where(replay.fails | ~turns.exist(replay.story), jnp.nan, 0)
+    gradient = jax.tree.map(lambda leaf: leaf + spoil.astype(leaf.dtype), gradient)
+    return turns.spoil(problem, gradient, replay.story)
 
 
 def _replay(
     problem: Problem,
     method: Method,
-    replay: Replay,
+    found: Time,
+    turns: AbstractTurns,
     state: State,
     steps: Float[Array, " ends"],
-    turns: Int[Array, " ends"],
+    rows: Int[Array, " ends"],
     is_last: Any,
 ) -> Replayed:
     """Take the steps of one piece again and evaluate the outputs in it."""
@@ -154,14 +139,13 @@ def _replay(
     # The first and the last end are the ends of the interval, which are variables.
     steps = jnp.where(steps == jax.lax.stop_gradient(problem.t0), problem.t0, steps)
     steps = jnp.where(steps == jax.lax.stop_gradient(problem.t1), problem.t1, steps)
-    last, infos, shifts = _take_steps(problem, method, replay.turns, state, steps, turns)
+    last, infos, shifts = _take_steps(problem, method, turns, state, steps, rows)
+    kept = {"polynomial": infos, "mode": turns.modes(rows[:-1])}
+    like = Like.of(jax.tree.map(lambda leaf: leaf[0], kept))
+    kept = jax.vmap(as_vector)(kept)
     local = method.solver.interpolation_cls
-    if replay.turns is not None:
-        local, infos = replay.turns.polynomials(local, infos, turns[:-1])
-    like = Like.of(jax.tree.map(lambda leaf: leaf[0], infos))
-    infos = jax.vmap(as_vector)(infos)
-    dense = DenseOutput(steps[0], steps[-1], steps[:-1], steps[1:], infos, like, local)
-    end, found = steps[-1], replay.end
+    dense = DenseOutput(steps[0], steps[-1], steps[:-1], steps[1:], kept, like, local)
+    end = steps[-1]
     if has_stop(problem):
         stopped = is_last & (found < end)
         stop_t = differentiable_stop(problem, found, dense.state)
@@ -170,13 +154,13 @@ def _replay(
         end = jnp.where(stopped, stop_t, end)
     times = jnp.clip(problem.times, steps[0], end)
     states, slopes = jax.vmap(dense.state_and_slope)(times)
-    return Replayed(last, end, states, slopes, infos, shifts)
+    return Replayed(last, end, states, slopes, kept, shifts)
 
 
 def _take_steps(
     problem: Problem,
     method: Method,
-    turns: Any,
+    turns: AbstractTurns,
     state: State,
     steps: Float[Array, " ends"],
     rows: Int[Array, " ends"],
@@ -185,7 +169,7 @@ def _take_steps(
     solver = ready(method.solver, problem, "bounded")
     # What a step of length 0 computes is thrown away, but must be finite.
     spare = jnp.sqrt(jnp.finfo(steps.dtype).eps) * (steps[-1] - steps[0])
-    begin = _system(between(problem, steps[0], steps[1]), turns, rows[0])
+    begin = turns.system(between(problem, steps[0], steps[1]), rows[0])
     hidden = solver.init(TERM, steps[0], steps[1], state, begin)
     hidden = jax.tree.map(jnp.asarray, hidden)
 
@@ -196,13 +180,11 @@ def _take_steps(
         b = jnp.where(active, b, a + spare)
         state, hidden = carry
         here = between(problem, a, b)
-        system = _system(here, turns, before)
+        system = turns.system(here, before)
         new, _, info, new_hidden, _ = solver.step(TERM, a, b, state, system, hidden, False)
-        shift = None
-        if turns is not None:
-            new, shift = turns.again(here, (before, after), b, new)
-        new = go_on(problem, _system(here, turns, after), b, new)
-        onward = _system(just_after(problem, b), turns, after)
+        new, shift = turns.again(here, (before, after), b, new)
+        new = go_on(problem, turns.system(here, after), b, new)
+        onward = turns.system(just_after(problem, b), after)
         new_hidden = hidden_after(problem, onward, solver, b, new, new_hidden)
         keep = lambda x, y: jnp.where(active, x, y)
         return jax.tree.map(keep, (new, new_hidden), carry), (info, shift)
@@ -210,11 +192,6 @@ def _take_steps(
     ends = (steps[:-1], steps[1:], rows[:-1], rows[1:])
     (last, _), (infos, shifts) = jax.lax.scan(step, (state, hidden), ends)
     return last, infos, shifts
-
-
-def _system(problem: Problem, turns: Any, row: Int[Array, ""]) -> AbstractSystem:
-    """The system that a step follows."""
-    return problem.system if turns is None else turns.system(problem, row)
 
 
 def _at_switches(problem: Problem, steps: Float[Array, " ends"]) -> Float[Array, " ends"]:
@@ -226,29 +203,17 @@ def _at_switches(problem: Problem, steps: Float[Array, " ends"]) -> Float[Array,
     return jnp.where(steps == constant(times[row]), times[row], steps)
 
 
-def _shifts(
-    shifts: Any, lines: Lines | None, event_times: Any, turns: Int[Array, " ends"]
-) -> Any:
-    """The cotangents of the times, for each kink, of the events that steps end with."""
-    if lines is None or event_times is None:
-        return jax.tree.map(jnp.zeros_like, shifts)
-    ends_with = (turns[1:] > turns[:-1])[:, None] & (turns[1:, None] == lines.turn[None])
-    kinks = jax.nn.one_hot(lines.kink, shifts.shape[1], dtype=shifts.dtype)
-    rates = jnp.where(lines.turn > 0, event_times, 0).astype(shifts.dtype)
-    return ends_with.astype(shifts.dtype) @ (rates[:, None] * kinks)
-
-
 def _fill(values: Any, cotangent: Any) -> Any:
     """A cotangent with zeros for the values that nobody differentiates."""
     zeros = jax.tree.map(jnp.zeros_like, values)
     return eqx.combine(eqx.filter(cotangent, eqx.is_inexact_array), zeros)
 
 
-def _rows(infos: Array, cotangent: Array | None, at: Any) -> Array:
+def _rows(kept: Array, cotangent: Array | None, at: Any) -> Array:
     """The rows of the cotangent of a dense output that belong to one piece."""
     if cotangent is None:
-        return jnp.zeros_like(infos)
-    index = at + jnp.arange(len(infos))
+        return jnp.zeros_like(kept)
+    index = at + jnp.arange(len(kept))
     rows = cotangent[jnp.minimum(index, len(cotangent) - 1)]
     return jnp.where((index < len(cotangent))[:, None], rows, 0)
 

@@ -6,93 +6,99 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
-from dynsys.dense_output import AbstractDenseOutput
 from dynsys.in_chunks import in_chunks
+from dynsys.integrators.engine.carry import Carry
 from dynsys.integrators.engine.dense import DenseOutput
-from dynsys.integrators.engine.log import Carry, Log, Rows
-from dynsys.integrators.engine.loop import run, shape_of_info
-from dynsys.integrators.engine.outputs import first_output, outputs
+from dynsys.integrators.engine.log import Log
+from dynsys.integrators.engine.loop import run, shape_of_kept
+from dynsys.integrators.engine.motion import AbstractMotion, Story
+from dynsys.integrators.engine.outputs import Outputs, outputs
 from dynsys.integrators.engine.problem import Method, Problem
 from dynsys.integrators.engine.replay import Replay, pull_back
 from dynsys.integrators.engine.stop import has_stop, locate_stop, stop_is_nan
 from dynsys.integrators.engine.switching import between, margin_of
 from dynsys.result import Status
 from dynsys.systems.system import State
-from dynsys.trajectory import FirstOrder, KinkEvents
+from dynsys.systems.velocity import reconcile
 from dynsys.trees import Like, Position, constant
+
+Time = Float[Array, ""]
 
 PIECE = 256
 """Steps that the derivative replays at a time when it interpolates."""
 
 
-class Output(NamedTuple):
+class Solved(NamedTuple):
     """What a solve gives back.
 
     Args:
-        states: States at the output times.
-        slopes: Their time derivatives from the dense output, if there was one.
+        outputs: The solution at the output times.
         last: Where the solve ended.
-        dense: The solution at any time, if it was asked for.
-        velocities: Velocities at the output times, if states and slopes do not tell.
-        events: The ledger of kink events, if there are kinks.
-        unique: Whether the solution is the only one, if there are kinks.
-        derivative: A `Derivative`, if there are kinks.
-        first_order: Where steps were of first order, if that can be.
-        rest_since: Since when nothing moves that no step can follow, if that can be.
-        steps: Starts and ends of the steps that outputs lie in, if coefficients switch.
+        steps: The steps that were kept, without derivative; `None` if steps end at the
+            outputs.
+        dense: The steps with their derivative, if the solution is asked for at any time.
+        story: What there is to tell besides.
     """
 
-    states: State
-    slopes: State | None
+    outputs: Outputs
     last: Carry
-    dense: AbstractDenseOutput | None
-    velocities: Position | None = None
-    events: KinkEvents | None = None
-    unique: Bool[Array, ""] | None = None
-    derivative: Int[Array, ""] | None = None
-    first_order: FirstOrder | None = None
-    rest_since: Any = None
-    steps: tuple[Array, Array] | None = None
+    steps: DenseOutput | None
+    dense: DenseOutput | None
+    story: Story
 
 
-def solve(problem: Problem, method: Method, adjoint: diffrax.ForwardMode | None) -> Output:
+def solve(
+    problem: Problem,
+    method: Method,
+    motion: AbstractMotion,
+    adjoint: diffrax.ForwardMode | None,
+) -> Solved:
     """Integrate a problem. Differentiable in every array of it.
 
     Args:
         problem: What to integrate.
         method: With what.
+        motion: How it moves.
         adjoint: `None` for reverse mode, through the accepted steps with their sizes
             held fixed; `diffrax.ForwardMode()` for forward mode.
     """
     if adjoint is None:
-        return _solve_reversible(problem, method)
-    return _solve(problem, method)[0]
+        return _solve_reversible(problem, method, motion)
+    return _solve(problem, method, motion)[0]
 
 
 @eqx.filter_custom_vjp
-def _solve_reversible(problem: Problem, method: Method) -> Output:
-    return _solve(problem, method)[0]
+def _solve_reversible(problem: Problem, method: Method, motion: AbstractMotion) -> Solved:
+    return _solve(problem, method, motion)[0]
 
 
 @_solve_reversible.def_fwd
-def _(perturbed: Any, problem: Problem, method: Method) -> tuple[Output, Replay]:
+def _(
+    perturbed: Any, problem: Problem, method: Method, motion: AbstractMotion
+) -> tuple[Solved, Replay]:
     del perturbed
     piece = _piece(method)
-    output, log = _solve(problem, method, piece)
+    solved, log, course = _solve(problem, method, motion, piece)
     assert log.record is not None
-    last = output.last
-    failed = last.code > Status.STOPPED
-    return output, Replay(log.record, piece, last.accepted, last.t, failed)
+    last = solved.last
+    fails = last.code > Status.STOPPED
+    kept = (last.accepted, last.t, fails, course, solved.story)
+    return solved, Replay(log.record, piece, *kept)
 
 
 @_solve_reversible.def_bwd
 def _(
-    replay: Replay, cotangent: Output, perturbed: Any, problem: Problem, method: Method
+    replay: Replay,
+    cotangent: Solved,
+    perturbed: Any,
+    problem: Problem,
+    method: Method,
+    motion: AbstractMotion,
 ) -> Any:
     del perturbed
-    return pull_back(problem, method, replay, cotangent)
+    return pull_back(problem, method, motion, replay, cotangent)
 
 
 def _piece(method: Method) -> int:
@@ -102,47 +108,72 @@ def _piece(method: Method) -> int:
 
 
 def _solve(
-    problem: Problem, method: Method, piece: int | None = None
-) -> tuple[Output, Log]:
-    info = shape_of_info(problem, method)
-    last, log = run(problem, method, info, piece=piece)
-    dense = None if log.rows is None else _dense(problem, method, info, last, log.rows)
-    if dense is not None and has_stop(problem):
-        last, dense = move_to_stop(problem, last, dense)
-    states, slopes = outputs(problem, first_output(problem), last, log, dense)
-    steps = None
-    if dense is not None and slopes is not None and problem.switches is not None:
-        rows = in_chunks(dense.row, jnp.clip(problem.times, problem.t0, last.t))
-        steps = constant((dense.starts[rows], dense.ends[rows]))
-    kept = dense if method.dense else None
-    return Output(states, slopes, last, kept, steps=steps), log
+    problem: Problem, method: Method, motion: AbstractMotion, piece: int | None = None
+) -> tuple[Solved, Log, Any]:
+    carry, log = run(problem, method, motion, piece=piece)
+    carry, log = motion.finish(problem, method, carry, log)
+    like = shape_of_kept(problem, method, motion)
+    return solved_by(problem, method, motion, carry, log, like), log, carry.course
 
 
-def _dense(
-    problem: Problem, method: Method, info: PyTree, last: Carry, rows: Rows
-) -> DenseOutput:
-    local = method.solver.interpolation_cls
-    return dense_output(problem, last.t, rows, info, local)
-
-
-def dense_output(
-    problem: Problem, end: Any, rows: Rows, info: PyTree, local: Any
-) -> DenseOutput:
-    """The steps that were kept, to be evaluated at any time.
+def solved_by(
+    problem: Problem,
+    method: Method,
+    motion: AbstractMotion,
+    last: Carry,
+    log: Log,
+    like: PyTree,
+) -> Solved:
+    """What a solve gives back.
 
     Args:
         problem: What was solved.
-        end: Until when.
-        rows: The steps.
-        info: Shapes of what was kept of one.
-        local: The polynomial that is built from it.
+        method: With what.
+        motion: How it moved.
+        last: Where it ended.
+        log: What was written down.
+        like: Shapes of what was kept of a step.
     """
-    starts, ends = rows.ends[:, 0], rows.ends[:, 1]
-    kept, margin = (rows.infos, Like.of(info)), margin_of(problem)
-    return DenseOutput(problem.t0, end, starts, ends, *kept, local, margin)
+    steps = None
+    if log.rows is not None:
+        starts, ends = log.rows.ends[:, 0], log.rows.ends[:, 1]
+        local = method.solver.interpolation_cls
+        kept = (log.rows.kept, Like.of(like), local, margin_of(problem))
+        steps = DenseOutput(problem.t0, last.t, starts, ends, *kept)
+        if has_stop(problem):
+            last, steps = _move_to_stop(problem, last, steps)
+    story = motion.tell(problem, last)
+    found = outputs(problem, motion.first_state(problem, story), last, log, steps)
+    dense = steps if method.dense else None
+    return Solved(found, last._replace(course=()), constant(steps), dense, story)
 
 
-def move_to_stop(
+def velocities_of(problem: Problem, motion: AbstractMotion, solved: Solved) -> Position:
+    """Velocities at the output times.
+
+    Args:
+        problem: What was solved.
+        motion: How it moved.
+        solved: What came of it.
+    """
+    (states, slopes, rows), steps = solved.outputs, solved.steps
+    times = jnp.clip(problem.times, problem.t0, solved.last.t)
+    if slopes is None or steps is None:
+        return in_chunks(problem.system.velocity, times, states)
+
+    def velocity(t: Time, state: State, slope: State, row: Int[Array, ""]) -> Position:
+        here, begins = problem, t <= problem.t0
+        if problem.switches is not None:
+            here = between(problem, steps.starts[row], steps.ends[row])
+        system = motion.system_at(here, steps, row, begins, solved.story)
+        # At the start the velocity is that of the equation.
+        tolerances = (problem.rtol, problem.atol)
+        return reconcile(system, t, state, slope, *tolerances, ~begins)
+
+    return in_chunks(velocity, times, states, slopes, rows)
+
+
+def _move_to_stop(
     problem: Problem, last: Carry, dense: DenseOutput
 ) -> tuple[Carry, DenseOutput]:
     """Back from the end of the last step to where the condition was met in it."""

@@ -1,4 +1,4 @@
-"""Whether a problem is an inclusion, and which solver it gets."""
+"""Whether a problem is an inclusion: how it moves, and which solver it gets."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +7,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
+from dynsys.integrators.engine.motion import AbstractMotion
+from dynsys.integrators.engine.smooth import Smooth
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
+from dynsys.integrators.inclusion.motion import Piecewise
 from dynsys.integrators.request import Options
 from dynsys.integrators.solvers.default_solver import IMPLICIT, choose_solver
 from dynsys.integrators.solvers.rodas5p import Rodas5P
@@ -30,12 +33,12 @@ MANY_PLACES = 2048
 """Places where a loss switches above which kinks are not looked for one by one."""
 
 
-def settle(
+def choose_motion(
     system: AbstractSystem,
     terms: Sequence[Callable[[Any], Any]],
     x: Position,
     options: Options,
-) -> tuple[AbstractSystem, Pieces | None, Options]:
+) -> tuple[AbstractSystem, AbstractMotion, Options]:
     """Find the kinks of the loss, if asked for, and pick a solver where none is given.
 
     Args:
@@ -45,7 +48,7 @@ def settle(
         options: What was asked for.
 
     Returns:
-        The system, with its loss in pieces if that has kinks; the pieces; the options
+        The system, with its loss in pieces if that has kinks; how it moves; the options
         with a solver and the set of gradients that is used.
 
     Raises:
@@ -67,7 +70,7 @@ def settle(
             reason=why if reason is None else f"{why}; {reason}",
             inclusion=inclusion,
         )
-        return system, None, options
+        return system, Smooth(options.max_events), options
     _check(options)
     count = pieces.number
     options = options._replace(
@@ -76,21 +79,22 @@ def settle(
         ),
         reason=f"the loss has {count} kinks: smooth pieces, with events where they meet",
     )
-    return eqx.tree_at(lambda tree: tree.objective, system, pieces), pieces, options
+    system = eqx.tree_at(lambda tree: tree.objective, system, pieces)
+    return system, Piecewise(options.max_events), options
 
 
 def with_smallest_gradient(
-    system: AbstractSystem, pieces: Pieces, x: Position
+    system: AbstractSystem, x: Position
 ) -> tuple[AbstractSystem, Bool[Array, ""]]:
     """The system with the smallest gradient at a point, for the momentum at the start.
 
     With it comes whether that gradient was found.
 
     Args:
-        system: The system.
-        pieces: Its loss.
+        system: The system, whose loss is in pieces.
         x: The point, which may lie on kinks.
     """
+    pieces: Any = system.objective
     # Which gradient is smallest is locally constant, and the search has no derivative.
     fixed, at = constant(pieces), constant(x)
 

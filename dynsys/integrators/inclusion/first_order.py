@@ -30,19 +30,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from dynsys.integrators.engine.log import Carry, Log, Step, lands, rewound, write
+from dynsys.integrators.engine.carry import Carry
+from dynsys.integrators.engine.log import Log, lands, rewound
+from dynsys.integrators.engine.one_step import Move, take
 from dynsys.integrators.engine.outputs import choose
 from dynsys.integrators.engine.problem import Method, Problem
-from dynsys.integrators.engine.ranges import leaves_range
-from dynsys.integrators.engine.stop import stop_holds_in
-from dynsys.integrators.engine.switching import (
-    allows_none,
-    between,
-    go_on,
-    longest_step,
-    target_of,
-)
-from dynsys.integrators.start import is_finite
 from dynsys.nonsmooth.active_set import settle
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.search import Aim
@@ -53,7 +45,7 @@ from dynsys.trajectory import FirstOrder
 from dynsys.trees import as_vector, combine
 
 Time = Float[Array, ""]
-Info = Callable[[State, State, Float[Array, " kinks"]], dict[str, PyTree]]
+Kept = Callable[[State, State, Float[Array, " kinks"]], dict[str, PyTree]]
 
 FEWEST = 256
 """Steps of the first try."""
@@ -93,7 +85,7 @@ class March(NamedTuple):
 
 
 def march(
-    problem: Problem, method: Method, start: Carry, log: Log, info: Info, swing: Any = 0.0
+    problem: Problem, method: Method, start: Carry, log: Log, kept: Kept, swing: Any = 0.0
 ) -> tuple[Carry, Log, FirstOrder]:
     """From where a solve stands to its end, in steps of first order.
 
@@ -102,7 +94,7 @@ def march(
         method: With how many steps at most.
         start: Where the solve stands.
         log: What is written down so far.
-        info: What the dense output is built from, from both states and signs of a step.
+        kept: What is kept of a step, from both its states and its signs.
         swing: How far positions swing across kinks at the start, which steps of any size
             may miss.
     """
@@ -116,7 +108,7 @@ def march(
 
     def walk(number: Int[Array, ""], over: Log) -> March:
         h = (problem.t1 - start.t) / number.astype(start.t.dtype)
-        advance = lambda loop: _step(problem, method, info, h, loop)
+        advance = lambda loop: _step(problem, method, kept, h, loop)
         running = lambda loop: (loop[0].t < problem.t1) & (loop[0].code == Status.SUCCESS)
         begin = (start, rewound(over, log), empty, jnp.full_like(start.t, jnp.inf))
         return March(*jax.lax.while_loop(running, advance, begin), number)
@@ -179,38 +171,20 @@ def _largest(tree: Any) -> Float[Array, ""]:
 def _step(
     problem: Problem,
     method: Method,
-    info: Info,
+    kept: Kept,
     h: Time,
     loop: tuple[Carry, Log, Any, Time],
 ) -> tuple[Carry, Log, Any, Time]:
     before, log, seen, unsettled = loop
-    t, h = before.t, longest_step(problem, before.t, h)
-    target = target_of(problem, method, t)
-    end = jnp.where(t + h > target - 1e-3 * h, target, t + h)
-    given, problem = problem, between(problem, t, end)
-    system = problem.system
-    new, signs, settles = _euler(problem, t, end - t, before.state)
-    unsettled = jnp.where(settles, unsettled, jnp.minimum(unsettled, t))
-    is_sound = is_finite(new)
-    kept = info(before.state, new, signs)
-    local = method.solver.interpolation_cls
-    polynomial = kept.get("polynomial", kept)
-    evaluate = local(t0=t, t1=end, **polynomial).evaluate
-    code = jnp.where(is_sound, before.code, int(Status.STEP_UNDERFLOW))
-    stops = stop_holds_in(problem, t, end, new, evaluate)
-    code = jnp.where(stops, int(Status.STOPPED), code)
-    leaves = leaves_range(given.system, end)
-    code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
-    if problem.max_step is not None:
-        forbidden = allows_none(problem, t)
-        code = jnp.where(forbidden, int(Status.MAX_STEP_NOT_POSITIVE), code)
-    state = go_on(given, system, end, new)
-    after = before._replace(
-        t=end, state=state, tried=end - t, accepted=before.accepted + 1, code=code
-    )
-    step = Step(t, end, kept, jnp.asarray(True))
-    log = write(problem, method, log, before, after, step, None)
-    x0, x1 = system.position(before.state), system.position(new)
+
+    def move(problem: Problem, t: Time, end: Time, state: State) -> Move:
+        new, signs, settles = _euler(problem, t, end - t, state)
+        return Move(new, problem.system, kept(state, new, signs), settles)
+
+    after, log, moved = take(problem, method, (before, log), h, move)
+    t, end, system = before.t, after.t, problem.system
+    unsettled = jnp.where(moved.aside, unsettled, jnp.minimum(unsettled, t))
+    x0, x1 = system.position(before.state), system.position(moved.state)
     if lands(method):
         return after, log, x1, unsettled
     times = _looks(problem)

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.engine.attempt import Attempt
+from dynsys.integrators.engine.carry import Carry, Fate
 from dynsys.integrators.inclusion.arrival import resolution
 from dynsys.integrators.inclusion.events import first_crossing
 from dynsys.integrators.inclusion.piece_system import PieceSystem
@@ -33,31 +35,24 @@ class Landing(NamedTuple):
     tries: Int[Array, ""]
 
 
-class Fate(NamedTuple):
-    """What becomes of a step that was tried.
+class Plan(NamedTuple):
+    """What is decided about a step of an inclusion that was tried.
 
     Args:
-        accept: Whether it is taken.
         turns: Whether the mode may change at its end.
-        meets: Whether a guard turns negative in it, so that the next is to land there.
-        corrects: Whether it missed the guard that it was to land at.
-        next_step: Size of the next step.
-        which: The guard that the next step is to land at.
+        landing: Whether the next step is to end at a guard.
     """
 
-    accept: Bool[Array, ""]
     turns: Bool[Array, ""]
-    meets: Bool[Array, ""]
-    corrects: Bool[Array, ""]
-    next_step: Time
-    which: Int[Array, ""]
+    landing: Landing
 
 
 def fate_of(
     system: PieceSystem,
     landing: Landing,
     starts: Bool[Array, ""],
-    ends: tuple[Time, Time],
+    before: Carry,
+    end: Time,
     tried: Attempt,
     path: Callable[[Time], State],
 ) -> Fate:
@@ -69,12 +64,13 @@ def fate_of(
         system: The system in its mode.
         landing: Whether the step was to end at a guard.
         starts: Whether the run has not started yet, and no step is taken.
-        ends: Start and end of the step.
+        before: Where the run stood before it.
+        end: Its end.
         tried: The step.
         path: Its dense output, of constants.
     """
     fixed: Any = constant(system)
-    start, stop = constant(ends)
+    start, stop = constant((before.t, end))
     crossing = first_crossing(fixed, start, stop, path)
     # A step that is to land is taken as it is, or corrected by a Newton step in time.
     value, slope = crossing.last[landing.which], crossing.slope[landing.which]
@@ -89,9 +85,17 @@ def fate_of(
     lands = keep & landing.active & ~misses
     corrects = keep & landing.active & misses
     meets = keep & ~landing.active & crossing.found
+    retries = meets | corrects
     accept = (keep & ~landing.active & ~crossing.found) | lands
     next_step = constant(tried.next_step)
     next_step = jnp.where(meets, crossing.t - start, next_step)
     next_step = jnp.where(corrects, stop - start + shift, next_step)
     which = jnp.where(meets, crossing.which, landing.which)
-    return Fate(accept, lands | starts, meets, corrects, next_step, which)
+    tries = jnp.where(meets, 0, landing.tries + corrects.astype(int))
+    control = jax.tree.map(
+        lambda a, b: jnp.where(retries | starts, b, a),
+        constant(tried.control),
+        before.control,
+    )
+    plan = Plan(lands | starts, Landing(retries, which, tries))
+    return Fate(accept, accept | starts, control, next_step, plan)

@@ -30,16 +30,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from dynsys.integrators.engine.log import Carry, Log, Step, write
+from dynsys.integrators.engine.carry import Carry
+from dynsys.integrators.engine.log import Log
+from dynsys.integrators.engine.one_step import Move, take
 from dynsys.integrators.engine.problem import Method, Problem
 from dynsys.integrators.engine.ranges import leaves_range
-from dynsys.integrators.engine.stop import stop_holds_in
-from dynsys.integrators.engine.switching import (
-    allows_none,
-    between,
-    longest_step,
-    target_of,
-)
+from dynsys.integrators.engine.switching import between
+from dynsys.integrators.inclusion.course import Course
 from dynsys.integrators.inclusion.first_order import aim_of
 from dynsys.integrators.inclusion.mode import free_mode
 from dynsys.integrators.inclusion.piece_system import REACH
@@ -133,51 +130,33 @@ def come_to_rest(
     return now._replace(code=code), log, constant(since)
 
 
-def at_rest(carry: Any, last: Carry, since: Time) -> Any:
-    """Where the solve of an inclusion stands after a rest, if there is one.
+def at_rest(course: Course, since: Time) -> Course:
+    """What is carried after a rest, if there is one.
 
     Args:
-        carry: Where it stood before.
-        last: Where the run stands.
-        since: Since when it is at rest; `inf` if it is not.
+        course: What was carried before.
+        since: Since when nothing moves; `inf` if that is not so.
     """
-    rests, ledger = since < jnp.inf, carry.ledger
+    rests, ledger = since < jnp.inf, course.ledger
     lines = jnp.where(rests, jnp.minimum(ledger.lines, len(ledger.kink)), ledger.lines)
-    derivative = jnp.where(rests, int(Derivative.NONE), carry.derivative)
-    ledger = ledger._replace(lines=lines)
-    return carry._replace(base=last, ledger=ledger, derivative=derivative)
+    derivative = jnp.where(rests, int(Derivative.NONE), course.derivative)
+    return course._replace(ledger=ledger._replace(lines=lines), derivative=derivative)
 
 
 def _step(
     problem: Problem, method: Method, signature: Signature, kept: Kept, loop: Any
 ) -> tuple[Carry, Log]:
     """One step in which nothing moves, to where a step has to end."""
-    before, log = loop
-    t = before.t
-    size = longest_step(problem, t, problem.t1 - t)
-    target = target_of(problem, method, t)
-    end = constant(jnp.where(t + size > target - 1e-3 * size, target, t + size))
-    given, problem = problem, between(problem, t, end)
-    pieces: Any = problem.system.objective
-    piece = AtSignature(pieces, signature)
-    system = eqx.tree_at(lambda tree: tree.objective, problem.system, piece)
-    x = system.position(before.state)
-    first, new = (system.initial_state(time, x, None) for time in (t, end))
-    info = kept(first, new, signature)
-    in_piece = eqx.tree_at(lambda tree: tree.system, problem, system)
-    evaluate = method.solver.interpolation_cls(t0=t, t1=end, **info["polynomial"]).evaluate
-    stops = stop_holds_in(in_piece, t, end, new, evaluate)
-    code = jnp.where(stops, int(Status.STOPPED), before.code)
-    leaves = leaves_range(given.system, end)
-    code = jnp.where(leaves, int(Status.COEFFICIENT_OUT_OF_RANGE), code)
-    if problem.max_step is not None:
-        forbidden = allows_none(problem, t)
-        code = jnp.where(forbidden, int(Status.MAX_STEP_NOT_POSITIVE), code)
-    after = before._replace(
-        t=end, state=new, tried=end - t, accepted=before.accepted + 1, code=code
-    )
-    log = write(problem, method, log, before, after, Step(t, end, info, code == code), None)
-    return after, log
+
+    def move(problem: Problem, t: Time, end: Time, state: State) -> Move:
+        pieces: Any = problem.system.objective
+        piece = AtSignature(pieces, signature)
+        system = eqx.tree_at(lambda tree: tree.objective, problem.system, piece)
+        x = system.position(state)
+        first, new = (system.initial_state(time, x, None) for time in (t, end))
+        return Move(new, system, kept(first, new, signature))
+
+    return take(problem, method, loop, problem.t1 - loop[0].t, move)[:2]
 
 
 def _look(problem: Problem, t: Time, state: State, asked: Bool[Array, ""]) -> Rest:

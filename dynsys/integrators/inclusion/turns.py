@@ -3,31 +3,25 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dynsys.integrators.engine.log import put
+from dynsys.integrators.engine.motion import AbstractTurns, Story
 from dynsys.integrators.engine.problem import Problem
 from dynsys.integrators.inclusion.arrival import along_field, arrival, nowhere
+from dynsys.integrators.inclusion.ledger import Ledger
 from dynsys.integrators.inclusion.mode import Mode, Sides
 from dynsys.integrators.inclusion.piece_system import PieceSystem
-from dynsys.integrators.inclusion.saltation import saltation
+from dynsys.integrators.inclusion.saltation import once, saltation
+from dynsys.integrators.inclusion.start import across_kinks
 from dynsys.integrators.inclusion.turn import Turn, add, in_mode, no_turn, onto_surfaces
+from dynsys.result import Derivative
 from dynsys.systems.system import State
 
 Time = Float[Array, ""]
-
-
-@dataclass(frozen=True)
-class Polynomial:
-    """The polynomial of the solver over one step; its mode is not needed for it."""
-
-    local: Any
-
-    def __call__(self, t0: Time, t1: Time, polynomial: Any, sides: Any) -> Any:
-        del sides
-        return self.local(t0=t0, t1=t1, **polynomial)
 
 
 class Turns(NamedTuple):
@@ -62,31 +56,30 @@ class Turns(NamedTuple):
         """One turn."""
         return jax.tree.map(lambda leaf: leaf[row], self)
 
-    def system(self, problem: Problem, row: Int[Array, ""]) -> PieceSystem:
-        """The system in the mode after a turn."""
-        return in_mode(problem, self.row(row).mode)
 
-    def polynomials(self, local: Any, infos: Any, rows: Int[Array, " steps"]) -> Any:
-        """Polynomials of steps and what they are built from, as the dense output has it."""
-        return Polynomial(local), {
-            "polynomial": infos,
-            "sides": Sides.of(self.row(rows).mode),
-        }
+@dataclass(frozen=True)
+class TakenAgain(AbstractTurns):
+    """The turns of a solve, from which its derivative takes them again.
+
+    Args:
+        turns: The turns.
+        ledger: What was noted of them.
+    """
+
+    turns: Turns
+    ledger: Ledger
+
+    def system(self, problem: Problem, row: Int[Array, ""]) -> PieceSystem:
+        return in_mode(problem, self.turns.row(row).mode)
+
+    def modes(self, rows: Int[Array, " steps"]) -> Sides:
+        return Sides.of(self.turns.row(rows).mode)
 
     def again(
         self, problem: Problem, rows: Any, t: Time, state: State
     ) -> tuple[State, Float[Array, " kinks"]]:
-        """The state after the end of a step, and the derivative of that time.
-
-        Args:
-            problem: What was solved.
-            rows: The turns that the step started and ended with.
-            t: End of the step.
-            state: State, as the step left it.
-        """
         before, after = rows
-        system, taken = self.system(problem, before), self.row(after)
-
+        system, taken = self.system(problem, before), self.turns.row(after)
         landed = taken.landed & (after > before)
         tolerances = problem.rtol, problem.atol
         arrives = jax.lax.cond(
@@ -108,3 +101,30 @@ class Turns(NamedTuple):
             return still.state, still.saltation.shift
 
         return jax.lax.cond(after > before, event, plain)
+
+    def rates(
+        self, shifts: PyTree, story: Story, turns: Int[Array, " ends"]
+    ) -> Float[Array, "steps kinks"]:
+        times = story.events.t
+        if times is None:
+            return jnp.zeros_like(shifts)
+        rows, kinks = self.ledger.turn, self.ledger.kink
+        ends_with = (turns[1:] > turns[:-1])[:, None] & (turns[1:, None] == rows[None])
+        of_kinks = jax.nn.one_hot(kinks, shifts.shape[1], dtype=shifts.dtype)
+        rates = jnp.where(rows > 0, times, 0).astype(shifts.dtype)
+        return ends_with.astype(shifts.dtype) @ (rates[:, None] * of_kinks)
+
+    def exist(self, story: Story) -> Bool[Array, ""]:
+        return story.derivative != int(Derivative.NONE)
+
+    def spoil(self, problem: Problem, gradient: Problem, story: Story) -> Problem:
+        variables = eqx.filter(problem, eqx.is_inexact_array)
+        gradient = jax.tree.map(once, gradient, variables)
+        pieces: Any = problem.system.objective
+        position = problem.system.position
+        spoiled = jax.tree.map(
+            lambda leaf, bad: jnp.where(bad, jnp.nan, leaf),
+            position(gradient.state),
+            across_kinks(pieces, position(problem.state), story.start.bends),
+        )
+        return eqx.tree_at(lambda tree: position(tree.state), gradient, spoiled)
