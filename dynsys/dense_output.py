@@ -12,9 +12,7 @@ from dynsys.cached_call import cached_call
 from dynsys.in_chunks import in_chunks
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.velocity import reconcile
-from dynsys.trees import Position
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time
 
 
 class AbstractDenseOutput(eqx.Module):

@@ -15,8 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dynsys.checks import as_parameter, as_time, default_float, known
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 
 class AbstractSchedule(eqx.Module):

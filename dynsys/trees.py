@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PyTree
 from dynsys.checks import default_float, known
 
 Position = PyTree[Float[Array, "..."]]
+Time = Float[Array, ""]
 Tree = TypeVar("Tree")
 
 

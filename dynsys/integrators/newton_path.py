@@ -18,9 +18,7 @@ from dynsys.systems.continuous_newton import ContinuousNewton
 from dynsys.systems.damped_newton import solve_shifted
 from dynsys.systems.gradient_flow import PositionState
 from dynsys.trajectory import KinkEvents, Stats, Trajectory
-from dynsys.trees import Position, as_position, combine, norm, time_dtype, zeros_like
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, as_position, combine, norm, time_dtype, zeros_like
 
 CORRECTIONS = 12
 """Newton steps to a point of the path; from a good start four are enough."""

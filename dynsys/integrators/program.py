@@ -37,8 +37,6 @@ from dynsys.systems.vanishing_damping import AbstractVanishingDamping
 from dynsys.trajectory import Stats, Trajectory
 from dynsys.trees import Position
 
-Time = Float[Array, ""]
-
 
 def compute(inputs: Inputs, options: Options) -> Trajectory:
     """Everything from numbers to a trajectory, in one program."""

@@ -8,7 +8,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
@@ -41,8 +40,6 @@ from dynsys.result import Derivative, Result, Status
 from dynsys.systems.system import AbstractSystem
 from dynsys.trajectory import Trajectory
 from dynsys.trees import time_dtype
-
-Time = Float[Array, ""]
 
 
 def simulate(

@@ -14,9 +14,7 @@ from dynsys.switches import SwitchTimes
 from dynsys.systems.damped_newton import AbstractDampedNewton
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping, StartSeries
-from dynsys.trees import Position, root_mean_square
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, root_mean_square
 
 LARGEST_FIRST_STEP = 0.1
 """The series at t = 0 is used for at most this part of the interval."""

@@ -12,8 +12,7 @@ from dynsys.schedules import Exponential, PowerLaw, evaluate
 from dynsys.switches.read import Kind, Reading, read
 from dynsys.switches.window import resolution, schedules_of
 from dynsys.systems.system import AbstractSystem
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 MOST = 1024
 """Switches on an interval that are followed."""

@@ -12,8 +12,7 @@ from jaxtyping import Array, Float
 from dynsys.checks import as_time
 from dynsys.schedules import AbstractSchedule, Constant
 from dynsys.systems.system import AbstractSystem
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 ROUNDING = 64
 """Precisions of a time within which it may be on either side of a switch."""

@@ -13,9 +13,7 @@ from dynsys.checks import as_time
 from dynsys.systems.conjugate_gradients import conjugate_gradients
 from dynsys.systems.gradient_flow import PositionState
 from dynsys.systems.system import AbstractSystem
-from dynsys.trees import Position, combine, dimension, widest_dtype
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, combine, dimension, widest_dtype
 
 DENSE_LIMIT = 1024
 """Up to this dimension the Hessian is formed and factorised by Cholesky; a matrix of

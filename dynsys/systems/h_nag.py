@@ -13,8 +13,7 @@ from dynsys.schedules import evaluate
 from dynsys.systems.inertial_newton import AbstractInertialNewton, Coefficients
 from dynsys.systems.parameters import check_number, check_schedule
 from dynsys.systems.system import Constraint
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 
 class HNAG(AbstractInertialNewton):

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from dynsys.checks import as_time
 from dynsys.objectives.objective import as_objective
@@ -15,9 +14,7 @@ from dynsys.schedules import evaluate
 from dynsys.systems.feedback import Feedback
 from dynsys.systems.parameters import check_schedule
 from dynsys.systems.system import AbstractSystem, Constraint
-from dynsys.trees import Position, combine, zeros_like
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, combine, zeros_like
 
 
 class Coefficients(NamedTuple):

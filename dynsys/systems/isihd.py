@@ -11,9 +11,7 @@ from dynsys.schedules import PowerLaw
 from dynsys.systems.inertial_newton import VelocityState
 from dynsys.systems.parameters import check_number
 from dynsys.systems.system import AbstractSystem, Constraint
-from dynsys.trees import Position, combine, zeros_like
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, combine, zeros_like
 
 
 class ISIHD(AbstractSystem):

@@ -13,9 +13,7 @@ from dynsys.systems.feedback import Feedback
 from dynsys.systems.inertial_newton import MomentumState
 from dynsys.systems.parameters import check_number, check_schedule
 from dynsys.systems.system import AbstractSystem, Constraint
-from dynsys.trees import Position, combine
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, combine
 
 
 class TikhonovDINAVD(AbstractSystem):

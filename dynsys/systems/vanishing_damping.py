@@ -9,9 +9,7 @@ from jaxtyping import Array, Float
 
 from dynsys.systems.inertial_newton import AbstractInertialNewton
 from dynsys.systems.system import Constraint
-from dynsys.trees import Position, combine
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, combine
 
 
 class StartSeries(eqx.Module):

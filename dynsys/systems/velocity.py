@@ -6,9 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import Position, combine, norm
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, combine, norm
 
 INTERPOLATION = 300
 """Tolerances of a velocity that the interpolation within a step may be off by."""

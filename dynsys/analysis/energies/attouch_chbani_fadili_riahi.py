@@ -7,9 +7,7 @@ from jaxtyping import Array, Float
 from dynsys.analysis.energies.energy import Energy, Moment
 from dynsys.systems.attouch_chbani_fadili_riahi import AttouchChbaniFadiliRiahi
 from dynsys.systems.din_avd import DINAVD
-from dynsys.trees import combine, dot
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, combine, dot
 
 
 def attouch_chbani_fadili_riahi(system: DINAVD | AttouchChbaniFadiliRiahi) -> Energy:

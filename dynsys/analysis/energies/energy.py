@@ -9,9 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import Position, combine
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, combine
 
 
 class Minimum(NamedTuple):

@@ -8,9 +8,7 @@ from jaxtyping import Array, Float
 
 from dynsys.analysis.energies.energy import Energy, Moment
 from dynsys.systems.inertial_newton import AbstractInertialNewton, Coefficients
-from dynsys.trees import combine, dot
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, combine, dot
 
 
 def mechanical(system: AbstractInertialNewton) -> Energy:

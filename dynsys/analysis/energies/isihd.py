@@ -6,9 +6,7 @@ from jaxtyping import Array, Float
 
 from dynsys.analysis.energies.energy import Energy, Moment
 from dynsys.systems.isihd import ISIHD
-from dynsys.trees import combine, dot
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, combine, dot
 
 
 def isihd(system: ISIHD) -> Energy:

@@ -9,9 +9,7 @@ from jaxtyping import Array, Float
 from dynsys.analysis.energies.energy import Energy, Moment
 from dynsys.schedules import evaluate
 from dynsys.systems.tikhonov_din_avd import TikhonovDINAVD
-from dynsys.trees import combine, dot
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, combine, dot
 
 
 def tikhonov_din_avd(system: TikhonovDINAVD, q: Any = None) -> Energy:

@@ -1,11 +1,12 @@
 """One step of a solver with the control of its error, tried but not yet taken."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import diffrax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, PyTree
 
 from dynsys.cached_call import cached_call
 from dynsys.integrators.engine.carry import Carry
@@ -13,15 +14,19 @@ from dynsys.integrators.engine.problem import TERM, Problem
 from dynsys.integrators.engine.step_control import judge, scaled_square
 from dynsys.integrators.start import is_finite
 from dynsys.systems.system import AbstractSystem, State
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 
 class Attempt(NamedTuple):
     """A step that was tried.
 
     Args:
-        new: The state at its end.
+        problem: What is integrated, with its coefficients as they are in the step.
+        system: The system that the step follows.
+        solver: With what.
+        before: Where the run stands before it.
+        end: Its end.
+        new: The state there.
         info: What the solver keeps of it for its polynomial.
         hidden: What the solver carries on.
         control: What the control of the step size remembers.
@@ -30,6 +35,11 @@ class Attempt(NamedTuple):
         failed: Whether the solver itself failed.
     """
 
+    problem: Problem
+    system: AbstractSystem
+    solver: Any
+    before: Carry
+    end: Time
     new: State
     info: PyTree
     hidden: PyTree
@@ -38,35 +48,38 @@ class Attempt(NamedTuple):
     next_step: Time
     failed: Bool[Array, ""]
 
+    @property
+    def path(self) -> Callable[[Time], State]:
+        """The state at the times of the step."""
+        local = self.solver.interpolation_cls
+        return local(t0=self.before.t, t1=self.end, **self.info).evaluate
+
 
 def attempt(
-    problem: Problem,
-    solver: diffrax.AbstractSolver,
-    system: AbstractSystem,
-    carry: Carry,
-    end: Time,
+    problem: Problem, system: AbstractSystem, solver: Any, before: Carry, end: Time
 ) -> Attempt:
     """Try a step.
 
     Args:
-        problem: What is integrated, for its tolerances.
-        solver: With what.
+        problem: What is integrated, with its coefficients as they are in the step.
         system: The system that the step follows.
-        carry: Where the solve stands.
-        end: The end of the step.
+        solver: With what.
+        before: Where the run stands before it.
+        end: Its end.
     """
+    tried = (problem, system, solver, before, end)
     new, error, info, hidden, result = step_of(
-        solver, system, carry.t, end, carry.state, carry.hidden
+        solver, system, before.t, end, before.state, before.hidden
     )
     # Where the field is not defined the step is too long, not the solve at its end.
     sound = is_finite((new, error))
-    new = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, carry.state)
-    square = scaled_square(problem, carry.state, new, error)
+    new = jax.tree.map(lambda a, b: jnp.where(sound, a, b), new, before.state)
+    square = scaled_square(problem, before.state, new, error)
     square = jnp.where(sound, square, jnp.inf)
-    keep, factor, control = judge(solver, square, carry.control)
-    next_step = (end - carry.t) * factor.astype(carry.t.dtype)
+    keep, factor, control = judge(solver, square, before.control)
+    next_step = (end - before.t) * factor.astype(before.t.dtype)
     failed = keep & (result != diffrax.RESULTS.successful)
-    return Attempt(new, info, hidden, control, keep, next_step, failed)
+    return Attempt(*tried, new, info, hidden, control, keep, next_step, failed)
 
 
 @cached_call

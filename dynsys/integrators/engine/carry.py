@@ -4,13 +4,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Int, PyTree
 
 from dynsys.integrators.engine.problem import TERM, Problem
 from dynsys.integrators.engine.step_control import first_memory
 from dynsys.systems.system import State
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 
 class Carry(NamedTuple):

@@ -13,9 +13,7 @@ from dynsys.dense_output import AbstractDenseOutput
 from dynsys.integrators.start import Departure
 from dynsys.switches.window import in_window
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import Like
-
-Time = Float[Array, ""]
+from dynsys.trees import Like, Time
 
 
 class DenseOutput(AbstractDenseOutput):

@@ -4,13 +4,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from dynsys.integrators.engine.problem import Problem, error_norm, measured, vector_field
 from dynsys.systems.system import State
-from dynsys.trees import combine, zeros_like
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, combine, zeros_like
 
 EVALUATIONS = 2
 """Evaluations of the vector field that the choice takes."""

@@ -19,8 +19,6 @@ from dynsys.result import Status
 from dynsys.systems.system import State
 from dynsys.trees import as_vector, dimension, widest_dtype
 
-Time = Float[Array, ""]
-
 
 class Rows(NamedTuple):
     """Steps that were kept, one a row, in the order of time.

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, PyTree
 
 from dynsys.integrators.engine.attempt import Attempt, attempt, step_of
 from dynsys.integrators.engine.carry import Carry, Fate, Step
@@ -26,8 +26,6 @@ from dynsys.integrators.engine.switching import (
 from dynsys.integrators.start import too_short
 from dynsys.kernel import as_one_kernel
 from dynsys.result import Status
-
-Time = Float[Array, ""]
 
 REPORT_EVERY = 256
 """Accepted steps between two reports of progress."""
@@ -107,22 +105,19 @@ def _pass(
     end = end_of_step(given, method, before.t, before.next_step, is_exact)
     problem = between(given, before.t, end)
     system = motion.system(problem, before.course)
-    tried = attempt(problem, solver, system, before, end)
-    local = solver.interpolation_cls(t0=before.t, t1=end, **tried.info)
-    fate = motion.fate(system, before, end, tried, local)
+    tried = attempt(problem, system, solver, before, end)
+    fate = motion.fate(tried)
     t = jnp.where(fate.accept, end, before.t)
     inside = eqx.tree_at(lambda tree: tree.system, problem, system)
-    stops = stop_holds_in(inside, before.t, end, tried.new, local.evaluate)
+    stops = stop_holds_in(inside, before.t, end, tried.new, tried.path)
     stops = fate.accept & stops
-    arrived = motion.arrive(problem, method, before, system, fate, end, tried, stops)
+    arrived = motion.arrive(tried, fate, stops)
     new = go_on(given, motion.system(problem, arrived.course), t, arrived.state)
     onward = motion.system(just_after(given, end), arrived.course)
     hidden = hidden_after(given, onward, solver, end, new, tried.hidden)
     choose = lambda mask, a, b: jax.tree.map(lambda *ab: jnp.where(mask, *ab), a, b)
     found = jnp.where(tried.failed, int(Status.SOLVER_FAILED), arrived.code)
-    found = jnp.where(
-        _vanishes(before, end, fate, tried, is_exact), too_short(given, t), found
-    )
+    found = jnp.where(_vanishes(tried, fate, is_exact), too_short(given, t), found)
     after = Carry(
         t=t,
         state=choose(fate.moves, new, before.state),
@@ -144,12 +139,12 @@ def _pass(
 
 
 def _vanishes(
-    before: Carry, end: Time, fate: Fate, tried: Attempt, is_exact: Bool[Array, ""] | None
+    tried: Attempt, fate: Fate, is_exact: Bool[Array, ""] | None
 ) -> Bool[Array, ""]:
     """Whether steps have become too short: the next one, or this has no length."""
-    least = 16 * jnp.finfo(end.dtype).eps * jnp.abs(end)
+    least = 16 * jnp.finfo(tried.end.dtype).eps * jnp.abs(tried.end)
     shrinks = ~tried.keep & ~fate.moves & ~(tried.next_step > least)
-    stays = ~(end > before.t)
+    stays = ~(tried.end > tried.before.t)
     return shrinks | (stays if is_exact is None else stays & ~is_exact)
 
 

@@ -5,9 +5,9 @@ same for every motion. A motion says which field a step follows and what happens
 """
 
 import abc
-from typing import Any, NamedTuple
+from typing import Any
 
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Int, PyTree
 
 from dynsys.dense_output import AbstractDenseOutput
 from dynsys.integrators.engine.attempt import Attempt
@@ -15,30 +15,9 @@ from dynsys.integrators.engine.carry import Arrived, Carry, Fate
 from dynsys.integrators.engine.dense import DenseOutput
 from dynsys.integrators.engine.log import Log
 from dynsys.integrators.engine.problem import Method, Problem
+from dynsys.integrators.engine.solved import Solved, Story
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trajectory import FirstOrder, KinkEvents
-
-Time = Float[Array, ""]
-
-
-class Story(NamedTuple):
-    """What a run has to tell besides its outputs.
-
-    Args:
-        events: The ledger of kink events.
-        unique: Whether the solution is the only one.
-        derivative: A `Derivative`.
-        first_order: Where steps were of first order; `None` where that cannot be.
-        rest_since: Since when nothing moves; `None` where that is not looked for.
-        start: What the motion found at the start.
-    """
-
-    events: KinkEvents
-    unique: Bool[Array, ""]
-    derivative: Int[Array, ""]
-    first_order: FirstOrder | None
-    rest_since: Time | None
-    start: Any
+from dynsys.trees import Time
 
 
 class AbstractMotion(abc.ABC):
@@ -77,43 +56,12 @@ class AbstractMotion(abc.ABC):
         """Number of changes of mode."""
 
     @abc.abstractmethod
-    def fate(
-        self, system: AbstractSystem, before: Carry, end: Time, tried: Attempt, local: Any
-    ) -> Fate:
-        """What becomes of a step.
-
-        Args:
-            system: The system that it followed.
-            before: Where the run stood before it.
-            end: Its end.
-            tried: The step.
-            local: Its polynomial.
-        """
+    def fate(self, tried: Attempt) -> Fate:
+        """What becomes of a step that was tried."""
 
     @abc.abstractmethod
-    def arrive(
-        self,
-        problem: Problem,
-        method: Method,
-        before: Carry,
-        system: AbstractSystem,
-        fate: Fate,
-        end: Time,
-        tried: Attempt,
-        stops: Bool[Array, ""],
-    ) -> Arrived:
-        """What is found at the end of a step.
-
-        Args:
-            problem: What is integrated, with its coefficients as they are in the step.
-            method: With what.
-            before: Where the run stood before it.
-            system: The system that the step followed.
-            fate: What becomes of it.
-            end: Its end.
-            tried: The step.
-            stops: Whether the run stops in it.
-        """
+    def arrive(self, tried: Attempt, fate: Fate, stops: Bool[Array, ""]) -> Arrived:
+        """What is found at the end of a step, in which the run may stop."""
 
     @abc.abstractmethod
     def finish(
@@ -131,21 +79,15 @@ class AbstractMotion(abc.ABC):
 
     @abc.abstractmethod
     def system_at(
-        self,
-        problem: Problem,
-        steps: DenseOutput,
-        row: Int[Array, ""],
-        begins: Bool[Array, ""],
-        story: Story,
+        self, problem: Problem, solved: Solved, row: Int[Array, ""], begins: Bool[Array, ""]
     ) -> AbstractSystem:
         """The system at an output.
 
         Args:
             problem: What was solved, with its coefficients as they are in the step.
-            steps: The steps.
+            solved: What came of it.
             row: The step that the output lies in.
             begins: Whether the output is at the start.
-            story: What there was to tell.
         """
 
     @abc.abstractmethod

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Int, PyTree
 
 from dynsys.integrators.engine.carry import Carry, Step
 from dynsys.integrators.engine.log import Log, write
@@ -22,9 +22,7 @@ from dynsys.integrators.engine.switching import (
 from dynsys.integrators.start import is_finite
 from dynsys.result import Status
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import constant
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, constant
 
 
 def end_of_step(

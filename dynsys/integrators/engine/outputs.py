@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from dynsys.in_chunks import in_chunks
 from dynsys.integrators.engine.carry import Carry
@@ -12,9 +12,7 @@ from dynsys.integrators.engine.dense import DenseOutput
 from dynsys.integrators.engine.log import Log
 from dynsys.integrators.engine.problem import Problem
 from dynsys.systems.system import State
-from dynsys.trees import constant, zeros_like
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, constant, zeros_like
 
 
 class Outputs(NamedTuple):

@@ -14,9 +14,7 @@ from jaxtyping import Array, Float, Int
 from dynsys.integrators.solvers.explicit import ExplicitRungeKutta, is_plain
 from dynsys.switches import SwitchTimes
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import dimension, norm, root_mean_square, time_dtype
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, dimension, norm, root_mean_square, time_dtype
 
 LARGE = 2048
 """Coordinates of a state above which it is one of networks rather than of the plane: steps

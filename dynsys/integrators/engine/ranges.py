@@ -2,11 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool
 
 from dynsys.systems.system import AbstractSystem, Constraint
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 GRID = 1025
 """Times at which a coefficient is checked, on the whole interval and on each zoom."""

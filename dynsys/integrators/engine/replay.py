@@ -14,8 +14,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.engine.dense import DenseOutput
 from dynsys.integrators.engine.log import Record
-from dynsys.integrators.engine.motion import AbstractMotion, AbstractTurns, Story
+from dynsys.integrators.engine.motion import AbstractMotion, AbstractTurns
 from dynsys.integrators.engine.problem import TERM, Method, Problem, ready
+from dynsys.integrators.engine.solved import Story
 from dynsys.integrators.engine.stop import differentiable_stop, has_stop
 from dynsys.integrators.engine.switching import (
     between,
@@ -24,9 +25,7 @@ from dynsys.integrators.engine.switching import (
     just_after,
 )
 from dynsys.systems.system import State
-from dynsys.trees import Like, as_vector, constant, zeros_like
-
-Time = Float[Array, ""]
+from dynsys.trees import Like, Time, as_vector, constant, zeros_like
 
 
 class Replay(NamedTuple):

@@ -1,52 +1,32 @@
 """From a problem to its outputs, and the derivative of that."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from dynsys.in_chunks import in_chunks
 from dynsys.integrators.engine.carry import Carry
 from dynsys.integrators.engine.dense import DenseOutput
 from dynsys.integrators.engine.log import Log
 from dynsys.integrators.engine.loop import run, shape_of_kept
-from dynsys.integrators.engine.motion import AbstractMotion, Story
-from dynsys.integrators.engine.outputs import Outputs, outputs
+from dynsys.integrators.engine.motion import AbstractMotion
+from dynsys.integrators.engine.outputs import outputs
 from dynsys.integrators.engine.problem import Method, Problem
 from dynsys.integrators.engine.replay import Replay, pull_back
+from dynsys.integrators.engine.solved import Solved
 from dynsys.integrators.engine.stop import has_stop, locate_stop, stop_is_nan
 from dynsys.integrators.engine.switching import between, margin_of
 from dynsys.result import Status
 from dynsys.systems.system import State
 from dynsys.systems.velocity import reconcile
-from dynsys.trees import Like, Position, constant
-
-Time = Float[Array, ""]
+from dynsys.trees import Like, Position, Time, constant
 
 PIECE = 256
 """Steps that the derivative replays at a time when it interpolates."""
-
-
-class Solved(NamedTuple):
-    """What a solve gives back.
-
-    Args:
-        outputs: The solution at the output times.
-        last: Where the solve ended.
-        steps: The steps that were kept, without derivative; `None` if steps end at the
-            outputs.
-        dense: The steps with their derivative, if the solution is asked for at any time.
-        story: What there is to tell besides.
-    """
-
-    outputs: Outputs
-    last: Carry
-    steps: DenseOutput | None
-    dense: DenseOutput | None
-    story: Story
 
 
 def solve(
@@ -165,7 +145,7 @@ def velocities_of(problem: Problem, motion: AbstractMotion, solved: Solved) -> P
         here, begins = problem, t <= problem.t0
         if problem.switches is not None:
             here = between(problem, steps.starts[row], steps.ends[row])
-        system = motion.system_at(here, steps, row, begins, solved.story)
+        system = motion.system_at(here, solved, row, begins)
         # At the start the velocity is that of the equation.
         tolerances = (problem.rtol, problem.atol)
         return reconcile(system, t, state, slope, *tolerances, ~begins)

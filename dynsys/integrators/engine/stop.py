@@ -9,9 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from dynsys.integrators.engine.problem import Problem
 from dynsys.systems.system import State
-from dynsys.trees import norm
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, norm
 
 SAMPLES = 9
 """Times inside a step at which a real value is looked at, so that a dip in a long step

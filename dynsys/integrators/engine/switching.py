@@ -4,13 +4,12 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, PyTree
 
 from dynsys.integrators.engine.problem import TERM, Method, Problem
 from dynsys.switches.window import in_window
 from dynsys.systems.system import AbstractSystem, State
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 
 def between(problem: Problem, start: Time, end: Time) -> Problem:

@@ -16,9 +16,7 @@ from jaxtyping import Array, Bool, Float
 
 from dynsys.integrators.inclusion.piece_system import REACH, PieceSystem
 from dynsys.systems.system import State
-from dynsys.trees import Position, constant, largest
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, constant, largest
 
 VISIBLE = 10.0
 """Tolerances that events may cost a run. Later the solution may amplify them ten times, and

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from dynsys.integrators.engine.problem import Problem
 from dynsys.integrators.inclusion.arrival import Blur
@@ -15,9 +15,7 @@ from dynsys.integrators.inclusion.start import Start
 from dynsys.integrators.inclusion.turns import Turns
 from dynsys.result import Derivative
 from dynsys.trajectory import FirstOrder
-from dynsys.trees import constant
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, constant
 
 TURNS = 4
 """Changes of mode for each line of the ledger that there is room for: kinks without a jump

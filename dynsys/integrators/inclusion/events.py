@@ -11,8 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from dynsys.integrators.engine.log import put
 from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.systems.system import State
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 DEGREE = 8
 """Degree of the polynomials that stand for the guards in a step. The dense output is of

@@ -42,9 +42,8 @@ from dynsys.result import Status
 from dynsys.systems.feedback import Feedback
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trajectory import FirstOrder
-from dynsys.trees import as_vector, combine
+from dynsys.trees import Time, as_vector, combine
 
-Time = Float[Array, ""]
 Kept = Callable[[State, State, Float[Array, " kinks"]], dict[str, PyTree]]
 
 FEWEST = 256

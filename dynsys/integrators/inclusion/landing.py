@@ -1,21 +1,16 @@
 """Steps that meet a surface, and those that are to end on it."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from dynsys.integrators.engine.attempt import Attempt
-from dynsys.integrators.engine.carry import Carry, Fate
+from dynsys.integrators.engine.carry import Fate
 from dynsys.integrators.inclusion.arrival import resolution
 from dynsys.integrators.inclusion.events import first_crossing
-from dynsys.integrators.inclusion.piece_system import PieceSystem
-from dynsys.systems.system import State
 from dynsys.trees import constant
-
-Time = Float[Array, ""]
 
 CORRECTIONS = 4
 """Newton steps in time that bring the end of a step onto a surface."""
@@ -47,36 +42,24 @@ class Plan(NamedTuple):
     landing: Landing
 
 
-def fate_of(
-    system: PieceSystem,
-    landing: Landing,
-    starts: Bool[Array, ""],
-    before: Carry,
-    end: Time,
-    tried: Attempt,
-    path: Callable[[Time], State],
-) -> Fate:
+def fate_of(tried: Attempt, landing: Landing, starts: Bool[Array, ""]) -> Fate:
     """What becomes of a step that was tried.
 
     Where it ends is a constant, so derivatives do not go through the search.
 
     Args:
-        system: The system in its mode.
-        landing: Whether the step was to end at a guard.
-        starts: Whether the run has not started yet, and no step is taken.
-        before: Where the run stood before it.
-        end: Its end.
         tried: The step.
-        path: Its dense output, of constants.
+        landing: Whether it was to end at a guard.
+        starts: Whether the run has not started yet, and no step is taken.
     """
-    fixed: Any = constant(system)
-    start, stop = constant((before.t, end))
-    crossing = first_crossing(fixed, start, stop, path)
+    fixed: Any = constant(tried._replace(problem=None))
+    system, start, stop, path = fixed.system, fixed.before.t, fixed.end, fixed.path
+    crossing = first_crossing(system, start, stop, path)
     # A step that is to land is taken as it is, or corrected by a Newton step in time.
     value, slope = crossing.last[landing.which], crossing.slope[landing.which]
     # No time is known better than to its rounding, and so much after the event is fine.
     unit = resolution(stop)
-    early = 0.3 * fixed.slack(path(stop))[landing.which]
+    early = 0.3 * system.slack(path(stop))[landing.which]
     late = jnp.maximum(early, 2 * unit * jnp.abs(slope))
     shift = 0.5 * unit - value / jnp.where(slope == 0, 1, slope)
     sane = jnp.abs(shift) < 0.5 * (stop - start)
@@ -87,15 +70,15 @@ def fate_of(
     meets = keep & ~landing.active & crossing.found
     retries = meets | corrects
     accept = (keep & ~landing.active & ~crossing.found) | lands
-    next_step = constant(tried.next_step)
+    next_step = fixed.next_step
     next_step = jnp.where(meets, crossing.t - start, next_step)
     next_step = jnp.where(corrects, stop - start + shift, next_step)
     which = jnp.where(meets, crossing.which, landing.which)
     tries = jnp.where(meets, 0, landing.tries + corrects.astype(int))
     control = jax.tree.map(
         lambda a, b: jnp.where(retries | starts, b, a),
-        constant(tried.control),
-        before.control,
+        fixed.control,
+        tried.before.control,
     )
     plan = Plan(lands | starts, Landing(retries, which, tries))
     return Fate(accept, accept | starts, control, next_step, plan)

@@ -8,8 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from dynsys.integrators.engine.log import put
 from dynsys.integrators.inclusion.mode import Mode
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 CROSS, SLIDE, LEAVE = 0, 1, 2
 

@@ -19,8 +19,6 @@ from jaxtyping import Array, Bool, Float, Int
 from dynsys.nonsmooth.listed import pick
 from dynsys.nonsmooth.pieces import Signature
 
-Time = Float[Array, ""]
-
 
 class Mode(NamedTuple):
     """A signature, the kinks that are held, and how they lie.

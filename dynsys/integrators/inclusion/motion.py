@@ -13,8 +13,9 @@ from dynsys.integrators.engine.attempt import Attempt
 from dynsys.integrators.engine.carry import Arrived, Carry, Fate, set_out
 from dynsys.integrators.engine.dense import DenseOutput
 from dynsys.integrators.engine.log import Log
-from dynsys.integrators.engine.motion import AbstractMotion, Story
+from dynsys.integrators.engine.motion import AbstractMotion
 from dynsys.integrators.engine.problem import Method, Problem
+from dynsys.integrators.engine.solved import Solved, Story
 from dynsys.integrators.engine.stop import has_stop
 from dynsys.integrators.inclusion.course import TURNS, Course, Ended, begin_course
 from dynsys.integrators.inclusion.first_order import march
@@ -33,9 +34,7 @@ from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.result import Status
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.trajectory import KinkEvents
-from dynsys.trees import constant, zeros_like
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, constant, zeros_like
 
 
 class PiecewiseOutput(AbstractDenseOutput):
@@ -109,32 +108,17 @@ class Piecewise(AbstractMotion):
     def turns_so_far(self, course: Course) -> Int[Array, ""]:
         return course.ledger.turns
 
-    def fate(
-        self, system: AbstractSystem, before: Carry, end: Time, tried: Attempt, local: Any
-    ) -> Fate:
-        assert isinstance(system, PieceSystem)
-        course: Course = before.course
-        path = constant(local).evaluate
-        return fate_of(system, course.landing, course.starts, before, end, tried, path)
+    def fate(self, tried: Attempt) -> Fate:
+        course: Course = tried.before.course
+        return fate_of(tried, course.landing, course.starts)
 
-    def arrive(
-        self,
-        problem: Problem,
-        method: Method,
-        before: Carry,
-        system: AbstractSystem,
-        fate: Fate,
-        end: Time,
-        tried: Attempt,
-        stops: Bool[Array, ""],
-    ) -> Arrived:
-        assert isinstance(system, PieceSystem)
+    def arrive(self, tried: Attempt, fate: Fate, stops: Bool[Array, ""]) -> Arrived:
+        problem, system, before = tried.problem, tried.system, tried.before
         course: Course = before.course
         starts, plan = course.starts, fate.plan
-        t = jnp.where(fate.accept, end, before.t)
+        t = jnp.where(fate.accept, tried.end, before.t)
         state = _choose(starts, before.state, tried.new)
-        found = transition(problem, method.solver, before, system, plan, t, state)
-        happened, after, first = found
+        happened, after, first = transition(tried, plan, t, state)
         x = system.position(_choose(fate.moves, happened.state, before.state))
         after = after._replace(
             landing=plan.landing,
@@ -150,8 +134,8 @@ class Piecewise(AbstractMotion):
         is_full = is_full & ~after.pace.runs_away
         code = jnp.where(is_full, int(Status.MAX_EVENTS), code)
         next_step = jnp.where(starts, first, fate.next_step)
-        tried_step = jnp.where(starts, first, end - before.t)
-        return Arrived(happened.state, after, next_step, tried_step, code)
+        size = jnp.where(starts, first, tried.end - before.t)
+        return Arrived(happened.state, after, next_step, size, code)
 
     def finish(
         self, problem: Problem, method: Method, carry: Carry, log: Log
@@ -188,14 +172,10 @@ class Piecewise(AbstractMotion):
         return off_kinks(problem.system, pieces, problem.state, story.start.bends)
 
     def system_at(
-        self,
-        problem: Problem,
-        steps: DenseOutput,
-        row: Int[Array, ""],
-        begins: Bool[Array, ""],
-        story: Story,
+        self, problem: Problem, solved: Solved, row: Int[Array, ""], begins: Bool[Array, ""]
     ) -> PieceSystem:
-        sides = _choose(begins, story.start.sides, steps.mode(row))
+        assert solved.steps is not None
+        sides = _choose(begins, solved.story.start.sides, solved.steps.mode(row))
         return in_mode(problem, sides.mode())
 
     def dense(self, problem: Problem, steps: DenseOutput) -> PiecewiseOutput:

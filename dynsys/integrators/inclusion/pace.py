@@ -12,9 +12,7 @@ from dynsys.integrators.inclusion.turn import Turn, in_mode
 from dynsys.systems.gdin import GDIN
 from dynsys.systems.gradient_flow import GradientFlow
 from dynsys.systems.system import AbstractSystem
-from dynsys.trees import as_vector, constant
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, as_vector, constant
 
 SHORT = 1e-3
 """Part of the interval in which a kink is crossed twice when events are given up."""

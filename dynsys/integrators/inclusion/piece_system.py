@@ -16,9 +16,15 @@ from dynsys.nonsmooth.listed import Listed, listed
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.nonsmooth.search import Aim
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import Position, as_vector, combine, constant, dimension, from_vector
-
-Time = Float[Array, ""]
+from dynsys.trees import (
+    Position,
+    Time,
+    as_vector,
+    combine,
+    constant,
+    dimension,
+    from_vector,
+)
 
 NESTED_STEPS = 5
 """Newton steps for multipliers where kinks are nested, from those of a few steps back."""

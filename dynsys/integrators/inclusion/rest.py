@@ -47,9 +47,16 @@ from dynsys.nonsmooth.at_signature import AtSignature
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.result import Derivative, Status
 from dynsys.systems.system import State
-from dynsys.trees import Position, as_vector, constant, dimension, from_vector, largest
+from dynsys.trees import (
+    Position,
+    Time,
+    as_vector,
+    constant,
+    dimension,
+    from_vector,
+    largest,
+)
 
-Time = Float[Array, ""]
 Kept = Callable[[State, State, Signature], dict[str, Any]]
 
 FAILURES = (Status.STEP_UNDERFLOW, Status.MAX_EVENTS, Status.UNSETTLED)

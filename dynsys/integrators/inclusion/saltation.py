@@ -28,9 +28,7 @@ from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.linear_solve import multiply
 from dynsys.nonsmooth.listed import listed
 from dynsys.systems.system import State
-from dynsys.trees import as_vector, constant, dimension, from_vector
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, as_vector, constant, dimension, from_vector
 
 TANGENT = 1e-6
 """Cosine between velocity and normal below which a surface is touched, not crossed."""

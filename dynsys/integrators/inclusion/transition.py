@@ -5,9 +5,8 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
-from dynsys.integrators.engine.carry import Carry
+from dynsys.integrators.engine.attempt import Attempt
 from dynsys.integrators.engine.first_step import first_step
 from dynsys.integrators.engine.problem import TERM, Problem
 from dynsys.integrators.inclusion.arrival import arrival, nowhere
@@ -16,7 +15,6 @@ from dynsys.integrators.inclusion.landing import Plan
 from dynsys.integrators.inclusion.ledger import note
 from dynsys.integrators.inclusion.mode import Sides
 from dynsys.integrators.inclusion.pace import next_pace
-from dynsys.integrators.inclusion.piece_system import PieceSystem
 from dynsys.integrators.inclusion.saltation import without_derivative
 from dynsys.integrators.inclusion.start import Start, at_the_start
 from dynsys.integrators.inclusion.turn import (
@@ -28,33 +26,24 @@ from dynsys.integrators.inclusion.turn import (
 )
 from dynsys.result import Derivative
 from dynsys.systems.system import State
-from dynsys.trees import constant
-
-Time = Float[Array, ""]
+from dynsys.trees import Time, constant
 
 
 def transition(
-    problem: Problem,
-    solver: Any,
-    before: Carry,
-    system: PieceSystem,
-    plan: Plan,
-    t: Time,
-    state: State,
+    tried: Attempt, plan: Plan, t: Time, state: State
 ) -> tuple[Turn, Course, Time]:
     """What happens at the end of a step, or at the start, and what is carried after it.
 
     With it comes the size of the first step, at the start.
 
     Args:
-        problem: What is integrated, with its coefficients in the step.
-        solver: With what.
-        before: Where the run stood before it.
-        system: The system in the mode of the step.
+        tried: The step.
         plan: What is decided about it.
         t: Its end.
         state: State there, as the step left it.
     """
+    problem, before = tried.problem, tried.before
+    system: Any = tried.system
     course: Course = before.course
     mode, starts = course.mode, course.starts
     which = jnp.arange(len(mode.held)) == course.landing.which
@@ -77,7 +66,7 @@ def transition(
         )
         first = jax.lax.cond(
             starts,
-            lambda: first_step(piece, solver.error_order(TERM)),
+            lambda: first_step(piece, tried.solver.error_order(TERM)),
             lambda: jnp.zeros_like(t),
         )
         return *_write_turn(problem, course, happened, t), first

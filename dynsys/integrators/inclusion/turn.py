@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from dynsys.integrators.engine.problem import Problem
 from dynsys.integrators.inclusion.arrival import Arrival, along_field
@@ -22,9 +22,7 @@ from dynsys.integrators.inclusion.verdict import verdict_on
 from dynsys.nonsmooth.active_set import Settled, settle
 from dynsys.result import select
 from dynsys.systems.system import State
-from dynsys.trees import Position, as_vector, combine, constant
-
-Time = Float[Array, ""]
+from dynsys.trees import Position, Time, as_vector, combine, constant
 
 FORGET = 0.1
 """What is left, from one event to the next, of the size of numbers that got smaller."""

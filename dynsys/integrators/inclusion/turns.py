@@ -9,8 +9,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from dynsys.integrators.engine.log import put
-from dynsys.integrators.engine.motion import AbstractTurns, Story
+from dynsys.integrators.engine.motion import AbstractTurns
 from dynsys.integrators.engine.problem import Problem
+from dynsys.integrators.engine.solved import Story
 from dynsys.integrators.inclusion.arrival import along_field, arrival, nowhere
 from dynsys.integrators.inclusion.ledger import Ledger
 from dynsys.integrators.inclusion.mode import Mode, Sides
@@ -20,8 +21,7 @@ from dynsys.integrators.inclusion.start import across_kinks
 from dynsys.integrators.inclusion.turn import Turn, add, in_mode, no_turn, onto_surfaces
 from dynsys.result import Derivative
 from dynsys.systems.system import State
-
-Time = Float[Array, ""]
+from dynsys.trees import Time
 
 
 class Turns(NamedTuple):

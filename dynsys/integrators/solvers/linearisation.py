@@ -11,10 +11,9 @@ from dynsys.integrators.solvers.symmetric_solve import hessian_at, inverse_of_sh
 from dynsys.linear_solve import factorise
 from dynsys.systems.feedback import Feedback, eliminate, solve_eliminated
 from dynsys.systems.system import AbstractSystem
-from dynsys.trees import as_vector, from_vector
+from dynsys.trees import Time, as_vector, from_vector
 
 State = PyTree[Float[Array, "..."]]
-Time = Float[Array, ""]
 Field = Callable[[Time, State], State]
 
 
