@@ -55,7 +55,7 @@ def test_room_is_counted_in_maps(tmp_path, monkeypatch):
     monkeypatch.setattr(memory_maps, "MAPS", maps)
     monkeypatch.setattr(memory_maps, "MOST", most)
     assert not memory_maps.is_short_of_maps()
-    most.write_text("10\n")
+    most.write_text("25\n")
     maps.write_text("map\n" * 5)
     assert not memory_maps.is_short_of_maps()
     maps.write_text("map\n" * 6)

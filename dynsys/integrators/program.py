@@ -20,7 +20,7 @@ from dynsys.integrators.inclusion.many_kinks import solve_in_first_order
 from dynsys.integrators.inclusion.motion import Piecewise
 from dynsys.integrators.objective_check import check_objective
 from dynsys.integrators.request import Inputs, Options
-from dynsys.integrators.solvers.default_solver import cost
+from dynsys.integrators.solvers.cost import Steps, cost
 from dynsys.integrators.start import (
     Start,
     Tolerances,
@@ -176,18 +176,14 @@ def _stats(
     has_kinks: bool,
 ) -> Stats:
     method, last, story = options.method, solved.last, solved.story
-    spent = cost(
-        method.solver,
-        problem.system,
-        problem.t0,
-        last.accepted + last.rejected,
-        has_kinks=has_kinks,
-        interpolates=not lands(method) or has_stop(problem),
-    )
+    forms_jacobian = has_kinks or problem.system.feedback(problem.t0) is None
+    interpolate = not lands(method) or has_stop(problem)
+    steps = Steps(last.accepted + last.rejected, forms_jacobian, interpolate)
+    spent = cost(method.solver, problem.system, steps)
     return Stats(
         last.accepted,
         last.rejected,
-        spent.gradient_evaluations,
+        spent.gradients,
         spent.hessians,
         None if start.departure is None else start.t,
         story.first_order,

@@ -78,7 +78,7 @@ class Settled(NamedTuple):
     settled: Bool[Array, ""]
 
 
-def settle(
+def find_signs(
     pieces: Pieces,
     x: Position,
     aim: Aim,

@@ -3,7 +3,7 @@ r"""The smallest gradient among those that the signs of some kinks allow."""
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from dynsys.nonsmooth.active_set import Settled, settle
+from dynsys.nonsmooth.active_set import Settled, find_signs
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.search import Aim
 from dynsys.trees import Position, dimension
@@ -26,4 +26,4 @@ def smallest_signature(
     dtype = natural.dtype
     aim = Aim(jnp.zeros(dimension(x), dtype), jnp.asarray(-1.0, dtype))
     none = jnp.zeros_like(meeting)
-    return settle(pieces, x, aim, natural, meeting, none, none, smallest=True)
+    return find_signs(pieces, x, aim, natural, meeting, none, none, smallest=True)

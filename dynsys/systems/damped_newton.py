@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -28,6 +28,8 @@ class AbstractDampedNewton(AbstractSystem):
     """
 
     beta: eqx.AbstractVar[Float[Array, ""]]
+
+    hessians_a_field: ClassVar[int] = 1
 
     @abc.abstractmethod
     def shift(self, t: Time) -> Time:

@@ -1,7 +1,7 @@
 """The generalised inertial Newton system of the talk, whose discretisation is INNA."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -56,6 +56,8 @@ class GDIN(AbstractSystem):
     objective: Callable[[Any], Any]
     alpha: Float[Array, ""]
     beta: Float[Array, ""]
+
+    velocity_has_gradient: ClassVar[bool] = True
 
     def __init__(self, objective: Callable[[Any], Any], alpha: Any, beta: Any):
         self.objective = as_objective(objective)

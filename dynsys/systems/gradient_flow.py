@@ -1,7 +1,7 @@
 """Gradient flow, the continuous limit of gradient descent."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -38,6 +38,8 @@ class GradientFlow(AbstractSystem):
     """
 
     objective: Callable[[Any], Any]
+
+    velocity_has_gradient: ClassVar[bool] = True
 
     def __init__(self, objective: Callable[[Any], Any]):
         self.objective = as_objective(objective)

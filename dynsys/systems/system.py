@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -57,6 +57,13 @@ class AbstractSystem(eqx.Module):
     """
 
     objective: eqx.AbstractVar[Callable[[Any], Any]]
+
+    velocity_has_gradient: ClassVar[bool] = False
+    """Whether, whatever its parameters, a larger gradient means a smaller velocity: then
+    kinks cannot be crossed ever faster."""
+
+    hessians_a_field: ClassVar[int] = 0
+    """Hessians that one evaluation of the field takes."""
 
     @property
     @abc.abstractmethod

@@ -132,7 +132,7 @@ def unsettled(above):
     """A search that fails where the gradient weighs more than a bound."""
 
     def search(pieces, x, aim, *rest, **options):
-        found = active_set.settle(pieces, x, aim, *rest, **options)
+        found = active_set.find_signs(pieces, x, aim, *rest, **options)
         return found._replace(settled=found.settled & (jnp.abs(aim.factor) <= above))
 
     return search
@@ -141,11 +141,11 @@ def unsettled(above):
 @pytest.mark.slow
 def test_steps_are_shortened_until_the_signs_of_each_agree_with_it(monkeypatch):
     h = 2.0 / 2048
-    monkeypatch.setattr(first_order, "settle", unsettled(1.01 * h**2))
+    monkeypatch.setattr(first_order, "find_signs", unsettled(1.01 * h**2))
     start = {"x0": [0.0, 1.0], "t1": 2.0, "times": 4}
     run = ds.simulate(ds.HeavyBall(absolute, 1.1), **start)
     assert int(run.stats.first_order.steps) == 2048
-    monkeypatch.setattr(first_order, "settle", unsettled(0.0))
+    monkeypatch.setattr(first_order, "find_signs", unsettled(0.0))
     run = ds.simulate(ds.HeavyBall(absolute, 1.2), **start, max_steps=2500, throw=False)
     assert int(run.result.code) == int(Status.UNSETTLED)
     assert float(run.result.t) == float(run.stats.first_order.since)
@@ -153,6 +153,6 @@ def test_steps_are_shortened_until_the_signs_of_each_agree_with_it(monkeypatch):
 
 @pytest.mark.slow
 def test_a_smallest_gradient_that_is_not_found_is_said(monkeypatch):
-    monkeypatch.setattr(smallest_gradient, "settle", unsettled(0.0))
+    monkeypatch.setattr(smallest_gradient, "find_signs", unsettled(0.0))
     with pytest.raises(ds.SimulationError, match="no signs of theirs were found"):
         ds.simulate(ds.GDIN(absolute, 1.3, 0.1), [0.0, 1.0], t1=1.0, times=3)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
-from dynsys.nonsmooth.active_set import settle
+from dynsys.nonsmooth.active_set import find_signs
 from dynsys.nonsmooth.finder.find_pieces import find_pieces
 from dynsys.nonsmooth.search import Aim
 from dynsys.nonsmooth.smallest_gradient import smallest_signature
@@ -24,7 +24,7 @@ def settled(loss, x, drift, factor=-1.0):
     meeting = jnp.abs(pieces.switching(x, start)) <= 1e-12 * pieces.sizes(x)
     none = zero > 0
     aim = Aim(jnp.asarray(drift), jnp.asarray(factor))
-    return pieces, jax.jit(settle)(pieces, x, aim, start, meeting, none, none)
+    return pieces, jax.jit(find_signs)(pieces, x, aim, start, meeting, none, none)
 
 
 @pytest.mark.parametrize(("rows", "size"), [(3, 5), (9, 2), (200, 4)])
@@ -149,7 +149,7 @@ def test_a_kink_that_is_fixed_keeps_its_sign():
     aim = Aim(jnp.array([0.3, 0.3]), jnp.array(-1.0))
     fixed = jnp.array([True, False])
     none = jnp.zeros(2, bool)
-    found = settle(pieces, jnp.zeros(2), aim, jnp.ones(2), ~none, fixed, none)
+    found = find_signs(pieces, jnp.zeros(2), aim, jnp.ones(2), ~none, fixed, none)
     np.testing.assert_allclose(found.signature, [1.0, 0.3])
     np.testing.assert_array_equal(found.held, [False, True])
 
@@ -167,7 +167,7 @@ def test_a_jump_counts_even_where_none_was_seen():
     pieces = find_pieces(jnp.abs, jnp.array(0.0))
     none = jnp.zeros(1, bool)
     aim = Aim(jnp.array([0.3]), jnp.array(-1.0))
-    look = lambda pieces, x: settle(pieces, x, aim, jnp.ones(1), ~none, none, none)
+    look = lambda pieces, x: find_signs(pieces, x, aim, jnp.ones(1), ~none, none, none)
     wrong = dataclasses.replace(pieces, joint=(True,))
     assert bool(look(wrong, jnp.array(0.0)).bends.all())
     huber = lambda x: jnp.where(x < 1, 0.5 * x**2, x - 0.5)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dynsys.nonsmooth.active_set import settle
+from dynsys.nonsmooth.active_set import find_signs
 from dynsys.nonsmooth.finder.find_pieces import pieces_of
 from dynsys.nonsmooth.flat_program.loss_program import program_of
 from dynsys.nonsmooth.search import Aim
@@ -25,7 +25,7 @@ def velocity():
     @jax.jit
     def run(x, drift, beta, start):
         none = jnp.zeros(3, bool)
-        found = settle(pieces, x, Aim(drift, -beta), start, ~none, none, none)
+        found = find_signs(pieces, x, Aim(drift, -beta), start, ~none, none, none)
         return found.settled, drift - beta * pieces.gradient(x, found.signature)
 
     return run

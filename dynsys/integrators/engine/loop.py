@@ -13,7 +13,7 @@ from dynsys.integrators.engine.log import Log, close, empty_log, write
 from dynsys.integrators.engine.main_loop import main_loop
 from dynsys.integrators.engine.motion import AbstractMotion
 from dynsys.integrators.engine.one_step import end_of_step, status_after
-from dynsys.integrators.engine.problem import Method, Problem, ready
+from dynsys.integrators.engine.problem import Method, Problem, prepared
 from dynsys.integrators.engine.progress import report
 from dynsys.integrators.engine.stop import stop_holds_in
 from dynsys.integrators.engine.switching import (
@@ -69,13 +69,13 @@ def begin(
     problem: Problem, method: Method, motion: AbstractMotion, *, keeps_turns: bool
 ) -> Carry:
     """Where a run stands before the first pass of the loop."""
-    method = method._replace(solver=ready(method.solver, problem, "lax"))
+    method = method._replace(solver=prepared(method.solver, problem, "lax"))
     return motion.begin(at_start(problem), method, keeps_turns=keeps_turns)
 
 
 def shape_of_kept(problem: Problem, method: Method, motion: AbstractMotion) -> PyTree:
     """Shapes of what is kept of one step."""
-    solver = ready(method.solver, problem, "lax")
+    solver = prepared(method.solver, problem, "lax")
 
     def kept() -> PyTree:
         start = begin(problem, method, motion, keeps_turns=False)
@@ -100,7 +100,7 @@ def _pass(
 ) -> tuple[Carry, Log]:
     """Try one step, look what is at its end, and write it down."""
     before, log = loop
-    method = method._replace(solver=ready(method.solver, given, "lax"))
+    method = method._replace(solver=prepared(method.solver, given, "lax"))
     solver, is_exact = method.solver, motion.is_exact(before.course)
     end = end_of_step(given, method, before.t, before.next_step, is_exact)
     problem = between(given, before.t, end)

@@ -141,7 +141,7 @@ def vector_field(t: Any, state: State, system: AbstractSystem) -> State:
 TERM = diffrax.ODETerm(vector_field)
 
 
-def ready(
+def prepared(
     solver: diffrax.AbstractSolver, problem: Problem, stages: Literal["lax", "bounded"]
 ) -> diffrax.AbstractSolver:
     """The solver with the tolerances of the run, and with loops that differentiate.
@@ -153,7 +153,7 @@ def ready(
             forward derivative, `"bounded"` a reverse one, too.
     """
     if isinstance(solver, diffrax.HalfSolver):
-        return diffrax.HalfSolver(ready(solver.solver, problem, stages))
+        return diffrax.HalfSolver(prepared(solver.solver, problem, stages))
     if is_plain(solver):
         return ExplicitRungeKutta(solver)
     if isinstance(solver, diffrax.AbstractRungeKutta) and solver.scan_kind is None:

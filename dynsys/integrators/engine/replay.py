@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 from dynsys.integrators.engine.dense import DenseOutput
 from dynsys.integrators.engine.log import Record
 from dynsys.integrators.engine.motion import AbstractMotion, AbstractTurns
-from dynsys.integrators.engine.problem import TERM, Method, Problem, ready
+from dynsys.integrators.engine.problem import TERM, Method, Problem, prepared
 from dynsys.integrators.engine.solved import Story
 from dynsys.integrators.engine.stop import differentiable_stop, has_stop
 from dynsys.integrators.engine.switching import (
@@ -165,7 +165,7 @@ def _take_steps(
     rows: Int[Array, " ends"],
 ) -> tuple[State, Any, Any]:
     """The steps with the given ends; a step of length 0 is the identity."""
-    solver = ready(method.solver, problem, "bounded")
+    solver = prepared(method.solver, problem, "bounded")
     # What a step of length 0 computes is thrown away, but must be finite.
     spare = jnp.sqrt(jnp.finfo(steps.dtype).eps) * (steps[-1] - steps[0])
     begin = turns.system(between(problem, steps[0], steps[1]), rows[0])

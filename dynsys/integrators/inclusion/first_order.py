@@ -35,7 +35,8 @@ from dynsys.integrators.engine.log import Log, lands, rewound
 from dynsys.integrators.engine.one_step import Move, take
 from dynsys.integrators.engine.outputs import choose
 from dynsys.integrators.engine.problem import Method, Problem
-from dynsys.nonsmooth.active_set import settle
+from dynsys.integrators.solvers.cost import Steps
+from dynsys.nonsmooth.active_set import find_signs
 from dynsys.nonsmooth.pieces import Pieces
 from dynsys.nonsmooth.search import Aim
 from dynsys.result import Status
@@ -64,8 +65,12 @@ class SemiImplicitEuler(eqx.Module):
 
     interpolation_cls: ClassVar[Any] = diffrax.LocalLinearInterpolation
 
+    def count(self, steps: Steps) -> tuple[Any, Any]:
+        """A step takes one evaluation, and none is needed to choose the first."""
+        return steps.attempts, 0
 
-class March(NamedTuple):
+
+class Pass(NamedTuple):
     """One pass over the interval with a number of steps.
 
     Args:
@@ -83,7 +88,7 @@ class March(NamedTuple):
     number: Int[Array, ""]
 
 
-def march(
+def integrate_in_first_order(
     problem: Problem, method: Method, start: Carry, log: Log, kept: Kept, swing: Any = 0.0
 ) -> tuple[Carry, Log, FirstOrder]:
     """From where a solve stands to its end, in steps of first order.
@@ -105,20 +110,20 @@ def march(
     start = start._replace(code=code)
     empty = _seen(problem, method, start.state)
 
-    def walk(number: Int[Array, ""], over: Log) -> March:
+    def walk(number: Int[Array, ""], over: Log) -> Pass:
         h = (problem.t1 - start.t) / number.astype(start.t.dtype)
         advance = lambda loop: _step(problem, method, kept, h, loop)
         running = lambda loop: (loop[0].t < problem.t1) & (loop[0].code == Status.SUCCESS)
         begin = (start, rewound(over, log), empty, jnp.full_like(start.t, jnp.inf))
-        return March(*jax.lax.while_loop(running, advance, begin), number)
+        return Pass(*jax.lax.while_loop(running, advance, begin), number)
 
-    def double(loop: tuple[March, Any]) -> tuple[March, Any]:
+    def double(loop: tuple[Pass, Any]) -> tuple[Pass, Any]:
         last, unknown = loop
         new = walk(2 * last.number, last.log)
         change = _largest(jax.tree.map(jnp.subtract, new.seen, last.seen))
         return new, jnp.where(new.number > FEWEST, change, unknown)
 
-    def goes_on(loop: tuple[March, Any]) -> Any:
+    def goes_on(loop: tuple[Pass, Any]) -> Any:
         last, change = loop
         # With those that were thrown away before.
         room = 4 * last.number + landings <= budget
@@ -133,7 +138,7 @@ def march(
 
     # Nothing is known before the first pass, which is one of the loop.
     unknown = jnp.full((), jnp.inf, start.t.dtype)
-    none = March(start, log, empty, unknown, jnp.asarray(FEWEST // 2))
+    none = Pass(start, log, empty, unknown, jnp.asarray(FEWEST // 2))
     last, change = jax.lax.while_loop(goes_on, double, (none, unknown))
     number = jnp.where(used, last.number, 0)
     since = jnp.where(used, start.t, jnp.inf)
@@ -211,7 +216,7 @@ def _euler(problem: Problem, t: Time, h: Time, state: State) -> tuple[State, Any
     z = pieces.switching(x, signature)
     aim = aim_of(system, t, h, state, z)
     everyone, none = jnp.ones(len(z), bool), jnp.zeros(len(z), bool)
-    found = settle(pieces, x, aim, signature, everyone, none, none)
+    found = find_signs(pieces, x, aim, signature, everyone, none, none)
     new = _implicit(feedback, h, state, pieces.gradient(x, found.signature))
     return new, found.signature, found.settled
 

@@ -44,7 +44,7 @@ def empty_ledger(length: int, t0: Time) -> Ledger:
     return Ledger(zero, zero, times, padding, padding, padding)
 
 
-def note(
+def write_events(
     ledger: Ledger,
     times: Float[Array, " kinks"],
     before: Mode,

@@ -10,7 +10,7 @@ from dynsys.integrators.engine.log import empty_log
 from dynsys.integrators.engine.problem import Method, Problem
 from dynsys.integrators.engine.smooth import Smooth
 from dynsys.integrators.engine.solve import Solved, solved_by
-from dynsys.integrators.inclusion.first_order import march
+from dynsys.integrators.inclusion.first_order import integrate_in_first_order
 
 
 @eqx.filter_custom_vjp
@@ -28,7 +28,7 @@ def solve_in_first_order(problem: Problem, method: Method, motion: Smooth) -> So
     none, zero = jnp.zeros_like(problem.t0), jnp.zeros((), int)
     control = (None, None, none, none, zero, zero, problem.code, ())
     start = Carry(problem.t0, problem.state, *control)
-    last, log, first_order = march(problem, method, start, log, kept)
+    last, log, first_order = integrate_in_first_order(problem, method, start, log, kept)
     solved = solved_by(problem, method, motion, last, log, like)
     return solved._replace(story=solved.story._replace(first_order=first_order))
 

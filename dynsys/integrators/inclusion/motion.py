@@ -18,7 +18,7 @@ from dynsys.integrators.engine.problem import Method, Problem
 from dynsys.integrators.engine.solved import Solved, Story
 from dynsys.integrators.engine.stop import has_stop
 from dynsys.integrators.inclusion.course import TURNS, Course, Ended, begin_course
-from dynsys.integrators.inclusion.first_order import march
+from dynsys.integrators.inclusion.first_order import integrate_in_first_order
 from dynsys.integrators.inclusion.landing import fate_of
 from dynsys.integrators.inclusion.ledger import up_to
 from dynsys.integrators.inclusion.mode import Sides
@@ -149,7 +149,9 @@ class Piecewise(AbstractMotion):
             course = at_rest(course, rest_since)
         if may_run_away(problem.system):
             swing = course.pace.swing
-            carry, log, first_order = march(problem, method, carry, log, _kept, swing)
+            carry, log, first_order = integrate_in_first_order(
+                problem, method, carry, log, _kept, swing
+            )
         return carry._replace(course=Ended(course, first_order, rest_since)), log
 
     def tell(self, problem: Problem, carry: Carry) -> Story:

@@ -9,8 +9,6 @@ from jaxtyping import Array, Bool, Float, Int
 from dynsys.integrators.engine.problem import Problem
 from dynsys.integrators.inclusion.mode import Mode
 from dynsys.integrators.inclusion.turn import Turn, in_mode
-from dynsys.systems.gdin import GDIN
-from dynsys.systems.gradient_flow import GradientFlow
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Time, as_vector, constant
 
@@ -93,7 +91,7 @@ def next_pace(
 
 def may_run_away(system: AbstractSystem) -> bool:
     """Whether kinks may be crossed ever faster: the velocity may lack the gradient."""
-    return system.has_feedback and not isinstance(system, GDIN | GradientFlow)
+    return system.has_feedback and not system.velocity_has_gradient
 
 
 def _is_undamped(problem: Problem, t: Time) -> Bool[Array, ""]:

@@ -42,7 +42,7 @@ from dynsys.integrators.inclusion.mode import free_mode
 from dynsys.integrators.inclusion.piece_system import REACH
 from dynsys.integrators.inclusion.saltation import without_derivative
 from dynsys.integrators.inclusion.turn import in_mode
-from dynsys.nonsmooth.active_set import settle
+from dynsys.nonsmooth.active_set import find_signs
 from dynsys.nonsmooth.at_signature import AtSignature
 from dynsys.nonsmooth.pieces import Pieces, Signature
 from dynsys.result import Derivative, Status
@@ -195,7 +195,7 @@ def _look(problem: Problem, t: Time, state: State, asked: Bool[Array, ""]) -> Re
         aim = aim_of(system, end, size, state, z)
         # What holds it may be a momentum that fades.
         aim = aim._replace(drift=jnp.where(i == LOOKS, 0, aim.drift))
-        found = settle(pieces, x, aim, natural, meeting, none, none)
+        found = find_signs(pieces, x, aim, natural, meeting, none, none)
         move = aim.drift + aim.factor * as_vector(pieces.gradient(x, found.signature))
         stays = jnp.all(jnp.abs(move) <= room) & found.settled & found.unique
         is_concave = jnp.any(found.bends & found.ties.is_concave)

@@ -12,7 +12,7 @@ from dynsys.integrators.engine.problem import TERM, Problem
 from dynsys.integrators.inclusion.arrival import arrival, nowhere
 from dynsys.integrators.inclusion.course import TURNS, Course
 from dynsys.integrators.inclusion.landing import Plan
-from dynsys.integrators.inclusion.ledger import note
+from dynsys.integrators.inclusion.ledger import write_events
 from dynsys.integrators.inclusion.mode import Sides
 from dynsys.integrators.inclusion.pace import next_pace
 from dynsys.integrators.inclusion.saltation import without_derivative
@@ -90,7 +90,7 @@ def _write_turn(
     ledger = before.ledger._replace(turns=row)
     times = t + happened.saltation.shift
     met = (before.mode.held | happened.at, happened.bends, happened.fatal)
-    ledger = note(ledger, times, before.mode, happened.mode, *met)
+    ledger = write_events(ledger, times, before.mode, happened.mode, *met)
     turns = None if before.turns is None else before.turns.write(row, happened)
     room = len(ledger.kink)
     is_full = (ledger.lines >= room) | (row >= TURNS * room)

@@ -19,7 +19,7 @@ from dynsys.integrators.inclusion.piece_system import (
 )
 from dynsys.integrators.inclusion.saltation import Saltation, saltation
 from dynsys.integrators.inclusion.verdict import verdict_on
-from dynsys.nonsmooth.active_set import Settled, settle
+from dynsys.nonsmooth.active_set import Settled, find_signs
 from dynsys.result import select
 from dynsys.systems.system import State
 from dynsys.trees import Position, Time, as_vector, combine, constant
@@ -88,7 +88,7 @@ def turn(
     signature = jnp.where(strays, side(z), weights)
     signature = jnp.where(fixed, side(weights), signature)
     meeting = (mode.held & ~strays) | near
-    settled = settle_signs(system, t, moved, signature, meeting, fixed)
+    settled = signs_after(system, t, moved, signature, meeting, fixed)
     after, on = constant(mode_after(system, settled, moved))
     at = near | fixed | strays
     placed = _shifted(system, moved, on)
@@ -114,7 +114,7 @@ def turn(
     )
 
 
-def settle_signs(
+def signs_after(
     system: PieceSystem, t: Time, state: State, signature: Any, meeting: Any, fixed: Any
 ) -> Settled:
     """The signs of kinks that meet which agree with the velocity that they lead to.
@@ -129,7 +129,7 @@ def settle_signs(
     """
     x, aim = system.position(state), system.aim(t, state)
     held = system.mode.leads & meeting
-    return settle(system.objective, x, aim, signature, meeting, fixed, held)
+    return find_signs(system.objective, x, aim, signature, meeting, fixed, held)
 
 
 def mode_after(

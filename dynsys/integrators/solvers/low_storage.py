@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from dynsys.integrators.engine.first_step import EVALUATIONS
+from dynsys.integrators.solvers.cost import Steps
 from dynsys.trees import combine, time_dtype, zeros_like
 
 State = PyTree[Float[Array, "..."]]
@@ -79,6 +81,11 @@ class LowStorageRK4(diffrax.AbstractAdaptiveSolver):
 
     def func(self, terms: Any, t0: Any, y0: State, args: Any) -> State:
         return terms.vf(t0, y0, args)
+
+    def count(self, steps: Steps) -> tuple[Any, Any]:
+        """A step that is interpolated takes two evaluations more, for its slopes."""
+        a_step = STAGES + 2 * int(steps.interpolate)
+        return EVALUATIONS + a_step * steps.attempts, 0
 
     def step(
         self,

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from dynsys.integrators.engine.first_step import EVALUATIONS
+from dynsys.integrators.solvers.cost import Steps
 from dynsys.integrators.solvers.linearisation import linearise
 from dynsys.integrators.solvers.rodas5p_tableau import GAMMA, A, C, D, G, H
 from dynsys.trees import as_vector, combine, from_vector, widest_dtype
@@ -94,6 +96,15 @@ class Rodas5P(diffrax.AbstractAdaptiveSolver):
     written_out: bool = eqx.field(default=False, static=True)
     term_structure: ClassVar[Any] = diffrax.ODETerm
     interpolation_cls: ClassVar[Any] = Rodas5PInterpolation
+
+    def count(self, steps: Steps) -> tuple[Any, Any]:
+        """A step takes a gradient a stage, and a Hessian with one more gradient.
+
+        Where the Jacobian of the state is formed, the derivative of the field in time
+        takes another one.
+        """
+        a_step = STAGES + 1 + int(steps.forms_jacobian)
+        return EVALUATIONS + a_step * steps.attempts, steps.attempts
 
     def order(self, terms: Any) -> int:
         del terms

@@ -7,7 +7,7 @@ import numpy as np
 
 from dynsys.nonsmooth.arithmetic import moves
 from dynsys.nonsmooth.arithmetic.residues import Rows
-from dynsys.nonsmooth.arithmetic.scope import Call, Scope, settle, store
+from dynsys.nonsmooth.arithmetic.scope import Call, Scope, fold, store
 from dynsys.programs.equations import called
 from dynsys.programs.evaluate import unrolled
 
@@ -53,7 +53,7 @@ def _inside(call: Call, closed: Any, values: Sequence[Any]) -> list[Rows]:
         else:
             known[v] = np.asarray(value)
     for equation in closed.jaxpr.eqns:
-        if not settle(known, equation):
+        if not fold(known, equation):
             store(scope, equation, form.equation(field, scope, equation))
     return [form.read(field, scope, v) for v in closed.jaxpr.outvars]
 

@@ -14,7 +14,7 @@ from dynsys.nonsmooth.arithmetic.identities import EXPONENTIAL, LOGARITHMIC
 from dynsys.nonsmooth.arithmetic.inner_programs import results_inside
 from dynsys.nonsmooth.arithmetic.residues import Rows
 from dynsys.nonsmooth.arithmetic.rules import RULES, SAME, moved
-from dynsys.nonsmooth.arithmetic.scope import Call, Scope, settle, store
+from dynsys.nonsmooth.arithmetic.scope import Call, Scope, fold, store
 from dynsys.nonsmooth.intervals.bounds import Bounds
 from dynsys.nonsmooth.intervals.rules import RULES as INTERVAL_RULES
 from dynsys.programs.dataflow import dependents, downstream, is_in, upstream
@@ -62,7 +62,7 @@ class NormalForm:
         self.of_entry = np.repeat(at, counts)
         self._downstream: dict[Any, list[int]] = {}
         self.active = dependents(jaxpr.eqns, jaxpr.invars)
-        self.open = [i for i, e in enumerate(jaxpr.eqns) if not settle(self.known, e)]
+        self.open = [i for i, e in enumerate(jaxpr.eqns) if not fold(self.known, e)]
         # The equations that switching values depend on, and those of the switches.
         self.upstream = upstream({i: jaxpr.eqns[i] for i in self.open}, self.switches)
         self.levels = self.levels_of(self.open)

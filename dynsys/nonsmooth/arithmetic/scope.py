@@ -51,7 +51,7 @@ def store(scope: Scope, equation: Any, results: Sequence[Rows]) -> None:
         scope.rows[v] = value if value.shape == shape else np.broadcast_to(value, shape)
 
 
-def settle(known: MutableMapping[Any, np.ndarray], equation: Any) -> bool:
+def fold(known: MutableMapping[Any, np.ndarray], equation: Any) -> bool:
     """Evaluate an equation for good if nothing in it is unknown; whether that is so."""
     if not all(isinstance(v, Literal) or v in known for v in equation.invars):
         return False
