@@ -11,7 +11,7 @@ import numpy as np
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
-from dynsys.integrators.engine.problem import LARGE, Method, lanes
+from dynsys.integrators.engine.problem import LARGE, Method, known
 from dynsys.integrators.engine.progress import compiling
 from dynsys.integrators.inclusion.rest import FAILURES
 from dynsys.integrators.memory import check_memory, size_of
@@ -33,6 +33,12 @@ from dynsys.integrators.request import (
     read_stop,
     read_times,
     read_tolerances,
+)
+from dynsys.integrators.solvers.by_need import (
+    MOST_EXPLICIT,
+    STIFF_LATER,
+    is_undecided,
+    known_of,
 )
 from dynsys.integrators.unchecked import unchecked
 from dynsys.interrupts import in_background, result_of, wait
@@ -168,6 +174,9 @@ def simulate(
         landing_times=None if landings is None else cast(landings),
         max_step=with_arrays(read_max_step(max_step), t),
     )
+    looked = known.get()
+    if solver is None and is_undecided(looked, size.coordinates) and is_concrete(inputs):
+        looked = known_of(inputs, size.coordinates)
     options = Options(
         method=Method(
             solver=solver,
@@ -176,7 +185,7 @@ def simulate(
             lands=size.coordinates > LARGE,
             progress=progress,
             may_rest=not is_concrete(inputs),
-            lanes=lanes.get(),
+            known=looked,
         ),
         reason="",
         outputs=count,
@@ -191,17 +200,26 @@ def simulate(
 
 
 def _run(inputs: Inputs, options: Options) -> Trajectory:
-    """Run the program, and if it fails where it may be at rest, that which looks for it.
+    """Run the program, and another one if it fails where that may do better.
 
-    Few runs need that, and it is a good part of a program.
+    Explicit steps that were taken because the start is not stiff may turn out to be too
+    many. And few runs are to be looked at for a rest, which is a good part of a program.
     """
+    method = options.method
+    if method.known.explicit and not method.known.side_by_side:
+        most = min(method.max_steps, MOST_EXPLICIT)
+        tried = _call(inputs, options._replace(method=method._replace(max_steps=most)))
+        if most == method.max_steps or int(tried.result.code) != Status.MAX_STEPS:
+            return tried
+        implicit = method._replace(known=STIFF_LATER)
+        return _run(inputs, options._replace(method=implicit))
     trajectory = _call(inputs, options)
-    if options.method.may_rest or trajectory.stats.rest_since is None:
+    if method.may_rest or trajectory.stats.rest_since is None:
         return trajectory
     code = trajectory.result.code
     if is_concrete(code) and not (_has_failed(code) and int(code) in FAILURES):
         return trajectory
-    return _call(inputs, options._replace(method=options.method._replace(may_rest=True)))
+    return _call(inputs, options._replace(method=method._replace(may_rest=True)))
 
 
 def _call(inputs: Inputs, options: Options) -> Trajectory:

@@ -22,28 +22,32 @@ end at outputs instead of interpolating there, because what the default 200 outp
 the steps would take more than 30 MB; and errors are measured array by array."""
 
 
-class Lanes(NamedTuple):
-    """That a run is one of many which are computed side by side.
+class Known(NamedTuple):
+    """What is known of a run before its program is compiled.
 
     Args:
-        is_mild: Whether it is known not to be stiff at some of the starts.
+        side_by_side: Whether it is one of many that are computed side by side.
+        explicit: Whether explicit steps take less time; `None` where nobody looked.
+        why: Why.
     """
 
-    is_mild: bool = False
+    side_by_side: bool = False
+    explicit: bool | None = None
+    why: str = ""
 
 
-lanes: ContextVar[Lanes | None] = ContextVar("lanes", default=None)
-"""What is known where a member of an ensemble is traced."""
+known: ContextVar[Known] = ContextVar("known", default=Known())  # noqa: B039
+"""What is known where a run is traced."""
 
 
 @contextlib.contextmanager
-def side_by_side(known: Lanes) -> Iterator[None]:
-    """Where runs are traced that are members of an ensemble."""
-    before = lanes.set(known)
+def knowing(what: Known) -> Iterator[None]:
+    """Where runs are traced of which something is known."""
+    before = known.set(what)
     try:
         yield
     finally:
-        lanes.reset(before)
+        known.reset(before)
 
 
 class Problem(eqx.Module):
@@ -90,7 +94,7 @@ class Method(NamedTuple):
         lands: Whether steps end at the output times, instead of interpolating there.
         progress: Whether to show how far the run is.
         may_rest: Whether a run that fails is looked at for a rest, if it has kinks.
-        lanes: What is known if it is one of many that are computed side by side.
+        known: What is known of it.
     """
 
     solver: Any
@@ -99,7 +103,7 @@ class Method(NamedTuple):
     lands: bool
     progress: bool
     may_rest: bool
-    lanes: Lanes | None = None
+    known: Known
 
 
 def measured(problem: Problem, tree: State) -> State:

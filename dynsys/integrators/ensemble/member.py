@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from dynsys.integrators.engine.problem import Lanes, side_by_side
+from dynsys.integrators.engine.problem import Known, knowing
 from dynsys.integrators.objective_check import NOT_TRACEABLE
 from dynsys.integrators.request import check_system
 from dynsys.integrators.simulate import simulate
@@ -47,7 +47,7 @@ class Choices(NamedTuple):
         names: Names of the parameters of the case.
         options: Options of `simulate`, as pairs.
         max_step: The largest step, if it is a function of time.
-        lanes: What is known for the choice of a solver.
+        known: What is known for the choice of a solver.
     """
 
     outputs: int
@@ -56,7 +56,7 @@ class Choices(NamedTuple):
     names: tuple[str, ...]
     options: tuple[tuple[str, Any], ...]
     max_step: Callable[[Any], Any] | None = None
-    lanes: Lanes = Lanes()
+    known: Known = Known(side_by_side=True)
 
 
 def start_of_member(
@@ -89,7 +89,7 @@ def member(
 ) -> tuple[Any, Any]:
     """How a member ended, and what is kept of it."""
     system, x0, v0 = start_of_member(case, point)
-    with side_by_side(choices.lanes):
+    with knowing(choices.known):
         trajectory = simulate(
             system,
             x0,

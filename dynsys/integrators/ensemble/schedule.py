@@ -25,19 +25,26 @@ LANES_ELSEWHERE = 8192
 CACHE = 2**21
 """Bytes that the lanes of a processor may take: about what its second cache holds."""
 
+FIRST_CACHE = 2**15
+"""Bytes of its fastest cache that the stages of explicit steps may take."""
+
 TURNS = 16
 """Most members a lane is given in one block."""
 
 
-def default_lanes(size: int, is_cpu: bool) -> int:
+def default_lanes(size: int, is_cpu: bool, *, explicit: bool) -> int:
     """Number of lanes for states of a size.
 
     Args:
         size: Coordinates of a state.
         is_cpu: Whether the devices are processors.
+        explicit: Whether steps take no matrices.
     """
     if not is_cpu:
         return LANES_ELSEWHERE
+    if explicit:
+        # Eight stages; little else is looked at again and again.
+        return int(np.clip(FIRST_CACHE // (64 * size) // 8 * 8, 8, LANES))
     # Eight stages, what they are made of, and a matrix.
     room = CACHE // (8 * (60 * size + min(size, 128) ** 2))
     return int(np.clip(room // 8 * 8, 8, LANES))

@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from dynsys.checks import is_concrete
-from dynsys.integrators.engine.problem import Lanes
 from dynsys.integrators.ensemble.block import Layout
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
-from dynsys.integrators.ensemble.mild import is_mild, is_undecided
+from dynsys.integrators.ensemble.mild import is_undecided, known_of
 from dynsys.integrators.ensemble.request import (
     read_devices,
     read_points,
@@ -140,10 +139,11 @@ def simulate_ensemble(
         _check_traced(devices, stream)
         return _inside_a_program(case, numbers, arrays, choices, width)
     if solver is None and is_undecided(request.size.coordinates):
-        mild = is_mild(case, numbers, names, arrays)
-        choices = choices._replace(lanes=Lanes(mild))
+        choices = choices._replace(known=known_of(case, numbers, names, arrays))
     places = read_devices(devices)
-    layout = _layout(places, count, request.size.coordinates, read_width(width))
+    explicit = isinstance(solver, diffrax.AbstractERK) or bool(choices.known.explicit)
+    size, given = request.size.coordinates, read_width(width)
+    layout = _layout(places, count, size, given, explicit=explicit)
     kept = count if reduce is None and not stream else min(layout.block, count)
     check_ensemble_memory(
         request.size,
@@ -159,9 +159,11 @@ def simulate_ensemble(
     return chunks_of(parts, count) if stream else collect(parts, count, throw)
 
 
-def _layout(places: list[Any], count: int, size: int, width: int | None) -> Layout:
+def _layout(
+    places: list[Any], count: int, size: int, width: int | None, *, explicit: bool
+) -> Layout:
     is_cpu = places[0].platform == "cpu"
-    lanes = default_lanes(size, is_cpu) if width is None else width
+    lanes = default_lanes(size, is_cpu, explicit=explicit) if width is None else width
     return Layout(lanes, members_of_block(count, lanes), is_cpu)
 
 

@@ -59,7 +59,7 @@ def choose_motion(
     pieces, reason = _find(system, terms, x, options)
     given = options.method.solver
     if pieces is None:
-        usual = choose_solver(system, size, options.method.lanes)
+        usual = choose_solver(system, size, options.method.known)
         chosen = usual if given is None else (given, "asked for")
         solver, why = chosen
         inclusion = options.inclusion if reason is None else "autodiff"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import diffrax
 
-from dynsys.integrators.engine.problem import LARGE, Lanes
+from dynsys.integrators.engine.problem import LARGE, Known
 from dynsys.integrators.solvers.low_storage import LowStorageRK4
 from dynsys.integrators.solvers.rodas5p import Rodas5P
 from dynsys.objectives.objective import is_known_smooth
@@ -28,25 +28,21 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose_solver(system: AbstractSystem, size: int, lanes: Lanes | None) -> Choice:
-    """Pick a solver by what is known before the run: smoothness and dimension.
+def choose_solver(system: AbstractSystem, size: int, known: Known) -> Choice:
+    """Pick a solver by what is known before the run.
 
     Args:
         system: The system.
         size: Coordinates of its state.
-        lanes: What is known if the run is one of many that are computed side by side.
+        known: What is known of the run.
     """
     if is_known_smooth(system.objective) is False:
         return Choice(EXPLICIT, "the objective is not smooth, so steps are kept explicit")
-    if lanes is not None and lanes.is_mild:
-        return Choice(
-            EXPLICIT,
-            f"not stiff at some of the starts, and with {size} coordinates many steps "
-            f"without matrices take less time than one with them",
-        )
+    if known.explicit is not None:
+        return Choice(EXPLICIT if known.explicit else IMPLICIT, known.why)
     if size <= SMALL:
         return Choice(
-            Rodas5P(written_out=lanes is not None and size <= TINY),
+            Rodas5P(written_out=known.side_by_side and size <= TINY),
             f"small ({size} coordinates) and taken for smooth: implicit steps are cheap, "
             f"and stiffness does not shorten them",
         )
