@@ -7,7 +7,7 @@ import pytest
 
 import dynsys as ds
 from dynsys.integrators.ensemble.member import Numbers
-from dynsys.integrators.ensemble.mild import is_mild, is_undecided
+from dynsys.integrators.ensemble.mild import is_undecided, known_of
 from dynsys.integrators.solvers.stiffness import fastest_rate
 from dynsys.trees import as_vector, from_vector
 
@@ -41,7 +41,8 @@ def test_members_with_many_coordinates_get_a_solver_by_their_rates(largest, solv
     loss = bowl(largest)
     numbers = Numbers(None, np.asarray(2.0), None, None, None, None)
     case = lambda x0: (ds.GDIN(loss, 1.0, 0.1), x0)
-    assert is_mild(case, numbers, ("x0",), [STARTS]) == (solver == "Tsit5")
+    explicit = known_of(case, numbers, ("x0",), [STARTS]).explicit
+    assert bool(explicit) == (solver == "Tsit5")
     run = ds.simulate_ensemble(case, x0=STARTS, t1=2.0, times=2)
     assert run.stats.solver == solver
     assert ("not stiff at some of the starts" in run.stats.reason) == (solver == "Tsit5")
@@ -61,6 +62,6 @@ def test_a_state_or_a_singular_start_is_no_obstacle():
     system = ds.DIN(bowl(50.0), 1.0, 0.1)
     numbers = Numbers(None, np.asarray(2.0), None, None, None, None)
     case = lambda x0: (system, system.state(x0, x0))
-    assert is_mild(case, numbers, ("x0",), [STARTS])
+    assert known_of(case, numbers, ("x0",), [STARTS]).explicit
     singular = lambda x0: (ds.AVD(bowl(50.0), 3.0), x0)
-    assert not is_mild(singular, numbers, ("x0",), [STARTS])
+    assert not known_of(singular, numbers, ("x0",), [STARTS]).explicit

@@ -55,7 +55,9 @@ def cost(solver: Any, system: AbstractSystem, steps: Steps) -> Cost:
     """
     if isinstance(solver, Counts):
         fields, hessians = solver.count(steps)
-    elif isinstance(solver, diffrax.AbstractERK):
+    elif isinstance(solver, diffrax.AbstractERK) and not isinstance(
+        solver, diffrax.HalfSolver
+    ):
         tableau: Any = solver.tableau
         reused, hessians = int(bool(tableau.fsal)), 0
         a_step = tableau.num_stages - reused

@@ -104,7 +104,7 @@ def is_plain(solver: Any) -> TypeGuard[diffrax.AbstractERK]:
 def _mix(weights: Any, rows: Array) -> Array:
     """A sum of rows, in which a weight that is known to be 0 takes nothing."""
     terms = [
-        (weight, row)
+        (weight if isinstance(weight, jax.Array) else float(weight), row)
         for weight, row in zip(weights, rows, strict=True)
         if isinstance(weight, jax.Array) or weight != 0
     ]

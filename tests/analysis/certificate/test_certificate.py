@@ -64,7 +64,7 @@ def other_system(path):
 
 
 def bent_polynomials(path):
-    return eqx.tree_at(lambda tree: tree.dense.infos, path, path.dense.infos * 1.0001)
+    return eqx.tree_at(lambda tree: tree.dense.kept, path, path.dense.kept * 1.0001)
 
 
 def missing_outputs(path):
@@ -111,15 +111,15 @@ def test_an_inclusion_passes_and_a_wrong_mode_is_flagged(kinked):
     assert int(kinked.events.count) >= 2
     found = certify(kinked)
     assert found.ok, str(found)
-    steps = kinked.dense.dense
+    steps = kinked.dense.steps
 
     def flip(row):
         kept = steps.like.unpack(row)
-        sides = kept["sides"]._replace(signature=-kept["sides"].signature)
-        return as_vector(kept | {"sides": sides})
+        mode = kept["mode"]._replace(signature=-kept["mode"].signature)
+        return as_vector(kept | {"mode": mode})
 
-    infos = jax.vmap(flip)(steps.infos)
-    wrong = eqx.tree_at(lambda tree: tree.dense.dense.infos, kinked, infos)
+    kept = jax.vmap(flip)(steps.kept)
+    wrong = eqx.tree_at(lambda tree: tree.dense.steps.kept, kinked, kept)
     assert not certify(wrong).solves
 
 
