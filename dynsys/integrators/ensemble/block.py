@@ -20,10 +20,20 @@ from dynsys.kernel import as_one_kernel
 from dynsys.kernel_outcome import outcomes_of_loops
 from dynsys.lanes import side_by_side
 from dynsys.lapack import calls_in_batches
+from dynsys.programs.equations import all_equations
 from dynsys.trajectory import Stats
 
 LARGEST_KERNEL = 2**22
 """Entries of the state of a block, which are copied, up to which it is one kernel."""
+
+PATIENT = 2**17
+"""Members from which on a loop of any length is one kernel."""
+
+LONG = 4000
+"""Operations of a program above which its loop is one kernel for very many members only.
+
+LLVM takes the loops of a kernel together, and longer than in proportion: for the function of
+the talk 30 s instead of 11 s, which 1.3e-4 s a member make up for after 140,000 members."""
 
 COPIED = 2**26
 """Bytes of what is the same for all members up to which each is given a copy."""
@@ -37,11 +47,13 @@ class Layout(NamedTuple):
         block: Members that it is given; those that wait take the place of those that are
             done.
         is_cpu: Whether it runs on a processor.
+        is_patient: Whether members are so many that a program may take long to compile.
     """
 
     lanes: int
     block: int
     is_cpu: bool
+    is_patient: bool = False
 
 
 class Block(NamedTuple):
@@ -109,6 +121,10 @@ def compute_block(
 
     first = [jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in leaves]
     closed = jax.make_jaxpr(on_leaves)(shared, first)
+    length = sum(1 for _ in all_equations(closed.jaxpr))
+    obstacle = ""
+    if length > LONG and not layout.is_patient:
+        obstacle = f"its {length:,} operations are many for fewer than {PATIENT:,} members"
     with outcomes_of_loops() as loops:
         outputs, varies = side_by_side(
             closed,
@@ -116,7 +132,9 @@ def compute_block(
             leaves,
             lanes=layout.lanes,
             main=MAIN_LOOP,
-            wrap=lambda run, arrays: as_one_kernel(run, *arrays, largest=LARGEST_KERNEL),
+            wrap=lambda run, arrays: as_one_kernel(
+                run, *arrays, largest=LARGEST_KERNEL, obstacle=obstacle
+            ),
         )
     pairs = list(zip(outputs, varies, strict=True))
     varying = [output for output, v in pairs if v]

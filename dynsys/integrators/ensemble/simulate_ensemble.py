@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from dynsys.checks import is_concrete
-from dynsys.integrators.ensemble.block import Layout
+from dynsys.integrators.ensemble.block import PATIENT, Layout
 from dynsys.integrators.ensemble.member import Choices, Numbers, member
 from dynsys.integrators.ensemble.mild import is_undecided, known_of
 from dynsys.integrators.ensemble.request import (
@@ -164,7 +164,7 @@ def _layout(
 ) -> Layout:
     is_cpu = places[0].platform == "cpu"
     lanes = default_lanes(size, is_cpu, explicit=explicit) if width is None else width
-    return Layout(lanes, members_of_block(count, lanes), is_cpu)
+    return Layout(lanes, members_of_block(count, lanes), is_cpu, count >= PATIENT)
 
 
 def _check_traced(devices: Any, stream: bool) -> None:

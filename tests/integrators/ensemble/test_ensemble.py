@@ -251,3 +251,20 @@ def test_single_precision_is_kept():
     one = ds.simulate(*case(np.ones(2, np.float32)), t1=1.0, times=2)
     # What a last bit changes in the size of steps is below the tolerance, which is 1e-4.
     np.testing.assert_allclose(batch.x[2], one.x, rtol=3e-5)
+
+
+def test_a_long_program_is_one_kernel_for_very_many_members_only(monkeypatch):
+    module = importlib.import_module("dynsys.integrators.ensemble.block")
+    monkeypatch.setattr(module, "LONG", 10)
+    valley_anew = lambda x0, alpha: damped(x0, alpha)
+    run = lambda: ds.simulate_ensemble(
+        valley_anew, x0=STARTS, alpha=DAMPINGS, t1=6.0, times=11, width=WIDTH
+    )
+    few = run()
+    assert few.stats.loop.startswith("many kernels: its ")
+    assert few.stats.loop.endswith(" operations are many for fewer than 131,072 members")
+    layouts = importlib.import_module("dynsys.integrators.ensemble.simulate_ensemble")
+    monkeypatch.setattr(layouts, "PATIENT", len(STARTS))
+    many = run()
+    assert many.stats.loop == "one kernel"
+    np.testing.assert_allclose(many.x, few.x, rtol=1e-9, atol=1e-11)
