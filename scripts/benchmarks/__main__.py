@@ -1,6 +1,7 @@
 """Run the benchmarks: `python -m scripts.benchmarks [--output .]`."""
 
 import argparse
+import itertools
 import pathlib
 from collections.abc import Sequence
 
@@ -13,14 +14,15 @@ from dynsys.integrators import Rodas5P
 from scripts.benchmarks import contestants as who
 from scripts.benchmarks import (
     ensembles,
+    first_calls,
     gpu,
+    latency,
     logistic,
     networks,
     optimisers,
     page,
     scaling,
 )
-from scripts.benchmarks.latency import first_calls, overhead
 from scripts.benchmarks.small_problems import (
     END,
     OUTPUTS,
@@ -35,7 +37,8 @@ from scripts.benchmarks.work_precision import Ladder, climb, draw
 RTOL, ATOL = 1e-6, 1e-9
 MASSES = (1.0, 1e-2, 1e-4, 1e-6, 1e-8, 1e-10)
 DIMENSIONS = (2, 8, 32, 64, 128, 512)
-ROUNDS, FEW_ROUNDS = 101, 11
+STIFF_DIMENSIONS, CONDITIONS = (8, 64, 512), (10.0, 1e3, 1e5)
+ROUNDS, FEW_ROUNDS, FEWEST_ROUNDS = 101, 11, 3
 
 
 def main() -> None:
@@ -61,7 +64,8 @@ def main() -> None:
     ]
     draw(ladders, figures / "work_precision")
     sections = [page.head(), *map(_race, ladders), _tolerances()]
-    sections += [_masses(), _dimensions(), _logistic(), _latency(stiff)]
+    sections += [_masses(), _dimensions(), _choice(), _logistic(), _latency(stiff)]
+    sections += [first_calls.section()]
     sections += [ensembles.smooth(), ensembles.inclusions(), scaling.section()]
     sections += [scaling.memory(), ensembles.by_dimension(), networks.section()]
     sections += [optimisers.section(), gpu.section()]
@@ -150,6 +154,35 @@ def _dimensions() -> str:
         f"A convex function of condition 1000, rtol = {RTOL:g}: the time of `dynsys`, "
         f"ratios of it with either solver, of diffrax and of SciPy, and errors. The state "
         f"has twice the dimension.",
+        page.with_losses(columns, rows, ratios=range(3, 7)),
+    )
+
+
+def _choice() -> str:
+    """What is picked where a problem is stiff, and what either solver would have taken."""
+    rows = []
+    for dimension, condition in itertools.product(STIFF_DIMENSIONS, CONDITIONS):
+        problem = bowl(dimension, condition)
+        makers = [
+            who.dynsys(problem),
+            who.dynsys(problem, Rodas5P()),
+            who.dynsys(problem, diffrax.Tsit5()),
+        ]
+        racing = [make(RTOL, ATOL) for make in makers]
+        timings = race(racing, who.reference(problem), FEWEST_ROUNDS)
+        x0, v0 = problem.start
+        run = ds.simulate(problem.system, x0, v0, t1=END, rtol=RTOL, atol=ATOL)
+        time, ratios = f"{1e3 * timings[0].seconds:.2f}", [t.ratio for t in timings[1:]]
+        rows.append(
+            [dimension, f"{condition:g}", run.stats.solver, time]
+            + [f"{r:.2f}" for r in ratios]
+        )
+    columns = ["dimension", "condition", "picked", "time in ms", "Rodas5P", "Tsit5"]
+    return page.section(
+        "Explicit or implicit steps",
+        f"The same functions from well to badly conditioned, {FEWEST_ROUNDS} rounds: the "
+        f"time with the solver that is picked by the fastest rate at the start, and ratios "
+        f"of it with either one forced.",
         page.table(columns, rows),
     )
 
@@ -168,11 +201,11 @@ def _logistic() -> str:
 
 
 def _latency(problem: Problem) -> str:
-    cost = overhead(problem, RTOL, ATOL, ROUNDS)
+    cost = latency.overhead(problem, RTOL, ATOL, ROUNDS)
     return page.section(
         "What a call costs",
         f"{problem.name}, in two dimensions.",
-        page.latency_tables(cost, *first_calls(5)),
+        page.latency_tables(cost, *latency.first_calls(5)),
     )
 
 

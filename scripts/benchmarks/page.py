@@ -88,6 +88,25 @@ def _faster(timings: Sequence[Timing]) -> str:
     return f"Faster than `dynsys` here: {', '.join(names)}." if names else ""
 
 
+def with_losses(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], ratios: Sequence[int]
+) -> str:
+    """A table, and in which of its rows others are faster.
+
+    Args:
+        columns: Names of the columns.
+        rows: The rows, named by their first entries.
+        ratios: The columns with ratios to others, which are named by the column.
+    """
+    found = []
+    for column in ratios:
+        names = [str(row[0]) for row in rows if float(row[column]) < 1]
+        if names:
+            found.append(f"{columns[column]} ({', '.join(names)})")
+    told = f"Faster than `dynsys` here: {'; '.join(found)}." if found else ""
+    return "\n\n".join(filter(None, [table(columns, rows), told]))
+
+
 def plain_table(timings: Sequence[Timing]) -> str:
     """Seconds, ratios and errors at the same tolerance."""
     rows = [

@@ -150,10 +150,10 @@ def rosenbrock_gdin() -> Problem:
     )
 
 
-def bowl(dimension: int) -> Problem:
-    """DIN on a convex function of any dimension, with a condition number of 1000."""
+def bowl(dimension: int, condition: float = 1000.0) -> Problem:
+    """DIN on a convex function of any dimension and condition number."""
     alpha, beta = 1.0, 0.1
-    curvatures = np.logspace(0.0, 3.0, dimension)
+    curvatures = np.logspace(0.0, np.log10(condition), dimension)
     objective = lambda x: jnp.sum(0.5 * curvatures * x**2 + jnp.log(jnp.cosh(x)))
     gradient = jax.grad(objective)
 

@@ -32,7 +32,7 @@ PATIENT = 2**17
 LONG = 4000
 """Operations of a program above which its loop is one kernel for very many members only.
 
-LLVM takes the loops of a kernel together, and longer than in proportion: for the function of
+LLVM takes the loops of a kernel together, longer than in proportion: for the function of
 the talk 30 s instead of 11 s, which 1.3e-4 s a member make up for after 140,000 members."""
 
 COPIED = 2**26
