@@ -8,7 +8,6 @@ from jaxtyping import Array, Float
 from dynsys.cached_call import cached_call, prepared_call
 from dynsys.integrators.closures import open_condition, open_schedule, open_system
 from dynsys.integrators.engine.dense import DepartureThenDense
-from dynsys.integrators.engine.log import lands
 from dynsys.integrators.engine.outputs import choose
 from dynsys.integrators.engine.problem import Problem
 from dynsys.integrators.engine.solve import Solved, solve, velocities_of
@@ -177,7 +176,7 @@ def _stats(
 ) -> Stats:
     method, last, story = options.method, solved.last, solved.story
     forms_jacobian = has_kinks or problem.system.feedback(problem.t0) is None
-    interpolate = not lands(method) or has_stop(problem)
+    interpolate = not method.lands or has_stop(problem)
     steps = Steps(last.accepted + last.rejected, forms_jacobian, interpolate)
     spent = cost(method.solver, problem.system, steps)
     return Stats(

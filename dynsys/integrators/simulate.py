@@ -11,7 +11,7 @@ import numpy as np
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
-from dynsys.integrators.engine.problem import LARGE, Method, known
+from dynsys.integrators.engine.problem import LARGE, Known, Method, known
 from dynsys.integrators.engine.progress import compiling
 from dynsys.integrators.inclusion.rest import FAILURES
 from dynsys.integrators.memory import check_memory, size_of
@@ -35,11 +35,12 @@ from dynsys.integrators.request import (
     read_tolerances,
 )
 from dynsys.integrators.solvers.by_need import (
-    MOST_EXPLICIT,
+    MILD,
     STIFF_LATER,
     is_undecided,
     known_of,
 )
+from dynsys.integrators.solvers.default_solver import MOST_EXPLICIT
 from dynsys.integrators.unchecked import unchecked
 from dynsys.interrupts import in_background, result_of, wait
 from dynsys.result import Derivative, Result, Status
@@ -73,7 +74,8 @@ def simulate(
     r"""Simulate a system from a point.
 
     Works under `jax.jit`, `jax.vmap` and `jax.grad`. Calls that differ in numbers only
-    (parameters, points, times, tolerances) share one compiled program.
+    (parameters, points, times, tolerances) share one compiled program; with 9 to 2,048
+    coordinates of the state there are up to two, with explicit and with implicit steps.
 
     Args:
         system: The system, for example `dynsys.DIN(f, alpha=3.0, beta=0.1)`.
@@ -174,18 +176,19 @@ def simulate(
         landing_times=None if landings is None else cast(landings),
         max_step=with_arrays(read_max_step(max_step), t),
     )
-    looked = known.get()
-    if solver is None and is_undecided(looked, size.coordinates) and is_concrete(inputs):
-        looked = known_of(inputs, size.coordinates)
+    hint = known.get()
+    if solver is None and is_undecided(hint, size.coordinates) and is_concrete(inputs):
+        with unchecked():
+            hint = known_of(inputs, size.coordinates)
     options = Options(
         method=Method(
             solver=solver,
             max_steps=int(max_steps),
             dense=dense,
-            lands=size.coordinates > LARGE,
+            lands=size.coordinates > LARGE and not dense,
             progress=progress,
             may_rest=not is_concrete(inputs),
-            known=looked,
+            known=hint,
         ),
         reason="",
         outputs=count,
@@ -205,21 +208,30 @@ def _run(inputs: Inputs, options: Options) -> Trajectory:
     Explicit steps that were taken because the start is not stiff may turn out to be too
     many. And few runs are to be looked at for a rest, which is a good part of a program.
     """
-    method = options.method
-    if method.known.explicit and not method.known.side_by_side:
-        most = min(method.max_steps, MOST_EXPLICIT)
-        tried = _call(inputs, options._replace(method=method._replace(max_steps=most)))
-        if most == method.max_steps or int(tried.result.code) != Status.MAX_STEPS:
-            return tried
-        implicit = method._replace(known=STIFF_LATER)
-        return _run(inputs, options._replace(method=implicit))
     trajectory = _call(inputs, options)
-    if method.may_rest or trajectory.stats.rest_since is None:
+    method, stats, code = options.method, trajectory.stats, trajectory.result.code
+    if stats.reason == MILD and method.max_steps > MOST_EXPLICIT:
+        # A condition or a bound on steps may close over what is traced.
+        is_known = is_concrete(code)
+        if not is_known or int(code) == Status.MAX_STEPS:
+            hint = Known(explicit=False, why=STIFF_LATER) if is_known else Known()
+            implicit = _run(inputs, options._replace(method=method._replace(known=hint)))
+            return (
+                _with_cost_of(implicit, stats.gradient_evaluations)
+                if is_known
+                else implicit
+            )
+    if method.may_rest or stats.rest_since is None:
         return trajectory
-    code = trajectory.result.code
     if is_concrete(code) and not (_has_failed(code) and int(code) in FAILURES):
         return trajectory
     return _call(inputs, options._replace(method=method._replace(may_rest=True)))
+
+
+def _with_cost_of(trajectory: Trajectory, spent: Any) -> Trajectory:
+    """A trajectory whose statistics count the gradients of a run before it, too."""
+    of_run = lambda tree: tree.stats.gradient_evaluations
+    return eqx.tree_at(of_run, trajectory, of_run(trajectory) + spent)
 
 
 def _call(inputs: Inputs, options: Options) -> Trajectory:
@@ -266,10 +278,10 @@ def _check_derivative(trajectory: Trajectory, x0: Any, throw: bool) -> Trajector
     """On the host: say that a derivative that is being taken does not exist."""
     if not throw or is_concrete(trajectory.x):
         return trajectory
-    known = jax.lax.stop_gradient(trajectory.derivative)
-    if not is_concrete(known):
+    value = jax.lax.stop_gradient(trajectory.derivative)
+    if not is_concrete(value):
         return trajectory
-    code = int(np.max(known))
+    code = int(np.max(value))
     moves_start = not is_concrete(x0) and is_concrete(jax.lax.stop_gradient(x0))
     if code == Derivative.NONE:
         raise ValueError(

@@ -64,7 +64,7 @@ class Fate(NamedTuple):
 
     Args:
         accept: Whether it is taken.
-        moves: Whether time or state are others after it.
+        moves: Whether time or state change.
         control: What the control of the step size remembers.
         next_step: Size of the next step.
         plan: What else the motion has decided about it.

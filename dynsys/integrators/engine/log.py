@@ -75,7 +75,7 @@ def empty_log(problem: Problem, method: Method, like: PyTree, piece: int | None)
         unused = jnp.full((length, 2), jnp.inf, dtype)
         kept = jnp.zeros((length, size), kind)
         rows = Rows(unused, kept, jnp.asarray(0))
-    if lands(method):
+    if method.lands:
         repeat = lambda leaf: jnp.broadcast_to(leaf, (times, *leaf.shape))
         landed = jax.tree.map(repeat, problem.state)
     if piece is not None:
@@ -84,11 +84,6 @@ def empty_log(problem: Problem, method: Method, like: PyTree, piece: int | None)
         length = pieces * piece + 1
         record = Record(starts, jnp.full(length, problem.t0), jnp.zeros(length, int))
     return Log(rows, landed, record)
-
-
-def lands(method: Method) -> bool:
-    """Whether steps end at the output times and their states are kept."""
-    return method.lands and not method.dense
 
 
 def _number_of_rows(problem: Problem, method: Method) -> int:
@@ -156,7 +151,7 @@ def _write_row(
 
 
 def put(rows: Array, row: Array, index: Int[Array, ""]) -> Array:
-    """Rows of which one is replaced; what XLA makes of a scatter is no part of a kernel."""
+    """Rows of which one is replaced. A scatter cannot be a part of a kernel; this can."""
     return jax.lax.dynamic_update_index_in_dim(rows, row, index, 0)
 
 

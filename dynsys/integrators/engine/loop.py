@@ -32,7 +32,12 @@ REPORT_EVERY = 256
 
 
 def run(
-    problem: Problem, method: Method, motion: AbstractMotion, *, piece: int | None = None
+    problem: Problem,
+    method: Method,
+    motion: AbstractMotion,
+    like: PyTree,
+    *,
+    piece: int | None = None,
 ) -> tuple[Carry, Log]:
     """Step from the start to the end, a stop or a failure, with the events on the way.
 
@@ -40,22 +45,24 @@ def run(
         problem: What to integrate.
         method: With what.
         motion: How it moves.
+        like: Shapes of what is kept of one step.
         piece: Accepted steps between two states of the record; `None` for no record.
     """
     arrays, rest = eqx.partition(problem, eqx.is_array)
-    like = shape_of_kept(problem, method, motion)
 
     def loop(arrays: Any) -> tuple[Carry, Log]:
         problem = eqx.combine(arrays, rest)
-        start = begin(problem, method, motion, keeps_turns=piece is not None)
-        advance = lambda now: _pass(problem, method, motion, piece, now)
+        ready = _with_tolerances(method, problem)
+        keeps_turns = piece is not None
+        start = motion.begin(at_start(problem), ready, keeps_turns=keeps_turns)
+        advance = lambda now: _pass(problem, ready, motion, piece, now)
 
         def is_running(now: tuple[Carry, Log]) -> Bool[Array, ""]:
             carry = now[0]
             has_room = carry.accepted + carry.rejected < method.max_steps
             return motion.goes_on(carry.course, _is_on_its_way(problem, carry) & has_room)
 
-        log = empty_log(problem, method, like, piece)
+        log = empty_log(problem, ready, like, piece)
         return jax.lax.while_loop(is_running, advance, (start, log))
 
     kernel = lambda arrays: as_one_kernel(loop, arrays, obstacle=motion.obstacle(problem))
@@ -65,26 +72,22 @@ def run(
     return carry._replace(code=code), close(log, carry)
 
 
-def begin(
-    problem: Problem, method: Method, motion: AbstractMotion, *, keeps_turns: bool
-) -> Carry:
-    """Where a run stands before the first pass of the loop."""
-    method = method._replace(solver=prepared(method.solver, problem, "lax"))
-    return motion.begin(at_start(problem), method, keeps_turns=keeps_turns)
-
-
 def shape_of_kept(problem: Problem, method: Method, motion: AbstractMotion) -> PyTree:
     """Shapes of what is kept of one step."""
-    solver = prepared(method.solver, problem, "lax")
 
     def kept() -> PyTree:
-        start = begin(problem, method, motion, keeps_turns=False)
-        system, t0 = motion.system(at_start(problem), start.course), problem.t0
+        ready, here = _with_tolerances(method, problem), at_start(problem)
+        start = motion.begin(here, ready, keeps_turns=False)
+        system, t0 = motion.system(here, start.course), problem.t0
         end = t0 + start.next_step
-        tried = step_of(solver, system, t0, end, start.state, start.hidden)
+        tried = step_of(ready.solver, system, t0, end, start.state, start.hidden)
         return {"polynomial": tried[2], "mode": motion.mode(start.course)}
 
     return eqx.filter_eval_shape(kept)
+
+
+def _with_tolerances(method: Method, problem: Problem) -> Method:
+    return method._replace(solver=prepared(method.solver, problem, "lax"))
 
 
 def _is_on_its_way(problem: Problem, carry: Carry) -> Bool[Array, ""]:
@@ -98,9 +101,8 @@ def _pass(
     piece: int | None,
     loop: tuple[Carry, Log],
 ) -> tuple[Carry, Log]:
-    """Try one step, look what is at its end, and write it down."""
+    """Try one step, look at what is at its end, and write it down."""
     before, log = loop
-    method = method._replace(solver=prepared(method.solver, given, "lax"))
     solver, is_exact = method.solver, motion.is_exact(before.course)
     end = end_of_step(given, method, before.t, before.next_step, is_exact)
     problem = between(given, before.t, end)
@@ -110,7 +112,7 @@ def _pass(
     t = jnp.where(fate.accept, end, before.t)
     inside = eqx.tree_at(lambda tree: tree.system, problem, system)
     stops = stop_holds_in(inside, before.t, end, tried.new, tried.path)
-    stops = fate.accept & stops
+    stops = fate.accept & ~tried.failed & stops
     arrived = motion.arrive(tried, fate, stops)
     new = go_on(given, motion.system(problem, arrived.course), t, arrived.state)
     onward = motion.system(just_after(given, end), arrived.course)

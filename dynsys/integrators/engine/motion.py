@@ -37,7 +37,7 @@ class AbstractMotion(abc.ABC):
 
     @abc.abstractmethod
     def goes_on(self, course: Any, otherwise: Bool[Array, ""]) -> Bool[Array, ""]:
-        """Whether the loop goes on, where it would or would not but for the motion."""
+        """Whether the loop goes on, given whether it would without this motion."""
 
     @abc.abstractmethod
     def is_exact(self, course: Any) -> Bool[Array, ""] | None:
@@ -114,7 +114,9 @@ class AbstractTurns(abc.ABC):
     def again(
         self, problem: Problem, rows: Any, t: Time, state: State
     ) -> tuple[State, PyTree]:
-        """The state from which a run goes on after a step, and the derivative of that time.
+        """The state from which a run goes on after a step, and the shift of that time.
+
+        The shift is 0, and its derivative that of the time.
 
         Args:
             problem: What was solved.

@@ -78,7 +78,7 @@ def status_after(
     if problem.max_step is not None:
         forbidden = allows_none(problem, before.t)
         code = jnp.where(forbidden, int(Status.MAX_STEP_NOT_POSITIVE), code)
-    # What has ended before it starts did so as it did.
+    # A run that had already ended keeps its status.
     return jnp.where(before.code == Status.SUCCESS, code, before.code)
 
 
@@ -105,7 +105,7 @@ def take(
     size: Time,
     move: Callable[[Problem, Time, Time, State], Move],
 ) -> tuple[Carry, Log, Move]:
-    """Take a step, whose error nobody looks at, and write it down.
+    """Take a step without error control, and write it down.
 
     Args:
         given: What is integrated.

@@ -15,7 +15,7 @@ from dynsys.integrators.engine.log import Log
 from dynsys.integrators.engine.loop import run, shape_of_kept
 from dynsys.integrators.engine.motion import AbstractMotion
 from dynsys.integrators.engine.outputs import outputs
-from dynsys.integrators.engine.problem import Method, Problem
+from dynsys.integrators.engine.problem import LARGE, Method, Problem
 from dynsys.integrators.engine.replay import Replay, pull_back
 from dynsys.integrators.engine.solved import Solved
 from dynsys.integrators.engine.stop import has_stop, locate_stop, stop_is_nan
@@ -23,7 +23,7 @@ from dynsys.integrators.engine.switching import between, margin_of
 from dynsys.result import Status
 from dynsys.systems.system import State
 from dynsys.systems.velocity import reconcile
-from dynsys.trees import Like, Position, Time, constant
+from dynsys.trees import Like, Position, Time, constant, dimension
 
 PIECE = 256
 """Steps that the derivative replays at a time when it interpolates."""
@@ -59,7 +59,7 @@ def _(
     perturbed: Any, problem: Problem, method: Method, motion: AbstractMotion
 ) -> tuple[Solved, Replay]:
     del perturbed
-    piece = _piece(method)
+    piece = _piece(problem, method)
     solved, log, course = _solve(problem, method, motion, piece)
     assert log.record is not None
     last = solved.last
@@ -81,18 +81,19 @@ def _(
     return pull_back(problem, method, motion, replay, cotangent)
 
 
-def _piece(method: Method) -> int:
+def _piece(problem: Problem, method: Method) -> int:
     """Steps between two stored states: few when states are large."""
-    largest = max(int(method.max_steps**0.5), 1) if method.lands else PIECE
+    is_large = dimension(problem.state) > LARGE
+    largest = max(int(method.max_steps**0.5), 1) if is_large else PIECE
     return min(largest, method.max_steps)
 
 
 def _solve(
     problem: Problem, method: Method, motion: AbstractMotion, piece: int | None = None
 ) -> tuple[Solved, Log, Any]:
-    carry, log = run(problem, method, motion, piece=piece)
-    carry, log = motion.finish(problem, method, carry, log)
     like = shape_of_kept(problem, method, motion)
+    carry, log = run(problem, method, motion, like, piece=piece)
+    carry, log = motion.finish(problem, method, carry, log)
     return solved_by(problem, method, motion, carry, log, like), log, carry.course
 
 

@@ -96,7 +96,7 @@ def target_of(problem: Problem, method: Method, t: Time) -> Time:
     target = problem.t1
     tables = [
         problem.landing_times,
-        problem.times if method.lands and not method.dense else None,
+        problem.times if method.lands else None,
     ]
     if problem.switches is not None:
         tables.append(problem.switches.times)

@@ -10,8 +10,8 @@ import numpy as np
 from dynsys.cached_call import cached_call, join, split
 from dynsys.integrators.engine.problem import Known
 from dynsys.integrators.ensemble.member import Numbers, start_of_member
+from dynsys.integrators.solvers.by_need import rates_along
 from dynsys.integrators.solvers.default_solver import SMALL
-from dynsys.integrators.solvers.stiffness import fastest_rate
 from dynsys.linear_solve import ROLLED
 from dynsys.trees import as_position, time_dtype
 
@@ -49,7 +49,7 @@ def known_of(
     count = jax.tree.leaves(arrays)[0].shape[0]
     some = np.linspace(0, count - 1, min(count, STARTS)).round().astype(int)
     points = jax.tree.map(lambda array: np.asarray(array)[some], arrays)
-    rates = np.asarray(_rates(case, numbers.t0, points, names))
+    rates = np.asarray(_rates(case, numbers.t0, numbers.t1, points, names))
     length = float(numbers.t1) - float(0.0 if numbers.t0 is None else numbers.t0)
     if not np.max(rates) * length <= MILD:
         return Known(side_by_side=True)
@@ -59,22 +59,18 @@ def known_of(
 
 @cached_call
 def _rates(
-    case: Callable[..., Any], t0: Any, points: list[Any], names: tuple[str, ...]
+    case: Callable[..., Any], t0: Any, t1: Any, points: list[Any], names: tuple[str, ...]
 ) -> Any:
-    """The fastest rate of each of some members at its start."""
-    shared, rest = split((case, t0))
+    """The fastest rates of some members at their starts."""
+    shared, rest = split((case, t0, t1))
 
-    def rate(shared: list[Any], point: list[Any]) -> Any:
-        case, t0 = join(shared, rest)
+    def rates(shared: list[Any], point: list[Any]) -> Any:
+        case, t0, t1 = join(shared, rest)
         system, x0, v0 = start_of_member(case, dict(zip(names, point, strict=True)))
-        if isinstance(x0, system.state_type):
-            state, dtype = x0, time_dtype(system.position(x0))
-            t = jnp.asarray(0.0 if t0 is None else t0, dtype)
-        else:
-            x, v = (None if u is None else as_position("x0", u) for u in (x0, v0))
-            dtype = time_dtype(x)
-            t = jnp.asarray(0.0 if t0 is None else t0, dtype)
-            state = system.initial_state(t, x, v)
-        return fastest_rate(system, t, state)
+        is_state = isinstance(x0, system.state_type)
+        x, v = (None if is_state or u is None else as_position("x0", u) for u in (x0, v0))
+        dtype = time_dtype(system.position(x0) if is_state else x)
+        start, end = (jnp.asarray(0.0 if t is None else t, dtype) for t in (t0, t1))
+        return rates_along(system, start, end, x, v, x0 if is_state else None)
 
-    return jax.vmap(rate, (None, 0))(shared, points)
+    return jax.vmap(rates, (None, 0))(shared, points)

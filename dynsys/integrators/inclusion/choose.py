@@ -12,7 +12,7 @@ from dynsys.integrators.engine.smooth import Smooth
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.inclusion.motion import Piecewise
 from dynsys.integrators.request import Options
-from dynsys.integrators.solvers.default_solver import IMPLICIT, choose_solver
+from dynsys.integrators.solvers.default_solver import IMPLICIT, Choice, choose_solver
 from dynsys.integrators.solvers.rodas5p import Rodas5P
 from dynsys.kernel import as_one_kernel
 from dynsys.nonsmooth.at_signature import AtSignature
@@ -60,13 +60,15 @@ def choose_motion(
     given = options.method.solver
     if pieces is None:
         usual = choose_solver(system, size, options.method.known)
-        chosen = usual if given is None else (given, "asked for")
-        solver, why = chosen
+        chosen = Choice(given, "asked for") if given is not None else usual
+        solver, why, most = chosen
         inclusion = options.inclusion if reason is None else "autodiff"
         if reason is not None and given is None and system.has_feedback:
-            solver, why = SemiImplicitEuler(), "steps of first order"
+            solver, why, most = SemiImplicitEuler(), "steps of first order", None
+        number = options.method.max_steps
+        number = number if most is None else min(number, most)
         options = options._replace(
-            method=options.method._replace(solver=solver),
+            method=options.method._replace(solver=solver, max_steps=number),
             reason=why if reason is None else f"{why}; {reason}",
             inclusion=inclusion,
         )

@@ -38,6 +38,9 @@ class Course(NamedTuple):
         unique: Whether no other mode was consistent.
         derivative: A `Derivative`.
         blur: What the resolution of time has cost.
+        first_order: Where steps were of first order, if that can be; known at the end.
+        rest_since: Since when nothing moves that no step can follow, if that is looked for;
+            known at the end.
     """
 
     starts: Bool[Array, ""]
@@ -50,20 +53,8 @@ class Course(NamedTuple):
     unique: Bool[Array, ""]
     derivative: Int[Array, ""]
     blur: Blur
-
-
-class Ended(NamedTuple):
-    """What the solve of an inclusion knows at its end.
-
-    Args:
-        course: What it carried.
-        first_order: Where steps were of first order, if that can be.
-        rest_since: Since when nothing moves that no step can follow, if that is looked for.
-    """
-
-    course: Course
-    first_order: FirstOrder | None
-    rest_since: Time | None
+    first_order: FirstOrder | None = None
+    rest_since: Time | None = None
 
 
 def begin_course(problem: Problem, max_events: int, *, keeps_turns: bool) -> Course:

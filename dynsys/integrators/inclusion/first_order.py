@@ -31,7 +31,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from dynsys.integrators.engine.carry import Carry
-from dynsys.integrators.engine.log import Log, lands, rewound
+from dynsys.integrators.engine.log import Log, rewound
 from dynsys.integrators.engine.one_step import Move, take
 from dynsys.integrators.engine.outputs import choose
 from dynsys.integrators.engine.problem import Method, Problem
@@ -104,7 +104,7 @@ def integrate_in_first_order(
     """
     budget = method.max_steps - start.accepted - start.rejected
     used = (start.t < problem.t1) & (start.code == Status.SUCCESS)
-    landings = len(problem.times) if lands(method) else 0
+    landings = len(problem.times) if method.lands else 0
     short = used & (budget < FEWEST + landings)
     code = jnp.where(short, int(Status.MAX_STEPS), start.code)
     start = start._replace(code=code)
@@ -156,7 +156,7 @@ def integrate_in_first_order(
 def _seen(problem: Problem, method: Method, state: State) -> Any:
     """Room for positions at some times, or at the end only where they are large."""
     x = problem.system.position(state)
-    if lands(method):
+    if method.lands:
         return x
     repeat = lambda leaf: jnp.broadcast_to(leaf, (len(_looks(problem)), *leaf.shape))
     return jax.tree.map(repeat, x)
@@ -189,7 +189,7 @@ def _step(
     t, end, system = before.t, after.t, problem.system
     unsettled = jnp.where(moved.aside, unsettled, jnp.minimum(unsettled, t))
     x0, x1 = system.position(before.state), system.position(moved.state)
-    if lands(method):
+    if method.lands:
         return after, log, x1, unsettled
     times = _looks(problem)
     inside = (times > t) & (times <= end)

@@ -7,14 +7,17 @@ import jax.numpy as jnp
 
 from dynsys.integrators.engine.carry import Carry
 from dynsys.integrators.engine.log import empty_log
+from dynsys.integrators.engine.motion import AbstractMotion
 from dynsys.integrators.engine.problem import Method, Problem
-from dynsys.integrators.engine.smooth import Smooth
-from dynsys.integrators.engine.solve import Solved, solved_by
+from dynsys.integrators.engine.solve import solved_by
+from dynsys.integrators.engine.solved import Solved
 from dynsys.integrators.inclusion.first_order import integrate_in_first_order
 
 
 @eqx.filter_custom_vjp
-def solve_in_first_order(problem: Problem, method: Method, motion: Smooth) -> Solved:
+def solve_in_first_order(
+    problem: Problem, method: Method, motion: AbstractMotion
+) -> Solved:
     """Integrate a problem with more kinks than can be followed, in steps of order 1.
 
     Args:
@@ -26,8 +29,18 @@ def solve_in_first_order(problem: Problem, method: Method, motion: Smooth) -> So
     like = kept(problem.state, problem.state, None)
     log = empty_log(problem, method, like, None)
     none, zero = jnp.zeros_like(problem.t0), jnp.zeros((), int)
-    control = (None, None, none, none, zero, zero, problem.code, ())
-    start = Carry(problem.t0, problem.state, *control)
+    start = Carry(
+        t=problem.t0,
+        state=problem.state,
+        hidden=None,
+        control=None,
+        next_step=none,
+        tried=none,
+        accepted=zero,
+        rejected=zero,
+        code=problem.code,
+        course=(),
+    )
     last, log, first_order = integrate_in_first_order(problem, method, start, log, kept)
     solved = solved_by(problem, method, motion, last, log, like)
     return solved._replace(story=solved.story._replace(first_order=first_order))

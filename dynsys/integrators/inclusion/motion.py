@@ -17,7 +17,7 @@ from dynsys.integrators.engine.motion import AbstractMotion
 from dynsys.integrators.engine.problem import Method, Problem
 from dynsys.integrators.engine.solved import Solved, Story
 from dynsys.integrators.engine.stop import has_stop
-from dynsys.integrators.inclusion.course import TURNS, Course, Ended, begin_course
+from dynsys.integrators.inclusion.course import TURNS, Course, begin_course
 from dynsys.integrators.inclusion.first_order import integrate_in_first_order
 from dynsys.integrators.inclusion.landing import fate_of
 from dynsys.integrators.inclusion.ledger import up_to
@@ -90,7 +90,7 @@ class Piecewise(AbstractMotion):
         course = begin_course(problem, self.max_events, keeps_turns=keeps_turns)
         system = self.system(problem, course)
         piece = eqx.tree_at(lambda tree: tree.system, problem, system)
-        # How long the first step is is told by the first pass, and until then is no matter.
+        # The first pass sets the size of the first step; until then it does not matter.
         return set_out(piece, method.solver, 1e-3 * (problem.t1 - problem.t0), course)
 
     def goes_on(self, course: Course, otherwise: Bool[Array, ""]) -> Bool[Array, ""]:
@@ -140,23 +140,21 @@ class Piecewise(AbstractMotion):
     def finish(
         self, problem: Problem, method: Method, carry: Carry, log: Log
     ) -> tuple[Carry, Log]:
-        course: Course = carry.course
-        first_order = rest_since = None
         if may_rest(problem):
             rest_since = jnp.full_like(problem.t0, jnp.inf)
-        if may_rest(problem) and method.may_rest:
-            carry, log, rest_since = come_to_rest(problem, method, carry, log, _kept)
-            course = at_rest(course, rest_since)
+            if method.may_rest:
+                carry, log, rest_since = come_to_rest(problem, method, carry, log, _kept)
+            carry = carry._replace(course=at_rest(carry.course, rest_since))
         if may_run_away(problem.system):
-            swing = course.pace.swing
-            carry, log, first_order = integrate_in_first_order(
-                problem, method, carry, log, _kept, swing
-            )
-        return carry._replace(course=Ended(course, first_order, rest_since)), log
+            swing = carry.course.pace.swing
+            run_on = integrate_in_first_order
+            carry, log, first_order = run_on(problem, method, carry, log, _kept, swing)
+            carry = carry._replace(course=carry.course._replace(first_order=first_order))
+        return carry, log
 
     def tell(self, problem: Problem, carry: Carry) -> Story:
-        ended: Ended = carry.course
-        course, pieces = ended.course, problem.system.objective
+        course: Course = carry.course
+        pieces = problem.system.objective
         assert isinstance(pieces, Pieces)
         ledger = up_to(course.ledger, carry.t) if has_stop(problem) else course.ledger
         lines = (ledger.lines, ledger.t, ledger.kink, ledger.kind)
@@ -164,8 +162,8 @@ class Piecewise(AbstractMotion):
             KinkEvents(*lines, pieces.places),
             course.unique,
             course.derivative,
-            ended.first_order,
-            ended.rest_since,
+            course.first_order,
+            course.rest_since,
             constant(course.start),
         )
 
@@ -184,10 +182,9 @@ class Piecewise(AbstractMotion):
         pieces: Any = problem.system.objective
         return PiecewiseOutput(steps.t0, steps.t1, steps, pieces)
 
-    def turns(self, course: Ended) -> TakenAgain:
-        turns = course.course.turns
-        assert turns is not None
-        return TakenAgain(turns, course.course.ledger)
+    def turns(self, course: Course) -> TakenAgain:
+        assert course.turns is not None
+        return TakenAgain(course.turns, course.ledger)
 
 
 def _choose(mask: Bool[Array, ""], new: Any, old: Any) -> Any:

@@ -147,7 +147,8 @@ def at_rest(course: Course, since: Time) -> Course:
     rests, ledger = since < jnp.inf, course.ledger
     lines = jnp.where(rests, jnp.minimum(ledger.lines, len(ledger.kink)), ledger.lines)
     derivative = jnp.where(rests, int(Derivative.NONE), course.derivative)
-    return course._replace(ledger=ledger._replace(lines=lines), derivative=derivative)
+    ledger = ledger._replace(lines=lines)
+    return course._replace(ledger=ledger, derivative=derivative, rest_since=since)
 
 
 def _step(

@@ -1,10 +1,9 @@
-"""Whether a run takes explicit or implicit steps, by how fast its fastest motion is.
+r"""Whether a run takes explicit or implicit steps, by how fast its fastest motion is.
 
-An explicit method takes a third of the length of the interval times the fastest rate in
-steps, to be stable. The flows of optimisation come to rest, so accuracy asks for about a
-hundred, whatever the length. A step of Rodas5P takes longer than one of Tsit5 by a factor
-that was measured to go by the square root of the dimension, 5 in 8 dimensions and 27 in
-256: an ensemble has its own limit, because matrices of many runs take longer.
+For stability an explicit method needs about $\rho T/3$ steps, with the fastest rate $\rho$
+and the length $T$ of the interval. The flows of optimisation come to rest, so accuracy asks
+for about a hundred, whatever the length. A step of Rodas5P was measured to take as long as
+$1.7\sqrt n$ of Tsit5, for $n$ coordinates of the position.
 """
 
 from typing import Any
@@ -15,9 +14,14 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from dynsys.cached_call import cached_call
+from dynsys.checks import is_concrete
 from dynsys.integrators.engine.problem import LARGE, Known
+from dynsys.integrators.objective_check import NOT_TRACEABLE, check_objective
 from dynsys.integrators.request import Inputs
+from dynsys.integrators.solvers.default_solver import MOST_EXPLICIT
 from dynsys.integrators.solvers.stiffness import fastest_rate
+from dynsys.systems.system import AbstractSystem
+from dynsys.trees import Time
 
 LEAST = 8
 """Coordinates of a state up to which steps of both kinds take about the same time."""
@@ -29,17 +33,13 @@ coordinates, up to which steps are explicit."""
 LOOKS = (0.01, 0.5, 1.0)
 """Parts of the interval at which coefficients are looked at."""
 
-MOST_EXPLICIT = 2**15
-"""Explicit steps after which a run starts again with implicit ones."""
-
 MILD = "not stiff at the start, so many steps without matrices take less time"
 
 STIFF = "stiff at the start, so implicit steps: stiffness does not shorten them"
 
-STIFF_LATER = Known(
-    explicit=False,
-    why=f"not stiff at the start, but {MOST_EXPLICIT:,} explicit steps did not lead to the "
-    f"end: implicit steps",
+STIFF_LATER = (
+    f"not stiff at the start, but {MOST_EXPLICIT:,} explicit steps did not lead to the "
+    f"end, so implicit ones from the start"
 )
 
 
@@ -62,19 +62,39 @@ def known_of(inputs: Inputs, size: int) -> Known:
         size: Coordinates of the state.
     """
     start = (inputs.x0, inputs.v0, inputs.state)
-    rates = np.asarray(_rates(inputs.system, inputs.t0, inputs.t1, *start))
-    if not np.isfinite(rates).all():
+    try:
+        rates = _rates(inputs.system, inputs.t0, inputs.t1, *start)
+    except NOT_TRACEABLE:
+        return Known()  # What is wrong is said where the run itself is traced.
+    # What a loss closes over may be traced.
+    if not (is_concrete(rates) and np.isfinite(rates).all()):
         return Known()
     length = float(inputs.t1) - float(inputs.t0)
-    explicit = bool(np.max(rates) * length <= LIMIT * size**0.5)
+    explicit = bool(np.max(np.asarray(rates)) * length <= LIMIT * size**0.5)
     return Known(explicit=explicit, why=MILD if explicit else STIFF)
 
 
 @cached_call
 def _rates(
-    system: Any, t0: Any, t1: Any, x0: Any, v0: Any, state: Any
+    system: AbstractSystem, t0: Time, t1: Time, x0: Any, v0: Any, state: Any
 ) -> Float[Array, " looks"]:
-    """The fastest rate at the start, with the coefficients of some times."""
+    check_objective(system, x0 if state is None else system.position(state))
+    return rates_along(system, t0, t1, x0, v0, state)
+
+
+def rates_along(
+    system: AbstractSystem, t0: Time, t1: Time, x0: Any, v0: Any, state: Any
+) -> Float[Array, " looks"]:
+    """The fastest rate at a start, with the coefficients of some times.
+
+    Args:
+        system: The system.
+        t0: Start of the interval.
+        t1: Its end.
+        x0: Position; `None` if a state is given.
+        v0: Velocity; `None` at rest.
+        state: The state, if that is given.
+    """
 
     def rate(part: Float[Array, ""]) -> Float[Array, ""]:
         t = t0 + part * (t1 - t0)

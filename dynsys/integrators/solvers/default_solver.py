@@ -11,21 +11,25 @@ from dynsys.objectives.objective import is_known_smooth
 from dynsys.systems.system import AbstractSystem
 
 SMALL = 128
-"""Up to this many coordinates of the state the dense linear algebra of a step costs
-less than what an explicit method loses on a stiff problem."""
+"""Where rates are not known: up to this many coordinates of the state the dense linear
+algebra of a step costs less than what explicit steps lose to stability."""
 
 TINY = 4
 """Up to this many coordinates written-out stages are worth the time to compile them, if
 there are many runs of one program."""
 
+MOST_EXPLICIT = 2**15
+"""Explicit steps after which a run starts again with implicit ones."""
+
 EXPLICIT, IMPLICIT, FRUGAL = diffrax.Tsit5(), Rodas5P(), LowStorageRK4()
 
 
 class Choice(NamedTuple):
-    """A solver and the reason for it."""
+    """A solver, the reason for it, and the most steps that it is to try, if any."""
 
     solver: diffrax.AbstractSolver
     reason: str
+    most: int | None = None
 
 
 def choose_solver(system: AbstractSystem, size: int, known: Known) -> Choice:
@@ -38,13 +42,15 @@ def choose_solver(system: AbstractSystem, size: int, known: Known) -> Choice:
     """
     if is_known_smooth(system.objective) is False:
         return Choice(EXPLICIT, "the objective is not smooth, so steps are kept explicit")
+    if known.explicit:
+        return Choice(EXPLICIT, known.why, None if known.side_by_side else MOST_EXPLICIT)
     if known.explicit is not None:
-        return Choice(EXPLICIT if known.explicit else IMPLICIT, known.why)
+        return Choice(IMPLICIT, known.why)
     if size <= SMALL:
         return Choice(
             Rodas5P(written_out=known.side_by_side and size <= TINY),
             f"small ({size} coordinates) and taken for smooth: implicit steps are cheap, "
-            f"and stiffness does not shorten them",
+            f"and stiffness, which is not known here, does not shorten them",
         )
     if size <= LARGE:
         return Choice(

@@ -52,8 +52,8 @@ class LowStorageRK4(diffrax.AbstractAdaptiveSolver):
     In the argument of a stage all earlier stages but the last have the weights that they
     have in the step. So whatever the number of stages, one sum is kept, next to the
     argument of the stage and the sum for the error. The dense output is a cubic Hermite
-    polynomial, of order 3; its slope at the end takes one more evaluation, and only where
-    outputs inside of steps are asked for.
+    polynomial, of order 3; its slopes at both ends take two more evaluations, and only
+    where outputs inside of steps are asked for.
 
     Example:
         >>> import dynsys as ds

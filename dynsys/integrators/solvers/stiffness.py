@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from dynsys.systems.system import AbstractSystem, State
-from dynsys.trees import combine, norm
+from dynsys.trees import as_vector, combine, from_vector, norm
 
 ITERATIONS = 30
 """Enough to know the largest rate of change to a few tens of percent."""
@@ -33,6 +33,8 @@ def fastest_rate(
         image = linear(combine((1 / jnp.where(size > 0, size, 1), vector)))
         return (image, norm(image)), norm(image)
 
-    begin: Any = jax.tree.map(jnp.ones_like, state)
+    # Equal entries are what losses of differences do not see.
+    vector = as_vector(state)
+    begin: Any = from_vector(jnp.cos(jnp.arange(1.0, len(vector) + 1)), state)
     _, sizes = jax.lax.scan(iterate, (begin, norm(begin)), None, length=ITERATIONS)
     return jnp.exp(jnp.mean(jnp.log(sizes[-LAST:])))
