@@ -3,15 +3,21 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from dynsys.cached_call import cached_call, prepared_call
 from dynsys.integrators.closures import open_condition, open_schedule, open_system
 from dynsys.integrators.engine.dense import DepartureThenDense
 from dynsys.integrators.engine.outputs import choose
 from dynsys.integrators.engine.problem import Problem
-from dynsys.integrators.engine.solve import Solved, solve, velocities_of
-from dynsys.integrators.engine.stop import has_stop, stop_holds, stop_is_nan
+from dynsys.integrators.engine.solve import Solved, solve, states_and_velocities
+from dynsys.integrators.engine.stop import (
+    has_stop,
+    locate_stop,
+    stop_holds,
+    stop_holds_in,
+    stop_is_nan,
+)
 from dynsys.integrators.engine.switching import just_after
 from dynsys.integrators.inclusion.choose import choose_motion, with_smallest_gradient
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
@@ -30,11 +36,11 @@ from dynsys.integrators.start import (
 from dynsys.kernel_outcome import many_kernels, outcomes_of_loops
 from dynsys.objectives.mean import Mean
 from dynsys.result import Result, Status
-from dynsys.switches import in_window, switch_times
+from dynsys.switches import at_ends_of_steps, in_window, switch_times
 from dynsys.systems.system import AbstractSystem, State
 from dynsys.systems.vanishing_damping import AbstractVanishingDamping
 from dynsys.trajectory import Stats, Trajectory
-from dynsys.trees import Position
+from dynsys.trees import Position, Time
 
 
 def compute(inputs: Inputs, options: Options) -> Trajectory:
@@ -55,6 +61,10 @@ def compute(inputs: Inputs, options: Options) -> Trajectory:
     switches = switch_times(inputs.system, inputs.t0, inputs.t1)
     begins = inputs
     if switches is not None:
+        ends = [jnp.reshape(inputs.t1, 1)]
+        ends += [times] if options.method.lands else []
+        ends += [] if inputs.landing_times is None else [inputs.landing_times]
+        switches = at_ends_of_steps(switches, jnp.concatenate(ends))
         after = (inputs.t0, inputs.t0 + 4 * switches.margin, switches.margin)
         begins = inputs._replace(system=in_window(inputs.system, *after))
     released, is_found = begins, jnp.asarray(True)
@@ -82,14 +92,12 @@ def compute(inputs: Inputs, options: Options) -> Trajectory:
         None if inputs.max_step is None else open_schedule(inputs.max_step, inputs.t0),
     )
     method = options.method
-    first = start.departure.state(inputs.t0) if start.departure else start.state
-    at_start = (code == Status.SUCCESS) & stop_holds(
-        just_after(problem, inputs.t0), inputs.t0, first
-    )
-    is_nan = at_start & stop_is_nan(just_after(problem, inputs.t0), inputs.t0, first)
-    code = jnp.where(at_start, int(Status.STOPPED), code)
+    early, at, first = _early_stop(problem, inputs.t0, start)
+    early = (code == Status.SUCCESS) & early
+    is_nan = early & stop_is_nan(just_after(problem, at), at, first)
+    code = jnp.where(early, int(Status.STOPPED), code)
     code = jnp.where(is_nan, int(Status.STOP_IS_NAN), code)
-    where = jnp.where(at_start, inputs.t0, where)
+    where = jnp.where(early, at, where)
     problem = eqx.tree_at(lambda tree: tree.code, problem, code)
     with outcomes_of_loops() as loops:
         if isinstance(method.solver, SemiImplicitEuler):
@@ -97,18 +105,19 @@ def compute(inputs: Inputs, options: Options) -> Trajectory:
         else:
             solved = solve(problem, method, motion, options.adjoint)
     last = solved.last
-    final = jax.tree.map(lambda a, b: jnp.where(at_start, a, b), first, last.state)
+    final = jax.tree.map(lambda a, b: jnp.where(early, a, b), first, last.state)
     ended_at_start = code != Status.SUCCESS
     result = Result(last.code, jnp.where(ended_at_start, where, last.t), last.tried)
     shown = jnp.where(result.stopped, jnp.minimum(times, result.t), times)
-    v = velocities_of(problem, motion, solved)
-    states, x, v = _outputs(system, shown, start, solved.outputs.states, v)
+    states, v = states_and_velocities(problem, motion, solved)
+    states, x, v = _outputs(system, shown, start, states, v)
     known = result.ok | (times <= result.t) & result.ran
     unknown = jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), (states, x, v))
     states, x, v = choose(known, (states, x, v), unknown)
     dense = None if solved.dense is None else motion.dense(problem, solved.dense)
     if dense is not None and start.departure is not None:
-        dense = DepartureThenDense(inputs.t0, dense.t1, start.departure, dense)
+        end = jnp.minimum(dense.t1, result.t)
+        dense = DepartureThenDense(inputs.t0, end, start.departure, dense)
     loop = loops[-1] if loops else many_kernels("its steps are of first order")
     story = solved.story
     return Trajectory(
@@ -148,6 +157,22 @@ def _start(inputs: Inputs, options: Options, tolerances: Tolerances) -> Start:
         return start_from_rest_at_zero(system, inputs.x0, inputs.t1, tolerances)
     state = system.initial_state(inputs.t0, inputs.x0, inputs.v0)
     return Start(inputs.t0, state, None)
+
+
+def _early_stop(
+    problem: Problem, t0: Time, start: Start
+) -> tuple[Bool[Array, ""], Time, State]:
+    """Whether a run stops at its start, or in a series that leads to it; when and where."""
+    if start.departure is None:
+        return stop_holds(just_after(problem, t0), t0, start.state), t0, start.state
+    path = start.departure.state
+    first = path(t0)
+    at_start = stop_holds(problem, t0, first)
+    if not has_stop(problem):
+        return at_start, t0, first
+    within = stop_holds_in(problem, t0, start.t, start.state, path)
+    t = jnp.where(at_start, t0, locate_stop(problem, t0, start.t, path))
+    return at_start | within, t, path(t)
 
 
 def _outputs(

@@ -210,22 +210,28 @@ def _run(inputs: Inputs, options: Options) -> Trajectory:
     """
     trajectory = _call(inputs, options)
     method, stats, code = options.method, trajectory.stats, trajectory.result.code
-    if stats.reason == MILD and method.max_steps > MOST_EXPLICIT:
+    if stats.reason == MILD:
         # A condition or a bound on steps may close over what is traced.
         is_known = is_concrete(code)
-        if not is_known or int(code) == Status.MAX_STEPS:
+        is_done = is_known and not _has_failed(code)
+        if not is_done and (not is_known or _is_too_stiff(int(code), method.max_steps)):
             hint = Known(explicit=False, why=STIFF_LATER) if is_known else Known()
             implicit = _run(inputs, options._replace(method=method._replace(known=hint)))
-            return (
-                _with_cost_of(implicit, stats.gradient_evaluations)
-                if is_known
-                else implicit
-            )
+            if not is_known:
+                return implicit
+            return _with_cost_of(implicit, stats.gradient_evaluations)
     if method.may_rest or stats.rest_since is None:
         return trajectory
     if is_concrete(code) and not (_has_failed(code) and int(code) in FAILURES):
         return trajectory
     return _call(inputs, options._replace(method=method._replace(may_rest=True)))
+
+
+def _is_too_stiff(code: int, max_steps: int) -> bool:
+    """Whether explicit steps became too many or too short, not by a limit of the user."""
+    if code == Status.MAX_STEPS:
+        return max_steps > MOST_EXPLICIT
+    return code in (Status.STEP_UNDERFLOW, Status.TIME_UNRESOLVED)
 
 
 def _with_cost_of(trajectory: Trajectory, spent: Any) -> Trajectory:

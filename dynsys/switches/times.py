@@ -113,6 +113,29 @@ def switch_times(system: AbstractSystem, t0: Time, t1: Time) -> SwitchTimes | No
     return SwitchTimes(times, too_many, seen, margin)
 
 
+def at_ends_of_steps(switches: SwitchTimes, ends: Float[Array, " ends"]) -> SwitchTimes:
+    """Switches moved, by rounding, to times at which steps end in any case.
+
+    Between two ends that are the same up to rounding no coefficient could be looked at.
+
+    Args:
+        switches: The switches.
+        ends: Those times, in any order.
+    """
+    ends = jnp.sort(ends)
+    times = jax.lax.stop_gradient(switches.times)
+    after = jnp.minimum(jnp.searchsorted(ends, times), len(ends) - 1)
+    before = jnp.maximum(after - 1, 0)
+    is_after = jnp.abs(ends[after] - times) < jnp.abs(ends[before] - times)
+    nearest = jax.lax.stop_gradient(jnp.where(is_after, ends[after], ends[before]))
+    is_near = jnp.abs(nearest - times) <= 4 * switches.margin
+    shift = jnp.where(is_near, nearest - times, 0)
+    # The derivative is that of the switch.
+    return switches._replace(
+        times=jnp.where(is_near, switches.times + shift, switches.times)
+    )
+
+
 def _structure(look: Callable[[Any], Reading], t: Time) -> Reading:
     """What is the same at all times of what a function switches by."""
     kept: list[Reading] = []

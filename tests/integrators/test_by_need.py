@@ -204,3 +204,13 @@ def test_a_search_for_nan_does_not_look_into_the_look():
     f = lambda x: 0.5 * jnp.sum(x**2) + jnp.sqrt(jnp.sum((x - 1.0) ** 2)) ** 3
     with jax.debug_nans(True), pytest.raises(ValueError, match="not finite"):
         ds.simulate(ds.GradientFlow(f), jnp.ones(9), t1=1.0, inclusion="autodiff")
+
+
+def test_steps_that_become_too_short_are_implicit_ones_in_single_precision():
+    damping = lambda t: 1.0 + 1e6 * jnp.exp(-200 * (t - 3.1) ** 2)
+    system = ds.InertialNewton(lambda x: 0.5 * jnp.sum(x**2), 1.0, damping, 0.0)
+    x0 = jnp.linspace(-1.0, 2.0, 12)
+    run = ds.simulate(system, x0.astype(jnp.float32), t1=8.0, times=5)
+    assert run.stats.reason == STIFF_LATER
+    double = ds.simulate(system, x0, t1=8.0, times=5, solver=Rodas5P())
+    np.testing.assert_allclose(run.x, double.x, atol=1e-3)

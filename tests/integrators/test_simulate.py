@@ -606,3 +606,21 @@ def test_trajectory_becomes_a_dataset():
     batch = jax.vmap(lambda a: run(a, times=3))(jnp.array([1.0, 2.0]))
     with pytest.raises(ValueError, match="takes one trajectory"):
         batch.to_xarray()
+
+
+def test_a_stop_is_looked_at_in_the_series_at_a_singular_start():
+    # AVD starts as 1 - t^2 / 8.
+    system = ds.AVD(lambda x: 0.5 * jnp.sum(x**2))
+    options = {"t1": 10.0, "times": 3, "dense": True}
+    at = lambda level: ds.simulate(
+        system, jnp.ones(1), stop=lambda t, x, v: x[0] - level, **options
+    )
+    run, time = at(0.99999), (8e-5) ** 0.5
+    assert float(run.result.t) == pytest.approx(time, rel=1e-4)
+    np.testing.assert_allclose(run.final_state.x, 0.99999, atol=1e-12)
+    np.testing.assert_allclose(run.x[-1], 0.99999, atol=1e-12)
+    np.testing.assert_allclose(run(run.result.t), 0.99999, atol=1e-12)
+    slope = jax.grad(lambda level: at(level).result.t)(0.99999)
+    np.testing.assert_allclose(slope, -4 / time, rtol=1e-3)
+    early = ds.simulate(system, jnp.ones(1), stop=lambda t, x, v: t > 0.002, **options)
+    assert float(early.result.t) == float(early.stats.first_time)

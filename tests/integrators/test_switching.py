@@ -202,3 +202,62 @@ def test_a_switch_at_the_end_moves_nothing_and_the_end_moves_the_position(adjoin
         rates = jax.jacfwd(lambda *args: end(*args)[0], (0, 1))(END, END)
     _, v = end(END, END)
     np.testing.assert_allclose(rates, [0.0, v], atol=1e-7)
+
+
+def jumping(at, low=0.1, high=0.9):
+    """A system whose Hessian-driven damping jumps, so that its momentum does."""
+    f = lambda x: 0.5 * jnp.sum(x**2)
+    return ds.InertialNewton(f, 1.0, 0.5, ds.schedules.Piecewise([at], [low, high]))
+
+
+# With these starts the time of the jump is read one unit in the last place beside it.
+@pytest.mark.parametrize(("t0", "at"), [(-0.7, 0.3), (0.1, 0.7), (-3.3, 0.7)])
+def test_a_step_that_is_to_end_at_a_jump_ends_on_it(t0, at):
+    options = {"t0": t0, "t1": 2.0, "times": np.array([t0, at, 1.4, 2.0])}
+    plain = ds.simulate(jumping(at), jnp.ones(2), jnp.ones(2), **options)
+    landing = ds.simulate(
+        jumping(at), jnp.ones(2), jnp.ones(2), landing_times=[at], **options
+    )
+    np.testing.assert_allclose(landing.x, plain.x, atol=1e-9)
+    np.testing.assert_allclose(landing.v, plain.v, atol=1e-9)
+    assert float(landing.switches[0]) == at
+
+
+def test_steps_of_large_states_that_end_at_outputs_end_on_a_jump():
+    options = {"t0": 0.1, "t1": 2.0, "times": np.array([0.1, 0.7, 1.5, 2.0])}
+    small = ds.simulate(jumping(0.7), jnp.ones(1), jnp.ones(1), **options)
+    large = ds.simulate(jumping(0.7), jnp.ones(3000), jnp.ones(3000), **options)
+    np.testing.assert_allclose(large.x[:, 0], small.x[:, 0], atol=1e-5)
+    np.testing.assert_allclose(large.v[:, 0], small.v[:, 0], atol=1e-5)
+
+
+STOPS = {
+    "boolean": lambda t, x, v: t >= 0.5,
+    "real": lambda t, x, v: 0.5 - t,
+}
+
+
+@pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
+def test_a_run_that_stops_at_a_jump_goes_on_from_there(stop):
+    system, x0 = jumping(0.5), jnp.array([1.0, 2.0])
+    whole = ds.simulate(system, x0, t1=2.0, times=np.array([0.0, 0.5, 2.0]))
+    first = ds.simulate(system, x0, t1=2.0, times=5, stop=stop)
+    assert float(first.result.t) == 0.5
+    rest = ds.simulate(system, first.final_state, t0=0.5, t1=2.0, times=2)
+    np.testing.assert_allclose(rest.x[-1], whole.x[-1], atol=1e-8)
+
+
+def test_a_run_goes_on_from_an_output_at_a_jump():
+    system, x0 = jumping(0.5), jnp.array([1.0, 2.0])
+    whole = ds.simulate(system, x0, t1=2.0, times=np.array([0.0, 0.5, 2.0]))
+    at_jump = jax.tree.map(lambda leaf: leaf[1], whole.state)
+    rest = ds.simulate(system, at_jump, t0=0.5, t1=2.0, times=2)
+    np.testing.assert_allclose(rest.x[-1], whole.x[-1], atol=1e-8)
+
+
+def test_the_derivative_of_a_stop_at_a_jump_is_that_of_what_goes_on():
+    momentum = lambda scale: ds.simulate(
+        jumping(0.5), scale * jnp.ones(2), t1=2.0, times=2, stop=STOPS["boolean"]
+    ).final_state.p.sum()
+    slope = (momentum(1.0 + 1e-4) - momentum(1.0 - 1e-4)) / 2e-4
+    np.testing.assert_allclose(jax.grad(momentum)(1.0), slope, rtol=1e-6)

@@ -19,7 +19,7 @@ from dynsys.integrators.engine.problem import LARGE, Method, Problem
 from dynsys.integrators.engine.replay import Replay, pull_back
 from dynsys.integrators.engine.solved import Solved
 from dynsys.integrators.engine.stop import has_stop, locate_stop, stop_is_nan
-from dynsys.integrators.engine.switching import between, margin_of
+from dynsys.integrators.engine.switching import between, go_on, margin_of
 from dynsys.result import Status
 from dynsys.systems.system import State
 from dynsys.systems.velocity import reconcile
@@ -129,8 +129,10 @@ def solved_by(
     return Solved(found, last._replace(course=()), constant(steps), dense, story)
 
 
-def velocities_of(problem: Problem, motion: AbstractMotion, solved: Solved) -> Position:
-    """Velocities at the output times.
+def states_and_velocities(
+    problem: Problem, motion: AbstractMotion, solved: Solved
+) -> tuple[State, Position]:
+    """States at the output times, from which runs can go on, and velocities.
 
     Args:
         problem: What was solved.
@@ -140,18 +142,21 @@ def velocities_of(problem: Problem, motion: AbstractMotion, solved: Solved) -> P
     (states, slopes, rows), steps = solved.outputs, solved.steps
     times = jnp.clip(problem.times, problem.t0, solved.last.t)
     if slopes is None or steps is None:
-        return in_chunks(problem.system.velocity, times, states)
+        return states, in_chunks(problem.system.velocity, times, states)
 
-    def velocity(t: Time, state: State, slope: State, row: Int[Array, ""]) -> Position:
+    def output(
+        t: Time, state: State, slope: State, row: Int[Array, ""]
+    ) -> tuple[State, Position]:
         here, begins = problem, t <= problem.t0
         if problem.switches is not None:
             here = between(problem, steps.starts[row], steps.ends[row])
         system = motion.system_at(here, solved, row, begins)
         # At the start the velocity is that of the equation.
         tolerances = (problem.rtol, problem.atol)
-        return reconcile(system, t, state, slope, *tolerances, ~begins)
+        velocity = reconcile(system, t, state, slope, *tolerances, ~begins)
+        return go_on(problem, system, t, state), velocity
 
-    return in_chunks(velocity, times, states, slopes, rows)
+    return in_chunks(output, times, states, slopes, rows)
 
 
 def _move_to_stop(
@@ -163,8 +168,11 @@ def _move_to_stop(
         low = last.t - last.tried
         here = between(problem, low, last.t)
         t = locate_stop(here, low, last.t, dense.state)
-        state = dense.state(t)
-        return t, state, stop_is_nan(here, t, state)
+        inside = dense.state(t)
+        # At the end of the step coefficients may switch.
+        choose = lambda a, b: jnp.where(t < last.t, a, b)
+        state = jax.tree.map(choose, inside, last.state)
+        return t, state, stop_is_nan(here, t, inside)
 
     happened = (last.code == Status.STOPPED) & (last.accepted > 0)
     stay = lambda: (last.t, last.state, jnp.asarray(False))

@@ -94,12 +94,12 @@ def hidden_after(
 def target_of(problem: Problem, method: Method, t: Time) -> Time:
     """The next time after another at which a step has to end."""
     target = problem.t1
+    # Of times that are equal the first is the variable.
     tables = [
+        None if problem.switches is None else problem.switches.times,
         problem.landing_times,
         problem.times if method.lands else None,
     ]
-    if problem.switches is not None:
-        tables.append(problem.switches.times)
     for table in tables:
         if table is not None and len(table):
             following = jnp.searchsorted(table, t, side="right")

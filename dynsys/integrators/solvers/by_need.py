@@ -38,8 +38,8 @@ MILD = "not stiff at the start, so many steps without matrices take less time"
 STIFF = "stiff at the start, so implicit steps: stiffness does not shorten them"
 
 STIFF_LATER = (
-    f"not stiff at the start, but {MOST_EXPLICIT:,} explicit steps did not lead to the "
-    f"end, so implicit ones from the start"
+    f"not stiff at the start, but explicit steps became too short or more than "
+    f"{MOST_EXPLICIT:,}, so implicit ones from the start"
 )
 
 
