@@ -103,6 +103,7 @@ def test_a_prepared_program_whose_kernel_is_refused_is_compiled_without():
     np.testing.assert_array_equal(run(jnp.zeros(2))[0], 9.0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_sorting")
 def test_a_run_and_an_ensemble_go_on_where_kernels_are_refused():
     weights = jnp.array([1.0, 2.0])

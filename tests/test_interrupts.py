@@ -34,6 +34,7 @@ def processes(folder):
     return {name: start(name) for name in RUNS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_an_interrupt_ends_the_run_and_the_process(processes, folder, name):
     process = processes[name]
@@ -48,6 +49,7 @@ def test_an_interrupt_ends_the_run_and_the_process(processes, folder, name):
     assert ("dynsys: compiling" in said) == shows
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_compiled_where_jax_is_told_to_compile_nothing():
     options = {"t1": 1.0, "max_steps": 100, "times": 2}
     compiled = interrupted.ensemble(**options)

@@ -100,6 +100,7 @@ def test_sums_of_numbers_that_are_no_floats_become_one_kernel():
 MATRIX = jnp.ones((2_000, 2))
 
 
+@pytest.mark.slow
 def test_statistics_say_which_loops_are_one_kernel():
     f = lambda x: jnp.sum(x**2)
     loop = lambda f, x0: ds.simulate(ds.GDIN(f, 1.0, 0.1), x0, t1=0.1, times=2).stats.loop

@@ -148,6 +148,7 @@ def damped(damping):
     return ds.simulate(system, jnp.ones(8), t1=1.0, times=2).x[-1].sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [scaled, damped])
 def test_what_is_closed_over_may_be_traced(end):
     slope = (end(1.0 + 1e-4) - end(1.0 - 1e-4)) / 2e-4
@@ -157,6 +158,7 @@ def test_what_is_closed_over_may_be_traced(end):
     np.testing.assert_allclose(jax.vmap(end)(values), one_by_one, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_condition_may_close_over_what_is_traced():
     system, x0 = bowl(8, 10.0)
 
@@ -169,6 +171,7 @@ def test_a_condition_may_close_over_what_is_traced():
     np.testing.assert_allclose(jax.vmap(when)(levels), one_by_one, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_at_rest_on_kinks_is_found_in_many_dimensions():
     f = lambda x: jnp.sum(jnp.abs(x[::2])) + 0.5 * jnp.sum(x**2)
     run = ds.simulate(ds.GDIN(f, 0.5, 0.1), jnp.zeros(5), t1=60.0, max_events=1)

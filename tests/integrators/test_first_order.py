@@ -12,6 +12,7 @@ from dynsys.result import Status
 from tests.integrators.kinked import TIGHT, absolute, talk
 
 
+@pytest.mark.slow
 def test_the_crossing_speed_of_heavy_ball_decays_like_exp_of_minus_alpha_t_over_3():
     alpha = 1.0
     run = ds.simulate(
@@ -52,6 +53,7 @@ def test_the_stated_error_is_that_against_the_events(system, alpha, end):
     assert int(early.stats.first_order.steps) >= 256
 
 
+@pytest.mark.slow
 def test_rest_on_a_kink_is_rest():
     run = ds.simulate(ds.HeavyBall(absolute, 1.0), [0.0, 1.0], t1=2.0, times=5)
     np.testing.assert_array_equal(run.x[:, 0], 0)

@@ -113,6 +113,7 @@ def test_stick_then_leave():
     assert float(run.x[-1]) < -0.1
 
 
+@pytest.mark.slow
 def test_variable_mass_drops_its_momentum_at_each_crossing():
     """On |x| the momentum epsilon x' drops by 2 beta a crossing; it sticks below that."""
     beta = 0.1
@@ -132,6 +133,7 @@ def test_variable_mass_drops_its_momentum_at_each_crossing():
             assert abs(after) < 1e-9
 
 
+@pytest.mark.slow
 def test_din_avd_from_rest_sticks():
     """DIN-AVD on |x| sticks at sqrt(2 (alpha + 1) x0) iff x0 <= 2 beta^2 (alpha + 1)."""
     alpha, beta = 3.0, 0.5
@@ -165,6 +167,7 @@ def test_a_concave_kink_met_exactly_has_several_solutions():
     assert bool(across.unique)
 
 
+@pytest.mark.slow
 def test_a_dip_past_a_kink_that_is_shorter_than_the_samples_is_seen():
     """At the top of a throw, x = t - t^2/2: two crossings 0.002 apart in a step of 1."""
     edge = 0.5 - 1e-6
@@ -201,6 +204,7 @@ def test_fifty_coordinates_stick_one_by_one():
     np.testing.assert_allclose(run.x[-1], 0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_full_ledger_says_so():
     with pytest.raises(ds.SimulationError, match="max_events"):
         ds.simulate(ds.GDIN(absolute, 0.0, 0.01), 1.0, t1=50.0, max_events=20)
@@ -231,6 +235,7 @@ def test_a_joint_of_the_gradient_is_crossed_without_an_event(hessian_free):
     assert int(run.derivative) == 0
 
 
+@pytest.mark.slow
 def test_a_loss_that_jumps_where_it_was_not_proved_to_ends_by_name():
     def loss(knot, x):
         return jnp.where(x < knot, x, x + 1.0)
@@ -249,6 +254,7 @@ def test_signs_that_are_not_found_to_agree_end_the_run_by_name(monkeypatch):
         ds.simulate(ds.GradientFlow(loss), 1.0, t1=2.0)
 
 
+@pytest.mark.slow
 def test_events_are_told_with_their_place():
     run = ds.simulate(ds.GradientFlow(absolute), [1.0, -2.0], t1=3.0)
     first, second = run.events.table().split("\n")

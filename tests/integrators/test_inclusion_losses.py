@@ -18,6 +18,7 @@ def energy_of(run, alpha, beta):
     return (1 + alpha * beta) * run.objective + 0.5 * jnp.sum(linear**2, axis=-1)
 
 
+@pytest.mark.slow
 def test_the_lasso_with_fifty_variables_ends_in_its_solution():
     # The target is such that x_star is the solution, with the slopes of the 1-norm given.
     random = np.random.default_rng(0)

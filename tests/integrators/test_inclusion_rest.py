@@ -82,6 +82,7 @@ def crowded(given, y, t1, speed=0.0, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     one_in(

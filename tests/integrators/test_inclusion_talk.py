@@ -35,6 +35,7 @@ def test_golden_values_of_the_talk():
     assert list(kinds) == [CROSS, CROSS, SLIDE, LEAVE, SLIDE]
 
 
+@pytest.mark.slow
 def test_the_talk_slides_on_a_convex_part_of_the_first_kink():
     run = ds.simulate(ds.GDIN(talk, 1.0, 1.0), [-1.5, 1.0], t1=12.0, **TIGHT)
     when, which, kinds = ledger(run)
@@ -43,6 +44,7 @@ def test_the_talk_slides_on_a_convex_part_of_the_first_kink():
     assert list(kinds) == [SLIDE, LEAVE, SLIDE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("alpha", "beta", "start", "end", "kinds"),
     [

@@ -13,6 +13,7 @@ from scripts.studies.verdicts import Verdict
 
 
 # One program for each size.
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [5, 8])
 def test_gradient_flow_of_distances_ends_at_a_median(size):
     outcomes = [run_median(1, number, size) for number in range(20)]

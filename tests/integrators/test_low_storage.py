@@ -111,6 +111,7 @@ def test_a_field_evaluation_costs_one_gradient():
     assert flops(field, state) < 1.05 * flops(jax.grad(loss), parameters)
 
 
+@pytest.mark.slow
 def test_a_solve_of_a_network_holds_few_copies_of_it_and_no_square_matrix():
     parameters, loss = network()
     size = count(parameters)
@@ -176,6 +177,7 @@ def test_arrays_without_entries_have_no_say():
     np.testing.assert_allclose(run.x["w"][-1], exact, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_reverse_mode_goes_through_it():
     x0 = jnp.ones(LARGE)
     f = lambda x: 0.5 * jnp.sum(jnp.linspace(1.0, 3.0, LARGE) * x**2)

@@ -64,6 +64,7 @@ def test_schedules_and_conditions_may_have_such_numbers_too():
     assert seen[0] == seen[1] == seen[2]
 
 
+@pytest.mark.slow
 def test_lengths_and_exponents_stay_what_they_are():
     for power, copies in ((2, 1), (4, 3)):
         run = ds.simulate(ds.DIN(Loss(0.5, power, copies), 1.0, 0.1), 1.0, t1=1.0, times=2)
@@ -97,6 +98,7 @@ def test_the_largest_step_may_have_such_numbers_too():
     assert steps[2] >= 100
 
 
+@pytest.mark.slow
 def test_a_new_number_in_the_case_of_an_ensemble_takes_no_new_program():
     counts = [0, 0, 0]
 

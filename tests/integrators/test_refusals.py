@@ -292,6 +292,7 @@ def test_float32_refuses_tolerances_below_its_precision():
         run(x0=jnp.ones(2, jnp.float32), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_failure_under_grad_raises_or_spoils_the_derivative():
     last = lambda a: run(ds.DIN(f, a, 0.1), max_steps=5, rtol=1e-10).x[-1, 0]
     with pytest.raises(ds.SimulationError, match="max_steps"):
@@ -299,6 +300,7 @@ def test_failure_under_grad_raises_or_spoils_the_derivative():
     assert np.isnan(jax.jit(jax.grad(last))(1.0))
 
 
+@pytest.mark.slow
 def test_a_gradient_that_is_nan_on_the_side_not_taken_has_a_remedy_that_works():
     at = lambda root: lambda x: jnp.sum(jnp.where(x > 0, root(x), 0.0)) + jnp.sum(x**2)
     start, options = [-1.0, 2.0], {"t1": 0.5, "inclusion": "autodiff"}

@@ -22,16 +22,19 @@ def tolerances_off(system, x0, t0, length):
     return errors.max() / (ATOL + RTOL * np.abs(exact.x).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t0", [0.0, 100.0, 1e4])
 def test_kinks_cost_no_accuracy_far_from_0(t0):
     assert tolerances_off(ds.HeavyBall(absolute, 0.2), [1.0], t0, 10.0) < 5
 
 
+@pytest.mark.slow
 def test_kinks_that_are_met_at_once_and_slid_along_cost_none():
     off = tolerances_off(ds.GDIN(absolute, 0.2, 0.05), [1.0, 1.0], 1e4, 10.0)
     assert off < 5
 
 
+@pytest.mark.slow
 def test_members_in_which_the_resolution_of_time_shows_end_by_name():
     def run(t0):
         return ds.simulate(

@@ -44,6 +44,7 @@ def errors_of(quantity, exact):
     return errors
 
 
+@pytest.mark.slow
 def test_order_is_five():
     errors = errors_of(lambda s: s.ys[-1], 1 / (1 + jnp.sin(2.0)))
     assert abs(slope(2 / STEPS, errors) - 5) < 0.2

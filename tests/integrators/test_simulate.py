@@ -228,6 +228,7 @@ def test_reverse_mode_over_many_pieces():
     np.testing.assert_allclose(jax.grad(quantity)(0.7), difference, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_reverse_mode_in_data_of_the_objective():
     def quantity(matrix):
         objective = jax.tree_util.Partial(lambda m, x: 0.5 * x @ m @ x, matrix)
@@ -491,6 +492,7 @@ def test_network_with_an_activation_is_an_objective_under_jit():
     np.testing.assert_allclose(jitted(jnp.asarray(X0)).x, alone.x, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_inclusion_records_what_was_done():
     plain = ds.simulate(ds.DIN(lambda x: x**2, 1.0, 0.1), 1.0, t1=1.0, times=3)
     assert plain.inclusion == "clarke"

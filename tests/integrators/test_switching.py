@@ -62,6 +62,7 @@ def test_position_and_velocity_go_on_where_all_coefficients_jump(options):
         np.testing.assert_allclose(run.velocity(KNOT + side), at_knot[1], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kink", [0.0, 0.1])
 def test_the_first_velocity_is_that_of_the_start_where_no_output_is_in_the_first_step(kink):
     loss = (lambda x: bowl(x) + kink * jnp.abs(x - 0.5)) if kink else bowl
@@ -111,6 +112,7 @@ def test_members_of_an_ensemble_jump_at_their_own_times():
     np.testing.assert_allclose(ends, [by_hand(pieces, [k])[0] for k in knots], atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_jump_on_a_loss_with_a_kink():
     """Of |x| + x^2 the curvature is 2; at the kink, which is not met, both would change."""
     loss = lambda x: jnp.abs(x) + x**2
@@ -132,6 +134,7 @@ def test_what_cannot_be_read_is_refused_and_the_remedy_works():
     np.testing.assert_allclose(last(run), right, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_pulse_is_seen_where_steps_are_told_to_look():
     alpha = lambda t: 0.1 + 900.0 * jnp.exp(-(((t - 12.0) / 1e-3) ** 2))
     system = ds.HeavyBall(bowl, alpha)

@@ -257,6 +257,7 @@ def test_a_smooth_loss_of_many_samples_keeps_the_full_order():
     assert run.stats.solver == "Tsit5"
 
 
+@pytest.mark.slow
 def test_kinks_of_many_terms_that_cancel_are_not_lost_to_the_d_operator():
     # The mean is smooth, but D at 0 is not a point: as before, steps of first order.
     halves = [lambda x: jnp.sum(jax.nn.relu(x)), lambda x: -jnp.sum(jax.nn.relu(-x))]

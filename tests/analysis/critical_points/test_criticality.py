@@ -195,6 +195,7 @@ def sticking():
     return lambda t1: ds.simulate(system, start, t1=t1, dense=True, **TIGHT)
 
 
+@pytest.mark.slow
 def test_after_g_din_has_stuck_only_psi_is_on_its_way_to_the_equilibrium(sticking):
     """Stuck from T on, with psi = psi_T exp(-(t - T) / beta)."""
     found = criticality(sticking(5.0))

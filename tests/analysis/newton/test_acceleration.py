@@ -261,6 +261,7 @@ FREE = PowerLaw(0.02, 1.5)
 TARGETS = [PowerLaw(1.0, 0.8, shift=2.0), PowerLaw(1.0, -1.5, shift=2.0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_design_reaches_its_target_exactly(target):
     design = design_damping(target, BETA, EIGENVALUE, t1=1e4, mass=FREE)

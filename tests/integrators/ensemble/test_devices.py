@@ -120,6 +120,7 @@ def test_no_library_is_called_for_a_batch_of_matrices(loss):
     assert set(re.findall(r'num_batch_dims = "(\d)"', text)) == {"0"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_batch", [False, True])
 def test_blocks_of_a_loss_that_solves_batches_run_one_at_a_time(monkeypatch, is_batch):
     module = importlib.import_module("dynsys.integrators.ensemble.run")

@@ -52,6 +52,7 @@ def test_systems_that_are_singular_at_the_start_leave_it_along_their_series():
     np.testing.assert_allclose(batch.t[4], one.t, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_inclusions_have_the_ledgers_of_their_single_runs():
     batch = ds.simulate_ensemble(
         kinked, x0=STARTS[:12], t1=8.0, times=5, max_events=16, width=WIDTH
@@ -91,6 +92,7 @@ def test_another_width_agrees_within_the_tolerance(whole):
     np.testing.assert_allclose(wide[0], whole[0], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_points_may_be_pytrees_and_names_may_clash_with_options():
     case = lambda t1, p: (ds.DIN(lambda x: p["c"] * x["a"] ** 2, 1.0, t1), {"a": p["a"]})
     points = {"t1": np.array([0.1, 0.2]), "p": {"a": np.ones(2), "c": np.array([1.0, 3.0])}}
@@ -151,6 +153,7 @@ class Bowl(eqx.Module):
         return self.scale * jnp.sum(x**2)
 
 
+@pytest.mark.slow
 def test_other_numbers_and_other_data_need_no_new_program():
     calls = []
 
@@ -178,6 +181,7 @@ def test_other_numbers_and_other_data_need_no_new_program():
     np.testing.assert_allclose(second[3], one.x[-1], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_data_that_all_members_share_is_not_copied():
     data = jnp.ones((1000, 2))
     case = lambda x0: (ds.DIN(jax.tree_util.Partial(fit, data), 1.0, 0.1), x0)
@@ -253,6 +257,7 @@ def test_single_precision_is_kept():
     np.testing.assert_allclose(batch.x[2], one.x, rtol=3e-5)
 
 
+@pytest.mark.slow
 def test_a_long_program_is_one_kernel_for_very_many_members_only(monkeypatch):
     module = importlib.import_module("dynsys.integrators.ensemble.block")
     monkeypatch.setattr(module, "LONG", 10)

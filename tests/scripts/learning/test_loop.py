@@ -142,6 +142,7 @@ def test_a_mini_batch_larger_than_the_training_set_is_refused(size, tiny):
         compile_program(Recipe("mlp", 4, "sgd", size), tiny)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "rate", "epochs"), [("lenet", 0.01, 15), ("nin", 0.03, 30)]
 )
