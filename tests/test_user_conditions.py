@@ -72,6 +72,7 @@ def test_the_lasso_ends_in_its_minimiser(told):
 
 
 def test_each_loop_is_one_kernel(told):
-    heeded = told.pop("heeded")
-    assert {what["loop"] for what in told.values()} == {ONE_KERNEL}
-    assert heeded
+    loops = {name: what["loop"] for name, what in told.items() if name != "heeded"}
+    assert "many for fewer than 131,072 members" in loops.pop("kinked_ensemble")
+    assert set(loops.values()) == {ONE_KERNEL}
+    assert told["heeded"]

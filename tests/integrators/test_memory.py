@@ -47,7 +47,7 @@ def test_memory_is_linear_in_the_number_of_outputs_and_told_before():
     rows = 65_536 * (2 + 9 * 4) * 8
     assert many - rows < 11 * few
     # What is refused is what is taken: it is refused at the count where that is too much.
-    allowed = int(10**6 * LARGEST / many)
+    allowed = int(10**6 * (LARGEST - rows) / (many - rows))
     size = Size(2, 4, 8)
     check_memory(size, int(0.7 * allowed), 65_536, dense=False)
     with pytest.raises(ValueError, match="outputs of this state take about .* GiB"):

@@ -27,29 +27,18 @@ def output_gap(trajectory: Trajectory) -> float:
     times = np.clip(np.asarray(trajectory.t), float(dense.t0), float(dense.t1))
     states = at_times(_state, times, dense)
     image = jax.vmap(system.controlled)
-    as_rows = lambda leaf: jnp.asarray(leaf)[None]
-    expected = jax.tree.map(as_rows, _last(trajectory))
-    final = jax.tree.map(as_rows, trajectory.final_state)
+    going_on = (dense, system, jnp.asarray(trajectory.switches))
+    expected = at_times(_going_on, times, *going_on)
+    last = at_times(_going_on, np.asarray(trajectory.result.t)[None], *going_on)
+    final = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], trajectory.final_state)
     terms = at_times(_terms_of_velocity, times, dense, system)
     pairs = [
         (trajectory.x, system.position(states), 0.0),
         (trajectory.v, trajectory.velocity(times), terms),
-        (image(trajectory.state), image(states), 0.0),
-        (image(final), image(expected), 0.0),
+        (image(trajectory.state), image(expected), 0.0),
+        (image(final), image(last), 0.0),
     ]
     return max(_apart(trajectory, *pair) for pair in pairs)
-
-
-def _last(trajectory: Trajectory) -> Any:
-    """The last state of the dense output, or what goes on where coefficients switch."""
-    dense: Any = trajectory.dense
-    end = jnp.asarray(trajectory.result.t)
-    state = dense.state(end)
-    if not (np.asarray(trajectory.switches) == np.asarray(end)).any():
-        return state
-    margin = resolution(dense.t0, end)
-    after = in_window(trajectory.system, end, end + 4 * margin, margin)
-    return dense.system_at(end, trajectory.system).restarted(after, end, state)
 
 
 def _apart(trajectory: Trajectory, given: Any, computed: Any, terms: Any) -> float:
@@ -72,6 +61,19 @@ def _apart(trajectory: Trajectory, given: Any, computed: Any, terms: Any) -> flo
 
 def _state(t: Any, dense: Any) -> Any:
     return dense.state(t)
+
+
+def _going_on(t: Any, dense: Any, system: Any, switches: Any) -> Any:
+    """The state from which a run goes on, also where coefficients switch."""
+    t = t.astype(dense.t0.dtype)
+    state = dense.state(t)
+    if not len(switches):
+        return state
+    margin = resolution(dense.t0, dense.t1)
+    after = in_window(system, t, t + 4 * margin, margin)
+    switched = dense.system_at(t, system).restarted(after, t, state)
+    at_switch = jnp.any(switches == t)
+    return jax.tree.map(lambda a, b: jnp.where(at_switch, a, b), switched, state)
 
 
 def _terms_of_velocity(t: Any, dense: Any, system: Any) -> Any:
