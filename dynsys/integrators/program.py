@@ -18,7 +18,7 @@ from dynsys.integrators.engine.stop import (
     stop_holds_in,
     stop_is_nan,
 )
-from dynsys.integrators.engine.switching import just_after
+from dynsys.integrators.engine.switching import between, just_after
 from dynsys.integrators.inclusion.choose import choose_motion, with_smallest_gradient
 from dynsys.integrators.inclusion.first_order import SemiImplicitEuler
 from dynsys.integrators.inclusion.many_kinks import solve_in_first_order
@@ -167,7 +167,8 @@ def _early_stop(
         return stop_holds(just_after(problem, t0), t0, start.state), t0, start.state
     path = start.departure.state
     first = path(t0)
-    at_start = stop_holds(problem, t0, first)
+    at_start = stop_holds(just_after(problem, t0), t0, first)
+    problem = between(problem, t0, start.t)
     if not has_stop(problem):
         return at_start, t0, first
     within = stop_holds_in(problem, t0, start.t, start.state, path)

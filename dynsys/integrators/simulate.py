@@ -6,17 +6,13 @@ from typing import Any
 import diffrax
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from dynsys.checks import is_concrete
 from dynsys.integrators.diagnosis import advise
 from dynsys.integrators.engine.problem import LARGE, Known, Method, known
-from dynsys.integrators.engine.progress import compiling
-from dynsys.integrators.inclusion.rest import FAILURES
 from dynsys.integrators.memory import check_memory, size_of
 from dynsys.integrators.meshes import check_meshes
-from dynsys.integrators.program import prepare_program, run_program
 from dynsys.integrators.python_numbers import numbers_as_arrays, shapes_of, with_arrays
 from dynsys.integrators.request import (
     Inputs,
@@ -34,16 +30,13 @@ from dynsys.integrators.request import (
     read_times,
     read_tolerances,
 )
+from dynsys.integrators.runs import has_failed, run
 from dynsys.integrators.solvers.by_need import (
-    MILD,
-    STIFF_LATER,
     is_undecided,
     known_of,
 )
-from dynsys.integrators.solvers.default_solver import MOST_EXPLICIT
 from dynsys.integrators.unchecked import unchecked
-from dynsys.interrupts import in_background, result_of, wait
-from dynsys.result import Derivative, Result, Status
+from dynsys.result import Derivative, Result
 from dynsys.systems.system import AbstractSystem
 from dynsys.trajectory import Trajectory
 from dynsys.trees import time_dtype
@@ -176,10 +169,10 @@ def simulate(
         landing_times=None if landings is None else cast(landings),
         max_step=with_arrays(read_max_step(max_step), t),
     )
-    hint = known.get()
+    hint = known.get(Known())
     if solver is None and is_undecided(hint, size.coordinates) and is_concrete(inputs):
         with unchecked():
-            hint = known_of(inputs, size.coordinates)
+            hint = known_of(inputs, size.coordinates, inclusion)
     options = Options(
         method=Method(
             solver=solver,
@@ -198,73 +191,20 @@ def simulate(
         adjoint=adjoint,
     )
     with unchecked():
-        trajectory = _run(inputs, options)
+        trajectory = run(inputs, options)
         return _check_derivative(_look(trajectory, throw), x, throw)
-
-
-def _run(inputs: Inputs, options: Options) -> Trajectory:
-    """Run the program, and another one if it fails where that may do better.
-
-    Explicit steps that were taken because the start is not stiff may turn out to be too
-    many. And few runs are to be looked at for a rest, which is a good part of a program.
-    """
-    trajectory = _call(inputs, options)
-    method, stats, code = options.method, trajectory.stats, trajectory.result.code
-    if stats.reason == MILD:
-        # A condition or a bound on steps may close over what is traced.
-        is_known = is_concrete(code)
-        is_done = is_known and not _has_failed(code)
-        if not is_done and (not is_known or _is_too_stiff(int(code), method.max_steps)):
-            hint = Known(explicit=False, why=STIFF_LATER) if is_known else Known()
-            implicit = _run(inputs, options._replace(method=method._replace(known=hint)))
-            if not is_known:
-                return implicit
-            return _with_cost_of(implicit, stats.gradient_evaluations)
-    if method.may_rest or stats.rest_since is None:
-        return trajectory
-    if is_concrete(code) and not (_has_failed(code) and int(code) in FAILURES):
-        return trajectory
-    return _call(inputs, options._replace(method=method._replace(may_rest=True)))
-
-
-def _is_too_stiff(code: int, max_steps: int) -> bool:
-    """Whether explicit steps became too many or too short, not by a limit of the user."""
-    if code == Status.MAX_STEPS:
-        return max_steps > MOST_EXPLICIT
-    return code in (Status.STEP_UNDERFLOW, Status.TIME_UNRESOLVED)
-
-
-def _with_cost_of(trajectory: Trajectory, spent: Any) -> Trajectory:
-    """A trajectory whose statistics count the gradients of a run before it, too."""
-    of_run = lambda tree: tree.stats.gradient_evaluations
-    return eqx.tree_at(of_run, trajectory, of_run(trajectory) + spent)
-
-
-def _call(inputs: Inputs, options: Options) -> Trajectory:
-    """Run a program, such that an interrupt is heard."""
-    if not (options.method.progress and is_concrete((inputs, jnp.zeros(())))):
-        return run_program(inputs, options)
-    # JAX returns only at the end of a program that calls Python.
-    with compiling():
-        run, _ = prepare_program(inputs, options)
-
-    def call() -> Trajectory:
-        with unchecked():  # The thread does not know the settings of this one.
-            return run(inputs, options)
-
-    return result_of(in_background(call))
 
 
 def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     """On the host: say why a run failed, and raise it if asked to."""
     code = trajectory.result.code
-    if is_concrete(code) and not _has_failed(code):
+    if is_concrete(code) and not has_failed(code):
         return trajectory
     # Under `jax.grad` the values are traced, but what they were is known.
     seen = jax.lax.stop_gradient(
         (trajectory.result, trajectory.final_state, trajectory.system, trajectory.events)
     )
-    if not is_concrete(seen) or not _has_failed(seen[0].code):
+    if not is_concrete(seen) or not has_failed(seen[0].code):
         return trajectory
     result, state, system, events = seen
     advice = advise(system, state, result, events, trajectory.stats)
@@ -272,12 +212,6 @@ def _look(trajectory: Trajectory, throw: bool) -> Trajectory:
     if throw:
         result.raise_if_failed()
     return eqx.tree_at(lambda tree: tree.result, trajectory, result)
-
-
-def _has_failed(code: Any) -> bool:
-    """Whether a run has failed, once it has ended."""
-    wait(code)
-    return bool((np.asarray(code) > Status.STOPPED).any())
 
 
 def _check_derivative(trajectory: Trajectory, x0: Any, throw: bool) -> Trajectory:

@@ -217,3 +217,21 @@ def test_steps_that_become_too_short_are_implicit_ones_in_single_precision():
     assert run.stats.reason == STIFF_LATER
     double = ds.simulate(system, x0, t1=8.0, times=5, solver=Rodas5P())
     np.testing.assert_allclose(run.x, double.x, atol=1e-3)
+
+
+def test_a_loss_with_kinks_has_one_program_whatever_its_rates(monkeypatch):
+    traces = []
+
+    def f(x):
+        traces.append(x)
+        return jnp.sum(jnp.abs(x)) + 0.25 * jnp.sum(x**4)
+
+    run = lambda size: ds.simulate(
+        ds.GDIN(f, 1.0, 0.1), size * jnp.ones(5), t1=1.0, times=2
+    )
+    first = run(1.0)
+    known = len(traces)
+    # The fastest rate is 1e4 times as large there.
+    assert "5 kinks" in run(100.0).stats.reason
+    assert "5 kinks" in first.stats.reason
+    assert len(traces) == known

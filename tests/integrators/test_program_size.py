@@ -67,7 +67,7 @@ PROGRAMS = {
 @pytest.fixture
 def program(monkeypatch):
     """The program of a call, instead of its result."""
-    module = sys.modules["dynsys.integrators.simulate"]
+    module = sys.modules["dynsys.integrators.runs"]
     traced = []
 
     def trace(*args):

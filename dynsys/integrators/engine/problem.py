@@ -36,18 +36,18 @@ class Known(NamedTuple):
     why: str = ""
 
 
-known: ContextVar[Known] = ContextVar("known", default=Known())  # noqa: B039
+known: ContextVar[Known] = ContextVar("known")
 """What is known where a run is traced."""
 
 
 @contextlib.contextmanager
 def knowing(what: Known) -> Iterator[None]:
     """Where runs are traced of which something is known."""
-    before = known.set(what)
+    token = known.set(what)
     try:
         yield
     finally:
-        known.reset(before)
+        known.reset(token)
 
 
 class Problem(eqx.Module):

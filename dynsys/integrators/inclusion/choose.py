@@ -56,7 +56,7 @@ def choose_motion(
         ValueError: The system or the solver cannot do with kinks.
     """
     size = dimension(x) * len(system.state_type._fields)
-    pieces, reason = _find(system, terms, x, options)
+    pieces, reason = find_pieces(system, terms, x, options.inclusion)
     given = options.method.solver
     if pieces is None:
         usual = choose_solver(system, size, options.method.known)
@@ -112,18 +112,25 @@ def with_smallest_gradient(
     return eqx.tree_at(lambda tree: tree.objective, system, objective), is_settled
 
 
-def _find(
+def find_pieces(
     system: AbstractSystem,
     terms: Sequence[Callable[[Any], Any]],
     x: Position,
-    options: Options,
+    inclusion: str,
 ) -> tuple[Pieces | None, str | None]:
-    """The pieces of a loss with kinks, or why they are not used although there may be."""
-    if options.inclusion == "autodiff" or is_known_smooth(system.objective) is True:
+    """The pieces of a loss with kinks, or why they are not used although there may be.
+
+    Args:
+        system: The system, ready to be traced.
+        terms: The terms of its loss, if that is known to be a mean.
+        x: The position that it starts from.
+        inclusion: Which gradients were asked for.
+    """
+    if inclusion == "autodiff" or is_known_smooth(system.objective) is True:
         return None, None
     loss = system.objective
     program, consts = program_of(loss, x)
-    is_d = options.inclusion == "d_operator"
+    is_d = inclusion == "d_operator"
     if program.size > MANY_PLACES:
         # Kinks of terms that cancel in the loss are none of it, but of D.
         if not is_d and is_smooth(program, consts, x):

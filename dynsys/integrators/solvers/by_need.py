@@ -15,11 +15,14 @@ from jaxtyping import Array, Float
 
 from dynsys.cached_call import cached_call
 from dynsys.checks import is_concrete
+from dynsys.integrators.closures import open_system
 from dynsys.integrators.engine.problem import LARGE, Known
+from dynsys.integrators.inclusion.choose import find_pieces
 from dynsys.integrators.objective_check import NOT_TRACEABLE, check_objective
 from dynsys.integrators.request import Inputs
 from dynsys.integrators.solvers.default_solver import MOST_EXPLICIT
 from dynsys.integrators.solvers.stiffness import fastest_rate
+from dynsys.objectives.mean import Mean
 from dynsys.systems.system import AbstractSystem
 from dynsys.trees import Time
 
@@ -54,20 +57,21 @@ def is_undecided(known: Known, size: int) -> bool:
     return alone and LEAST < size <= LARGE
 
 
-def known_of(inputs: Inputs, size: int) -> Known:
-    """What the start of a run tells.
+def known_of(inputs: Inputs, size: int, inclusion: str) -> Known:
+    """What the start of a run tells; nothing of a loss with kinks, which decides itself.
 
     Args:
         inputs: What was asked for.
         size: Coordinates of the state.
+        inclusion: Which gradients were asked for.
     """
     start = (inputs.x0, inputs.v0, inputs.state)
     try:
-        rates = _rates(inputs.system, inputs.t0, inputs.t1, *start)
+        rates = _rates(inputs.system, inputs.t0, inputs.t1, *start, inclusion)
     except NOT_TRACEABLE:
         return Known()  # What is wrong is said where the run itself is traced.
     # What a loss closes over may be traced.
-    if not (is_concrete(rates) and np.isfinite(rates).all()):
+    if rates is None or not (is_concrete(rates) and np.isfinite(rates).all()):
         return Known()
     length = float(inputs.t1) - float(inputs.t0)
     explicit = bool(np.max(np.asarray(rates)) * length <= LIMIT * size**0.5)
@@ -76,10 +80,17 @@ def known_of(inputs: Inputs, size: int) -> Known:
 
 @cached_call
 def _rates(
-    system: AbstractSystem, t0: Time, t1: Time, x0: Any, v0: Any, state: Any
-) -> Float[Array, " looks"]:
-    check_objective(system, x0 if state is None else system.position(state))
-    return rates_along(system, t0, t1, x0, v0, state)
+    system: AbstractSystem, t0: Time, t1: Time, x0: Any, v0: Any, state: Any, inclusion: str
+) -> Float[Array, " looks"] | None:
+    """The fastest rates of a run without kinks."""
+    x = x0 if state is None else system.position(state)
+    check_objective(system, x)
+    opened = open_system(system, t0, x)
+    terms = system.objective.terms if isinstance(system.objective, Mean) else ()
+    pieces, obstacle = find_pieces(opened, terms, x, inclusion)
+    if pieces is not None or obstacle is not None:
+        return None
+    return rates_along(opened, t0, t1, x0, v0, state)
 
 
 def rates_along(
